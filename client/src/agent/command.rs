@@ -1,0 +1,201 @@
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{Document, Exit, progress::Bar};
+use crate::{
+    client::{Client, EnrollOptions, Update},
+    error::{Error, ErrorKind},
+    format::{Action, Digest, ProductName, Version},
+    install::Outcome,
+};
+
+/// Checks for updates of one installation, installs them, rolls back.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay-agent", version, after_help = Exit::table(), propagate_version = true)]
+pub(super) struct Arguments {
+    /// The root of the installation
+    #[arg(long, global = true, env = "MAINSTAY_DIR", value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print exactly one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make this machine known to a server
+    Enroll(Enroll),
+    /// Ask the server what this machine is to run; changes nothing
+    Check,
+    /// Do what the server's plan says: update, roll back, or nothing
+    Update,
+    /// Go back to an earlier version, by an order given here
+    Rollback {
+        /// The version to go back to [default: the one confirmed last below what runs]
+        #[arg(long, value_name = "VERSION")]
+        to: Option<Version>,
+    },
+    /// Say that the version on probation works
+    Confirm,
+    /// Show what is known about this machine; needs no network
+    Status,
+    /// Compare the installed files with what was signed; needs no network
+    Verify,
+}
+
+#[derive(Debug, Args)]
+struct Enroll {
+    #[arg(long, value_name = "URL", help = "The server, as in https://updates.example.com")]
+    server: String,
+    /// The product that this machine will run
+    #[arg(long, value_name = "NAME")]
+    product: ProductName,
+    /// The customer's activation key
+    #[arg(long, env = "MAINSTAY_ACTIVATION_KEY", hide_env_values = true, value_name = "KEY")]
+    activation_key: String,
+    /// What this machine is called [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// PEM certificates of the authority that signed the server's; only these are trusted then
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// SHA-256 of the product's root, as the vendor told it
+    #[arg(long, value_name = "HEX")]
+    root_sha256: Option<Digest>,
+}
+
+type Finished = Result<(Document, Exit), Error>;
+
+impl Arguments {
+    /// Runs the command.
+    pub(super) fn run(&self) -> Finished {
+        match &self.command {
+            Command::Enroll(enroll) => self.enroll(enroll),
+            Command::Check => self.check(),
+            Command::Update => self.update(),
+            Command::Rollback { to } => self.rollback(to.as_ref()),
+            Command::Confirm => self.confirm(),
+            Command::Status => {
+                let status = self.open()?.status();
+                Ok((Document::of_status(&status), Exit::Done))
+            }
+            Command::Verify => self.verify(),
+        }
+    }
+
+    fn dir(&self) -> Result<&Path, Error> {
+        let missing = || Error::input("which installation: expected --dir DIR or MAINSTAY_DIR");
+        self.dir.as_deref().ok_or_else(missing)
+    }
+
+    fn open(&self) -> Result<Client, Error> {
+        Client::open(self.dir()?)
+    }
+
+    fn enroll(&self, enroll: &Enroll) -> Finished {
+        let enrolment = Client::enroll(&EnrollOptions {
+            root_dir: self.dir()?.to_owned(),
+            server_url: enroll.server.clone(),
+            product: enroll.product.clone(),
+            activation_key: enroll.activation_key.clone().into(),
+            host: enroll.host.clone().map_or_else(host_name, Ok)?,
+            ca_file: enroll.ca.clone(),
+            root_sha256: enroll.root_sha256,
+        })?;
+        Ok((Document::of_enrolment(&enrolment), Exit::Done))
+    }
+
+    fn check(&self) -> Finished {
+        let mut client = self.open()?;
+        let check = client.check()?;
+        let (outcome, exit) = match &check.action {
+            Action::Update { .. } => ("update_offered", Exit::UpdateOffered),
+            Action::Rollback { .. } => ("rollback_ordered", Exit::RollbackOrdered),
+            Action::Stay if check.plan.withheld.is_empty() => ("up_to_date", Exit::UpToDate),
+            Action::Stay => ("withheld", Exit::Withheld),
+        };
+        Ok((Document::of_check(outcome, client.enrolment(), &check), exit))
+    }
+
+    fn update(&self) -> Finished {
+        let mut client = self.open()?;
+        let bar = Bar::new(self.json);
+        let update = client.update(&mut |progress| bar.show(&progress))?;
+        drop(bar);
+        let Update { check, outcome, undelivered } = update;
+        let mut document = Document::of_check("up_to_date", client.enrolment(), &check);
+        document.undelivered = undelivered.as_ref().map(|it| super::document::with_sources(it));
+        if let Some(outcome) = &outcome {
+            return Ok((document.with_outcome(outcome), exit_of(outcome)));
+        }
+        // An update that waits to be confirmed, or one that has just failed to be.
+        if let Some(probation) = client.status().record.probation {
+            let (from, to) = (probation.from, probation.version);
+            let waits = Outcome::Probation { from, to, deadline: probation.deadline };
+            return Ok((document.with_outcome(&waits), Exit::Probation));
+        }
+        if let Some(undone @ Outcome::Undone { .. }) = &check.settled {
+            document.settled = None;
+            return Ok((document.with_outcome(undone), Exit::Undone));
+        }
+        if check.plan.withheld.is_empty() {
+            return Ok((document, Exit::UpToDate));
+        }
+        Ok((Document { outcome: "withheld", ..document }, Exit::Withheld))
+    }
+
+    fn rollback(&self, to: Option<&Version>) -> Finished {
+        let mut client = self.open()?;
+        let bar = Bar::new(self.json);
+        let outcome = client.rollback(to, &mut |progress| bar.show(&progress))?;
+        drop(bar);
+        let document = Document::of_machine("", client.enrolment()).with_outcome(&outcome);
+        // Undoing a probation is what was wanted here.
+        Ok((document, Exit::Done))
+    }
+
+    fn confirm(&self) -> Finished {
+        let mut client = self.open()?;
+        match client.confirm() {
+            Ok(outcome) => {
+                let document = Document::of_machine("", client.enrolment());
+                Ok((document.with_outcome(&outcome), exit_of(&outcome)))
+            }
+            // A program may confirm at each of its starts.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let document = Document::of_machine("not_on_probation", client.enrolment());
+                let version_from = client.status().record.running;
+                Ok((Document { version_from, ..document }, Exit::UpToDate))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn verify(&self) -> Finished {
+        let client = self.open()?;
+        let found = client.verify()?;
+        let exit = if found.is_intact() { Exit::Done } else { Exit::Modified };
+        Ok((Document::of_verification(client.enrolment(), &found), exit))
+    }
+}
+
+fn exit_of(outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome::Committed { .. } | Outcome::RolledBack { .. } => Exit::Done,
+        Outcome::Probation { .. } => Exit::Probation,
+        Outcome::Undone { .. } => Exit::Undone,
+    }
+}
+
+/// What this machine calls itself.
+fn host_name() -> Result<String, Error> {
+    ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .map(|name| name.trim().to_owned())
+        .find(|name| !name.is_empty())
+        .ok_or_else(|| Error::input("this machine has no host name: expected --host NAME"))
+}

@@ -1,0 +1,379 @@
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    client::{Check, Enrolment, Status},
+    error::Error,
+    format::{
+        Action, Channel, ContractName, CustomerName, Digest, MachineName, Notice, Plan,
+        ProductName, RollbackOrder, Version, Withheld,
+    },
+    install::{Block, Outcome, Probation, Verification},
+};
+
+/// What `--json` prints: exactly one document on standard output, whatever the command and however
+/// it ends.
+///
+/// `outcome` says which of the other members stand there; `exit` in [`Exit`](super::Exit) goes with
+/// it.
+///
+/// | `outcome` | of | further members |
+/// |---|---|---|
+/// | `enrolled` | enroll | `server`, `root_sha256` |
+/// | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
+/// | `update_offered` | check | `version_from`, `version_to` |
+/// | `rollback_ordered` | check | `version_from`, `version_to`, `order` |
+/// | `committed` | update, confirm | `version_from`, `version_to` |
+/// | `not_on_probation` | confirm | `version_from` (what runs) |
+/// | `probation` | update | `version_from`, `version_to`, `deadline` |
+/// | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
+/// | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
+/// | `status` | status | `status` |
+/// | `intact`, `modified` | verify | `version_from`, `tree` |
+/// | `error` | all | `code`, `kind`, `message`, `retryable` |
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Document {
+    /// What came of the command.
+    pub outcome: &'static str,
+    /// The machine's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineName>,
+    /// The product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<ProductName>,
+    /// Whose machine it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerName>,
+    /// The contract that covered it when it enrolled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractName>,
+    /// The version that ran before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_from: Option<Version>,
+    /// The version that runs now, or that is offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_to: Option<Version>,
+    /// Until when the version on probation must be confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// The rollback order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<RollbackOrder>,
+    /// The stable code of an error: the server's, the rule's, or the kind's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The kind of an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+    /// A sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether the same command may succeed a little later by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
+    /// Releases above what runs that the machine does not get, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Vec<WithheldDocument>>,
+    /// What the machine's owner ought to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notices: Option<Vec<Notice>>,
+    /// After how many seconds the server asks to be asked again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll_seconds: Option<u32>,
+    /// What became of an earlier update whose probation has ended, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<String>,
+    /// Why the server could not be told what happened; it is told next time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<String>,
+    /// The server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The SHA-256 of the root that was pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_sha256: Option<Digest>,
+    /// What is known about the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusDocument>,
+    /// What the installed tree was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeDocument>,
+}
+
+/// A release that the machine does not get.
+#[derive(Clone, Debug, Serialize)]
+pub struct WithheldDocument {
+    /// The version.
+    pub version: Version,
+    /// Its channel.
+    pub channel: Channel,
+    /// The stable reason code.
+    pub code: String,
+    /// The reason in a sentence.
+    pub message: String,
+    /// A release that the machine would get instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alternative: Option<Version>,
+}
+
+/// What is known about a machine without asking anybody.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusDocument {
+    /// What runs.
+    pub running: Option<Version>,
+    /// What is on probation.
+    pub probation: Option<Probation>,
+    /// The versions that were confirmed here, the latest last.
+    pub confirmed: Vec<Version>,
+    /// The versions whose trees are kept.
+    pub kept: Vec<Version>,
+    /// The versions that updates do not install again, and why.
+    pub blocked: Vec<Block>,
+    /// The lowest version that a rollback may reach.
+    pub floor: Option<Version>,
+    /// The newest plan that was verified.
+    pub plan: Option<PlanDocument>,
+    /// How many events the server has not been told of.
+    pub pending_events: usize,
+    /// What had to be mended just now.
+    pub recovery: Option<String>,
+    /// The server.
+    pub server: String,
+}
+
+/// The newest plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanDocument {
+    /// Its version.
+    pub version: u64,
+    /// When it was signed.
+    pub issued: Timestamp,
+    /// From when on it does not count.
+    pub expires: Timestamp,
+    /// What it says is to be done: `stay`, `update` or `rollback`.
+    pub action: &'static str,
+    /// The release that it names.
+    pub target: Option<Version>,
+}
+
+/// An installed tree beside what was signed.
+#[derive(Clone, Debug, Serialize)]
+pub struct TreeDocument {
+    /// The signed length of the payload.
+    pub expected_length: u64,
+    /// The signed digest of the payload.
+    pub expected_sha256: Digest,
+    /// The length that the tree packs to.
+    pub found_length: u64,
+    /// The digest that the tree packs to.
+    pub found_sha256: Digest,
+}
+
+impl Document {
+    pub(super) fn of_error(error: &Error) -> Self {
+        Self {
+            outcome: "error",
+            code: Some(error.code().to_owned()),
+            kind: Some(error.kind().as_str()),
+            message: Some(with_sources(error)),
+            retryable: Some(error.is_retryable()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn of_usage(message: &str) -> Self {
+        Self {
+            outcome: "error",
+            code: Some("usage".to_owned()),
+            kind: Some("usage"),
+            message: Some(message.trim_end().to_owned()),
+            retryable: Some(false),
+            ..Self::default()
+        }
+    }
+
+    /// The members that every answer about an enrolled machine has.
+    pub(super) fn of_machine(outcome: &'static str, enrolment: &Enrolment) -> Self {
+        Self {
+            outcome,
+            machine: Some(enrolment.machine.clone()),
+            product: Some(enrolment.product.clone()),
+            customer: Some(enrolment.customer.clone()),
+            contract: Some(enrolment.contract.clone()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn of_enrolment(enrolment: &Enrolment) -> Self {
+        Self {
+            server: Some(enrolment.server.clone()),
+            root_sha256: Some(enrolment.root_sha256),
+            ..Self::of_machine("enrolled", enrolment)
+        }
+    }
+
+    pub(super) fn of_status(status: &Status) -> Self {
+        let record = &status.record;
+        let document = StatusDocument {
+            running: record.running.clone(),
+            probation: record.probation.clone(),
+            confirmed: record.confirmed.clone(),
+            kept: record.trees.iter().map(|tree| tree.version.clone()).collect(),
+            blocked: record.blocked.clone(),
+            floor: record.floor.clone(),
+            plan: status.plan.as_ref().map(PlanDocument::from),
+            pending_events: status.pending_events,
+            recovery: status.recovery.clone(),
+            server: status.enrolment.server.clone(),
+        };
+        let mut answer = Self::of_machine("status", &status.enrolment);
+        if let Some(plan) = &status.plan {
+            answer = answer.with_plan(plan);
+        }
+        Self { version_from: record.running.clone(), status: Some(document), ..answer }
+    }
+
+    pub(super) fn of_verification(enrolment: &Enrolment, found: &Verification) -> Self {
+        let outcome = if found.is_intact() { "intact" } else { "modified" };
+        Self {
+            version_from: Some(found.version.clone()),
+            tree: Some(TreeDocument {
+                expected_length: found.expected_length,
+                expected_sha256: found.expected_sha256,
+                found_length: found.found_length,
+                found_sha256: found.found_sha256,
+            }),
+            ..Self::of_machine(outcome, enrolment)
+        }
+    }
+
+    pub(super) fn of_check(outcome: &'static str, enrolment: &Enrolment, check: &Check) -> Self {
+        let order = match &check.action {
+            Action::Rollback { order, .. } => Some(order.clone()),
+            _ => None,
+        };
+        Self {
+            version_from: check.running.clone(),
+            version_to: check.action.target().map(|target| target.version.clone()),
+            order,
+            settled: check.settled.as_ref().map(in_words),
+            undelivered: check.undelivered.as_ref().map(|error| with_sources(error)),
+            ..Self::of_machine(outcome, enrolment).with_plan(&check.plan)
+        }
+    }
+
+    /// The same with what came of an attempt.
+    pub(super) fn with_outcome(self, outcome: &Outcome) -> Self {
+        let message = Some(in_words(outcome));
+        match outcome.clone() {
+            Outcome::Committed { from, to } => Self {
+                outcome: "committed",
+                version_from: from,
+                version_to: Some(to),
+                message,
+                ..self
+            },
+            Outcome::Probation { from, to, deadline } => Self {
+                outcome: "probation",
+                version_from: from,
+                version_to: Some(to),
+                deadline: Some(deadline),
+                message,
+                ..self
+            },
+            Outcome::Undone { from, to, .. } => Self {
+                outcome: "undone",
+                version_from: Some(from),
+                version_to: to,
+                message,
+                ..self
+            },
+            Outcome::RolledBack { from, to } => Self {
+                outcome: "rolled_back",
+                version_from: Some(from),
+                version_to: Some(to),
+                message,
+                ..self
+            },
+        }
+    }
+
+    fn with_plan(self, plan: &Plan) -> Self {
+        Self {
+            withheld: Some(plan.withheld.iter().map(WithheldDocument::from).collect()),
+            notices: Some(plan.notices.clone()),
+            poll_seconds: Some(plan.poll_seconds),
+            ..self
+        }
+    }
+
+    /// Prints the document on standard output. Whoever closes that does not want to know.
+    pub(super) fn print_json(&self) {
+        let mut output = std::io::stdout().lock();
+        if serde_json::to_writer(&mut output, self).is_ok() {
+            let _ = writeln!(output);
+        }
+    }
+}
+
+impl From<&Withheld> for WithheldDocument {
+    fn from(withheld: &Withheld) -> Self {
+        let Withheld { version, channel, code, message, alternative } = withheld.clone();
+        Self { version, channel, code, message, alternative }
+    }
+}
+
+impl From<&Plan> for PlanDocument {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            version: plan.version,
+            issued: plan.issued,
+            expires: plan.expires,
+            action: match plan.action {
+                Action::Stay => "stay",
+                Action::Update { .. } => "update",
+                Action::Rollback { .. } => "rollback",
+            },
+            target: plan.action.target().map(|target| target.version.clone()),
+        }
+    }
+}
+
+/// An error and everything beneath it, in one line.
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(beneath) = source {
+        let text = beneath.to_string();
+        // Some errors repeat what is beneath them.
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = beneath.source();
+    }
+    message
+}
+
+/// What came of an attempt, in a sentence.
+fn in_words(outcome: &Outcome) -> String {
+    let ran = |from: &Option<Version>| {
+        from.as_ref().map_or_else(|| "nothing ran before".to_owned(), |it| format!("was {it}"))
+    };
+    match outcome {
+        Outcome::Committed { from, to } => {
+            format!("{to} is installed and confirmed ({})", ran(from))
+        }
+        Outcome::Probation { from, to, deadline } => {
+            format!("{to} is installed and must be confirmed by {deadline} ({})", ran(from))
+        }
+        Outcome::Undone { from, to: Some(to), reason } => {
+            format!("{from} was undone and {to} runs again: {reason}")
+        }
+        Outcome::Undone { from, to: None, reason } => {
+            format!("{from} was undone and nothing runs: {reason}")
+        }
+        Outcome::RolledBack { from, to } => format!("rolled back from {from} to {to}"),
+    }
+}

@@ -1,0 +1,152 @@
+use std::process::ExitCode;
+
+use crate::error::{Error, ErrorKind};
+
+/// How `mainstay-agent` ends. The numbers are stable; `mainstay-agent --help` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: anything else went wrong.
+    Other,
+    /// 2: the command line was not understood.
+    Usage,
+    /// 10: up to date, nothing changed.
+    UpToDate,
+    /// 11: an update is offered (`check`).
+    UpdateOffered,
+    /// 12: a rollback is ordered (`check`).
+    RollbackOrdered,
+    /// 13: installed, and on probation until it is confirmed.
+    Probation,
+    /// 14: the update failed its probation and was undone.
+    Undone,
+    /// 15: up to date as far as the contract allows; newer releases are withheld.
+    Withheld,
+    /// 17: the installed files are not those that were signed (`verify`).
+    Modified,
+    /// 30: the machine is not enrolled.
+    NotEnrolled,
+    /// 31: another agent holds the installation's lock.
+    Locked,
+    /// 32: the server could not be reached.
+    Network,
+    /// 33: the server refused.
+    Server,
+    /// 34: a document or an order broke a rule of this machine.
+    Trust,
+    /// 35: the disk, a permission, or another matter of this machine.
+    Local,
+    /// 36: what was asked for makes no sense.
+    Input,
+}
+
+impl Exit {
+    /// All ways to end, in the order of their numbers.
+    pub const ALL: [Self; 17] = [
+        Self::Done,
+        Self::Other,
+        Self::Usage,
+        Self::UpToDate,
+        Self::UpdateOffered,
+        Self::RollbackOrdered,
+        Self::Probation,
+        Self::Undone,
+        Self::Withheld,
+        Self::Modified,
+        Self::NotEnrolled,
+        Self::Locked,
+        Self::Network,
+        Self::Server,
+        Self::Trust,
+        Self::Local,
+        Self::Input,
+    ];
+
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::UpToDate => 10,
+            Self::UpdateOffered => 11,
+            Self::RollbackOrdered => 12,
+            Self::Probation => 13,
+            Self::Undone => 14,
+            Self::Withheld => 15,
+            Self::Modified => 17,
+            Self::NotEnrolled => 30,
+            Self::Locked => 31,
+            Self::Network => 32,
+            Self::Server => 33,
+            Self::Trust => 34,
+            Self::Local => 35,
+            Self::Input => 36,
+        }
+    }
+
+    /// What the number says, for `--help`.
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Other => "anything else went wrong",
+            Self::Usage => "the command line was not understood",
+            Self::UpToDate => "up to date, nothing changed",
+            Self::UpdateOffered => "check: an update is offered",
+            Self::RollbackOrdered => "check: a rollback is ordered",
+            Self::Probation => "installed, on probation until it is confirmed",
+            Self::Undone => "the update failed its probation and was undone",
+            Self::Withheld => {
+                "up to date as far as the contract allows: newer releases are withheld"
+            }
+            Self::Modified => "verify: the installed files are not those that were signed",
+            Self::NotEnrolled => "the machine is not enrolled",
+            Self::Locked => "another agent holds the installation's lock",
+            Self::Network => "the server could not be reached",
+            Self::Server => "the server refused",
+            Self::Trust => "a document or an order broke a rule of this machine",
+            Self::Local => "the disk, a permission, or another matter of this machine",
+            Self::Input => "what was asked for makes no sense",
+        }
+    }
+
+    /// The table of exit codes, for `--help`.
+    pub(super) fn table() -> String {
+        Self::ALL.iter().fold("Exit codes:\n".to_owned(), |table, exit| {
+            format!("{table}{:>4}  {}\n", exit.code(), exit.meaning())
+        })
+    }
+
+    /// How an error ends the program.
+    pub(super) fn of_error(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotEnrolled => Self::NotEnrolled,
+            ErrorKind::Locked => Self::Locked,
+            ErrorKind::Network => Self::Network,
+            ErrorKind::Server => Self::Server,
+            ErrorKind::Trust | ErrorKind::Blocked => Self::Trust,
+            ErrorKind::Local => Self::Local,
+            ErrorKind::Input | ErrorKind::NotFound => Self::Input,
+            ErrorKind::Modified => Self::Modified,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_complete_and_ascending() {
+        assert!(Exit::ALL.is_sorted_by_key(|exit| exit.code()));
+        insta::assert_snapshot!(Exit::table());
+    }
+}

@@ -1,0 +1,194 @@
+//! The client: enrols a machine, checks for updates, carries out its plan, rolls back.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), mainstay_client::error::Error> {
+//! use mainstay_client::client::Client;
+//!
+//! let mut client = Client::open("/opt/acme-db".as_ref())?;
+//! let update = client.update(&mut |_| {})?;
+//! if let Some(outcome) = update.outcome {
+//!     println!("{outcome:?}");
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! An update is installed only if the plan names it, **and** the product's repository lists it with
+//! the same length and digest, **and** this machine's own rules allow it: never downwards but by an
+//! order, never below the vendor-signed floor, never a version that failed here before.
+//!
+//! | part | what is there |
+//! |---|---|
+//! | [`Client`] | everything that can be done on an enrolled machine |
+//! | [`Check`], [`Update`], [`Status`] | what came of it |
+//! | [`EnrollOptions`], [`Enrolment`] | how a machine becomes known, and as whom |
+//! | [`Surroundings`] | the server, the clock and the limits, which tests replace |
+
+mod check;
+mod enrolment;
+mod files;
+mod refresh;
+mod rollback;
+mod rules;
+mod status;
+#[cfg(test)]
+pub(crate) mod tests;
+mod trust_store;
+mod update;
+
+use std::path::Path;
+
+pub use check::Check;
+pub use enrolment::{EnrollOptions, Enrolment};
+pub use status::Status;
+pub use update::{Progress, Update};
+
+use self::{refresh::Refresh, trust_store::TrustStore};
+use crate::{
+    clock::{self, Clock},
+    error::Error,
+    fetch::{self, CertificateAuthority, HttpTransport, Remote, Retry, Transport},
+    format::{
+        Platform,
+        wire::{Event, ReportRequest},
+    },
+    install::{Installation, Outcome, Verification},
+    tuf,
+};
+
+/// Opens the way to the server at an address, whose certificate the authorities in a file signed.
+pub type Connect = Box<dyn FnOnce(&str, Option<&Path>) -> Result<Box<dyn Transport>, Error>>;
+
+/// What a client needs of the world around it.
+pub struct Surroundings {
+    /// The way to the server.
+    pub connect: Connect,
+    /// The time.
+    pub clock: Clock,
+    /// How often what fails is tried.
+    pub retry: Retry,
+    /// How much fetching is willing to take.
+    pub fetch_limits: fetch::Limits,
+    /// How much metadata may be.
+    pub tuf_limits: tuf::Limits,
+}
+
+impl Default for Surroundings {
+    /// The real ones: HTTP, and the machine's clock.
+    fn default() -> Self {
+        Self {
+            connect: Box::new(|server, ca_file| {
+                let authority = match ca_file {
+                    Some(path) => CertificateAuthority::read(path)?,
+                    None => CertificateAuthority::PublicWeb,
+                };
+                let limits = fetch::Limits::DEFAULT;
+                Ok(Box::new(HttpTransport::new(server, &authority, limits)?))
+            }),
+            clock: clock::system(),
+            retry: Retry::DEFAULT,
+            fetch_limits: fetch::Limits::DEFAULT,
+            tuf_limits: tuf::Limits::DEFAULT,
+        }
+    }
+}
+
+/// An enrolled machine's installation, locked for as long as this lives.
+pub struct Client {
+    installation: Installation,
+    enrolment: Enrolment,
+    remote: Remote,
+    store: TrustStore,
+    clock: Clock,
+    limits: tuf::Limits,
+    platform: Platform,
+    /// What became of an update whose probation ended before the installation was opened.
+    settled: Option<Outcome>,
+}
+
+impl Client {
+    /// Makes the machine known to a server. Enrolling again, with the same key, is the same
+    /// machine; a failure leaves the machine as it was.
+    pub fn enroll(options: &EnrollOptions) -> Result<Enrolment, Error> {
+        Self::enroll_within(options, Surroundings::default())
+    }
+
+    /// [`Client::enroll`] within other surroundings.
+    pub fn enroll_within(
+        options: &EnrollOptions,
+        surroundings: Surroundings,
+    ) -> Result<Enrolment, Error> {
+        enrolment::enroll(options, surroundings)
+    }
+
+    /// Opens the installation at `root_dir`, and mends what a crash left.
+    pub fn open(root_dir: &Path) -> Result<Self, Error> {
+        Self::open_within(root_dir, Surroundings::default())
+    }
+
+    /// [`Client::open`] within other surroundings.
+    pub fn open_within(root_dir: &Path, surroundings: Surroundings) -> Result<Self, Error> {
+        let Surroundings { connect, clock, retry, fetch_limits, tuf_limits } = surroundings;
+        // Before the lock is taken, which makes the folder: a wrong path must not leave one.
+        let enrolment = Enrolment::read(&crate::install::Layout::new(root_dir))?;
+        let installation = Installation::open(root_dir, clock())?;
+        let token = Enrolment::read_token(installation.layout())?;
+        let transport = connect(&enrolment.server, enrolment.ca_file.as_deref())?;
+        let settled = installation.recovery().and(installation.record().last_outcome.clone());
+        Ok(Self {
+            settled: settled.filter(|outcome| matches!(outcome, Outcome::Undone { .. })),
+            remote: Remote::new(transport, fetch_limits, retry).with_token(token),
+            store: TrustStore::new(installation.layout().trust(), tuf_limits),
+            installation,
+            enrolment,
+            clock,
+            limits: tuf_limits,
+            platform: Platform::of_this_program(),
+        })
+    }
+
+    /// Whose machine this is and where its updates come from.
+    pub fn enrolment(&self) -> &Enrolment {
+        &self.enrolment
+    }
+
+    /// Says that the version on probation works.
+    pub fn confirm(&mut self) -> Result<Outcome, Error> {
+        Ok(self.installation.confirm()?)
+    }
+
+    /// Compares what runs with what was signed. Needs no network.
+    pub fn verify(&self) -> Result<Verification, Error> {
+        let Some(running) = self.installation.running() else {
+            return Err(Error::not_found("nothing is installed: there is nothing to verify"));
+        };
+        Ok(self.installation.verify(running)?)
+    }
+
+    /// What is known without asking anybody.
+    pub fn status(&self) -> Status {
+        Status::of(&self.enrolment, &self.installation, self.store.plan())
+    }
+
+    /// Tells the server what happened since the last report. What it does not take is kept.
+    pub fn report(&mut self) -> Result<(), Error> {
+        loop {
+            let events = self.installation.events();
+            let events: Vec<Event> =
+                events.iter().take(ReportRequest::EVENTS_MAX).cloned().collect();
+            let Some(last) = events.last().map(|event| event.number) else { return Ok(()) };
+            let product = self.enrolment.product.clone();
+            let running = self.installation.running().cloned();
+            self.remote.report(&ReportRequest { product, running, events })?;
+            self.installation.delivered(last)?;
+        }
+    }
+
+    fn refresh(&self) -> Refresh<'_> {
+        Refresh {
+            remote: &self.remote,
+            product: &self.enrolment.product,
+            store: &self.store,
+            limits: self.limits,
+        }
+    }
+}

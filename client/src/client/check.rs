@@ -1,0 +1,119 @@
+use super::{
+    Client, rules,
+    rules::Situation,
+    trust_store::{Noted, Stored},
+};
+use crate::{
+    error::Error,
+    format::{
+        Action, Plan, Version,
+        wire::{CheckRequest, CheckResponse, Event},
+    },
+    install::Outcome,
+    tuf::{PlanBinding, TrustedRepository},
+};
+
+/// What a check found out.
+#[derive(Debug)]
+pub struct Check {
+    /// The verified plan.
+    pub plan: Plan,
+    /// What is to be done of it: what the plan says, or nothing where its rollback order was
+    /// carried out before.
+    pub action: Action,
+    /// What runs.
+    pub running: Option<Version>,
+    /// What became of an update whose probation has ended.
+    pub settled: Option<Outcome>,
+    /// Why the server could not be told what happened, where that is so. It is told next time.
+    pub undelivered: Option<Error>,
+}
+
+impl Client {
+    /// Asks the server for the machine's plan and verifies it.
+    ///
+    /// An update whose time to be confirmed has passed is undone first, and what happened since the
+    /// last report is reported.
+    pub fn check(&mut self) -> Result<Check, Error> {
+        let now = (self.clock)();
+        let settled = self.installation.end_probation(now)?.or(self.settled.take());
+        let undelivered = self.report().err();
+        let root = self.refresh().root(self.enrolment.pinned_root())?;
+        let answer = self.remote.check(&CheckRequest {
+            product: self.enrolment.product.clone(),
+            platform: self.platform.clone(),
+            running: self.installation.running().cloned(),
+            known: self.store.known(root.version()),
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+        })?;
+        let mut repository = self.refresh().repository(root, &answer.metadata, now)?;
+        let plan = self.plan(&mut repository, &answer)?;
+        self.raise_floor(&repository)?;
+        let judged = self.judge(&repository, &plan);
+        if let Err(error) = &judged {
+            self.note_refusal(&plan, error)?;
+        }
+        // Only now: a crash before leaves the plan to be judged, and its refusal noted, again.
+        self.store.write(Stored::Plan, answer.plan.as_bytes())?;
+        let running = self.installation.running().cloned();
+        Ok(Check { action: judged?, plan, running, settled, undelivered })
+    }
+
+    /// The plan in the server's answer, and in `repository` the channel that it needs.
+    fn plan(
+        &self,
+        repository: &mut TrustedRepository,
+        answer: &CheckResponse,
+    ) -> Result<Plan, Error> {
+        let binding = PlanBinding {
+            product: self.enrolment.product.clone(),
+            customer: self.enrolment.customer.clone(),
+            machine: self.enrolment.machine.clone(),
+            version_min: self.store.plan().map_or(0, |plan| plan.version),
+        };
+        let plan = repository.plan(answer.plan.as_bytes(), &binding)?;
+        if let Some(target) = plan.action.target() {
+            self.refresh().channel(repository, &target.channel, &answer.metadata)?;
+        }
+        Ok(plan)
+    }
+
+    /// The floor rises with what the vendor signed, whether or not the plan has to do with it.
+    fn raise_floor(&mut self, repository: &TrustedRepository) -> Result<(), Error> {
+        let Some(running) = self.installation.running() else { return Ok(()) };
+        if let Some(floor) = rules::floor(repository, running)
+            && self.installation.record().floor.as_ref().is_none_or(|known| *known < floor)
+        {
+            self.installation.raise_floor(&floor)?;
+        }
+        Ok(())
+    }
+
+    fn judge(&self, repository: &TrustedRepository, plan: &Plan) -> Result<Action, Error> {
+        let record = self.installation.record();
+        let target = plan.action.target();
+        if let Some(target) = target {
+            rules::expect_listed(repository, target, &self.platform)?;
+        }
+        let blocked = target.and_then(|target| record.block(&target.version));
+        let situation = Situation {
+            running: self.installation.running(),
+            floor: record.floor.as_ref(),
+            blocked: blocked.map(|block| block.reason.as_str()),
+            order_done: self.store.noted(Noted::OrderDone),
+        };
+        rules::judge(&plan.action, situation)
+    }
+
+    /// Queues the event that this machine would not do what `plan` says: once for each plan,
+    /// however often it is received.
+    pub(super) fn note_refusal(&mut self, plan: &Plan, error: &Error) -> Result<(), Error> {
+        let Some(target) = plan.action.target() else { return Ok(()) };
+        if self.store.noted(Noted::RefusedPlan) == Some(plan.version) {
+            return Ok(());
+        }
+        let detail: String = error.to_string().chars().take(Event::DETAIL_CHARS_MAX).collect();
+        self.installation.note_refusal(&target.version, &detail)?;
+        self.store.note(Noted::RefusedPlan, plan.version)
+    }
+}

@@ -1,0 +1,256 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Surroundings,
+    files::{self, Staged},
+    refresh::PinnedRoot,
+    trust_store::{Stored, TrustStore},
+};
+use crate::{
+    error::Error,
+    fetch::Remote,
+    format::{
+        ContractName, CustomerName, Digest, MachineName, Platform, ProductName,
+        wire::{EnrollRequest, EnrollResponse},
+    },
+    install::{Installation, Layout},
+    tuf::{Rule, SigningKey, TrustedRoot},
+};
+
+/// What a machine needs to enrol.
+#[derive(Clone, Debug)]
+pub struct EnrollOptions {
+    /// The root of the installation; made where it is missing.
+    pub root_dir: PathBuf,
+    /// The server, for example `https://updates.example.com`.
+    pub server_url: String,
+    /// The product that the machine will run.
+    pub product: ProductName,
+    /// The customer's activation key.
+    pub activation_key: SecretString,
+    /// What the customer calls the machine.
+    pub host: String,
+    /// The certificates of the authority that signed the server's, where it is none of the public
+    /// web.
+    pub ca_file: Option<PathBuf>,
+    /// The SHA-256 of the product's first root, as the vendor told it by another way. Without it
+    /// the server is believed once.
+    pub root_sha256: Option<Digest>,
+}
+
+impl EnrollOptions {
+    /// The longest name of a host, in characters.
+    pub const HOST_CHARS_MAX: usize = 128;
+
+    fn expect_host(&self) -> Result<(), Error> {
+        let length = self.host.chars().count();
+        if (1..=Self::HOST_CHARS_MAX).contains(&length) && !self.host.contains(char::is_control) {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "host `{}`: expected 1 to {} characters, none of them a control character",
+            self.host.escape_debug(),
+            Self::HOST_CHARS_MAX
+        )))
+    }
+}
+
+/// Whose machine this is and where its updates come from: `.mainstay/agent.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// The server.
+    pub server: String,
+    /// The certificates of the server's authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// The product.
+    pub product: ProductName,
+    /// The name that the server gave the machine.
+    pub machine: MachineName,
+    /// Whose machine it is.
+    pub customer: CustomerName,
+    /// The contract that covered it when it enrolled.
+    pub contract: ContractName,
+    /// The version of the root that was pinned.
+    pub root_version: u64,
+    /// Its SHA-256. A lost root is fetched again and known by this.
+    pub root_sha256: Digest,
+}
+
+impl Enrolment {
+    const BYTES_MAX: u64 = 64 << 10;
+    const TOKEN_BYTES_MAX: usize = 512;
+
+    /// The enrolment of the installation at `layout`.
+    pub(super) fn read(layout: &Layout) -> Result<Self, Error> {
+        let path = layout.settings();
+        let refuse = |detail: &str| Error::not_enrolled(format!("{}: {detail}", path.display()));
+        let bytes = files::read(&path, Self::BYTES_MAX).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Error::disk(&path, error),
+            _ => refuse(&error.to_string()),
+        })?;
+        let text = str::from_utf8(&bytes).map_err(|error| refuse(&error.to_string()))?;
+        toml::from_str(text).map_err(|error| refuse(&error.to_string()))
+    }
+
+    /// The machine's credential.
+    pub(super) fn read_token(layout: &Layout) -> Result<SecretString, Error> {
+        let path = token_path(layout);
+        let bytes = files::read(&path, Self::TOKEN_BYTES_MAX as u64 + 1)
+            .map_err(|error| Error::not_enrolled(format!("{}: {error}", path.display())))?;
+        let token = str::from_utf8(&bytes).unwrap_or_default().trim();
+        if is_token(token) {
+            return Ok(SecretString::from(token));
+        }
+        Err(Error::not_enrolled(format!("{} holds no credential", path.display())))
+    }
+
+    pub(super) fn pinned_root(&self) -> PinnedRoot {
+        PinnedRoot { version: self.root_version, sha256: self.root_sha256 }
+    }
+}
+
+/// Enrols the machine. Until the last file is in place it is enrolled as before, or not at all.
+pub(super) fn enroll(
+    options: &EnrollOptions,
+    surroundings: Surroundings,
+) -> Result<Enrolment, Error> {
+    options.expect_host()?;
+    let server = options.server_url.trim_end_matches('/').to_owned();
+    let ca_file = options.ca_file.as_deref().map(absolute).transpose()?;
+    let transport = (surroundings.connect)(&server, ca_file.as_deref())?;
+    let remote = Remote::new(transport, surroundings.fetch_limits, surroundings.retry);
+    let installation = Installation::open(&options.root_dir, (surroundings.clock)())?;
+    let layout = installation.layout();
+    let store = TrustStore::new(layout.trust(), surroundings.tuf_limits);
+    let previous = Enrolment::read(layout).ok();
+    expect_same_product(&options.product, previous.as_ref(), &installation)?;
+
+    let key = machine_key(layout)?;
+    let answer = remote.enroll(&introduction(options, &key))?;
+    let root = answer.root.as_bytes();
+    let root_sha256 = Digest::of(root);
+    let root_version = TrustedRoot::pin(root, surroundings.tuf_limits)?.version();
+    expect_root(options.root_sha256, root_sha256)?;
+    if !is_token(&answer.token) {
+        let detail = "its token is not 1 to 512 printable characters";
+        return Err(Error::malformed_answer("/v1/enroll", detail));
+    }
+    let product = options.product.clone();
+    let EnrollResponse { machine, customer, contract, token, .. } = answer;
+    let enrolment = Enrolment {
+        server,
+        ca_file,
+        product,
+        machine,
+        customer,
+        contract,
+        root_version,
+        root_sha256,
+    };
+    let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
+
+    let mut staged = Staged::default();
+    // The same machine of the same repository keeps what it knows: forgetting it would let an
+    // older plan or snapshot pass for a new one.
+    let is_same = previous.is_some_and(|previous| {
+        (previous.root_sha256, &previous.machine) == (root_sha256, &enrolment.machine)
+    });
+    if !is_same || store.read(Stored::Root).is_none() {
+        staged.add(&store.path(Stored::Root), root)?;
+    }
+    staged.add(&token_path(layout), format!("{token}\n").as_bytes())?;
+    staged.add(&layout.settings(), settings.as_bytes())?;
+    if !is_same {
+        store.forget_below_root()?;
+    }
+    staged.commit()?;
+    Ok(enrolment)
+}
+
+fn introduction(options: &EnrollOptions, key: &SigningKey) -> EnrollRequest {
+    let activation_key = options.activation_key.expose_secret();
+    let public_key = key.public();
+    let message = EnrollRequest::proof_message(activation_key, &options.product, &public_key);
+    EnrollRequest {
+        activation_key: activation_key.to_owned(),
+        product: options.product.clone(),
+        platform: Platform::of_this_program(),
+        host: options.host.clone(),
+        proof: key.sign(&message),
+        public_key,
+    }
+}
+
+/// One installation holds one product: the trees of another would be taken for its own.
+fn expect_same_product(
+    product: &ProductName,
+    previous: Option<&Enrolment>,
+    installation: &Installation,
+) -> Result<(), Error> {
+    match previous {
+        Some(previous) if previous.product != *product && installation.running().is_some() => {
+            Err(Error::input(format!(
+                "{} holds {}: expected the same product or an empty folder for {product}",
+                installation.layout().root().display(),
+                previous.product
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expect_root(expected: Option<Digest>, found: Digest) -> Result<(), Error> {
+    match expected {
+        Some(expected) if expected != found => {
+            let detail = format!(
+                "the server's root has SHA-256 {found}: {expected} was given; trust it not"
+            );
+            Err(Error::rule(Rule::Digest.as_str(), detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The machine's key, made where there is none. It is stored before it is used: should the answer
+/// get lost, the next try enrols as the same machine.
+fn machine_key(layout: &Layout) -> Result<SigningKey, Error> {
+    let path = layout.private().join("machine.key");
+    let refuse = |error: &dyn std::fmt::Display| {
+        Error::local(format!("{}: {error}; move it away to enrol anew", path.display()))
+    };
+    match files::read(&path, 64 << 10) {
+        Ok(bytes) => {
+            let pem = SecretString::from(String::from_utf8(bytes).map_err(|error| refuse(&error))?);
+            SigningKey::from_pem(pem.expose_secret(), || None).map_err(|error| refuse(&error))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = SigningKey::generate().map_err(|error| refuse(&error))?;
+            let pem = key.to_pem(None).map_err(|error| refuse(&error))?;
+            files::replace(&path, pem.expose_secret().as_bytes())?;
+            Ok(key)
+        }
+        Err(error) => Err(Error::disk(&path, error)),
+    }
+}
+
+fn token_path(layout: &Layout) -> PathBuf {
+    layout.private().join("token")
+}
+
+/// Whether `text` can be a credential: it must fit into a header.
+fn is_token(text: &str) -> bool {
+    (1..=Enrolment::TOKEN_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|error| Error::disk(path, error))
+}

@@ -1,0 +1,233 @@
+use std::{fs::File, path::Path};
+
+use super::{Check, Client, files, rules, trust_store::Noted};
+use crate::{
+    error::{Error, ErrorKind},
+    format::{
+        Action, Artifact, ChannelName, Plan, PlanTarget, ReleaseManifest, RollbackOrder,
+        TargetFile, Version,
+    },
+    install::{self, Attempt, AttemptKind, Outcome},
+    pack::{Payload, PayloadIdentity},
+    tuf::{Rule, json},
+};
+
+/// How far an update has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The artifact arrives.
+    Downloading {
+        /// How many bytes are here.
+        received: u64,
+        /// How many there will be.
+        length: u64,
+    },
+    /// The release is unpacked, switched on and checked.
+    Installing {
+        /// The release.
+        version: Version,
+    },
+}
+
+/// What came of [`Client::update`].
+#[derive(Debug)]
+pub struct Update {
+    /// The check before it.
+    pub check: Check,
+    /// What was done; nothing where there was nothing to do, or where an update that is already on
+    /// probation must be confirmed first.
+    pub outcome: Option<Outcome>,
+    /// Why the server could not be told what happened, where that is so. It is told next time.
+    pub undelivered: Option<Error>,
+}
+
+/// A release that is to run.
+pub(super) struct Wanted {
+    pub(super) kind: AttemptKind,
+    pub(super) version: Version,
+    pub(super) channel: ChannelName,
+    pub(super) artifact: Artifact,
+    /// Where the repository has the artifact.
+    pub(super) file: TargetFile,
+}
+
+impl Client {
+    /// Checks, and does what the plan says. `progress` is told how far it has come.
+    pub fn update(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Update, Error> {
+        let mut check = self.check()?;
+        let outcome = match check.action.clone() {
+            Action::Stay => None,
+            // One thing at a time: what is on probation is the way back of the next update.
+            Action::Update { .. } if self.installation.record().probation.is_some() => None,
+            Action::Update { target } => {
+                Some(self.carry_out(&check.plan, |client| client.update_to(&target, progress))?)
+            }
+            Action::Rollback { target, order } => {
+                let number = order.number;
+                let outcome = self.carry_out(&check.plan, |client| {
+                    client.roll_back_to(&target, &order, progress)
+                })?;
+                self.store.note(Noted::OrderDone, number)?;
+                Some(outcome)
+            }
+        };
+        let undelivered = match outcome {
+            Some(_) => self.report().err(),
+            None => check.undelivered.take(),
+        };
+        Ok(Update { check, outcome, undelivered })
+    }
+
+    /// Runs `act`, and notes its refusal where it breaks a rule.
+    fn carry_out(
+        &mut self,
+        plan: &Plan,
+        act: impl FnOnce(&mut Self) -> Result<Outcome, Error>,
+    ) -> Result<Outcome, Error> {
+        let outcome = act(self);
+        if let Err(error) = &outcome
+            && error.kind() == ErrorKind::Trust
+        {
+            self.note_refusal(plan, error)?;
+        }
+        outcome
+    }
+
+    fn update_to(
+        &mut self,
+        target: &PlanTarget,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome, Error> {
+        let manifest = self.manifest(target)?;
+        rules::expect_step(&manifest, self.installation.running())?;
+        let wanted = self.wanted(AttemptKind::Update, target, &manifest)?;
+        self.fetch_and_install(&wanted, progress)
+    }
+
+    fn roll_back_to(
+        &mut self,
+        target: &PlanTarget,
+        order: &RollbackOrder,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome, Error> {
+        if self.installation.record().probation.is_some() {
+            let reason = format!("rolled back by order {}: {}", order.number, order.reason);
+            let undone = self.installation.undo(&reason)?;
+            if self.installation.running().is_none_or(|running| *running <= target.version) {
+                return Ok(undone);
+            }
+        }
+        let kind = AttemptKind::Rollback { order: order.clone() };
+        let kept = self.installation.record().kept_tree(&target.version);
+        let kept = kept.filter(|kept| rules::is_artifact(&kept.artifact, &target.artifact));
+        // What is kept needs nothing from the server.
+        let wanted = if let Some(kept) = kept {
+            Wanted::new(kind, target, kept.artifact.clone())
+        } else {
+            let manifest = self.manifest(target)?;
+            self.wanted(kind, target, &manifest)?
+        };
+        self.restore(&wanted, progress)
+    }
+
+    /// The release manifest that the plan names, of which the repository has confirmed the digest.
+    fn manifest(&self, target: &PlanTarget) -> Result<ReleaseManifest, Error> {
+        let file = &target.manifest;
+        if file.length > self.limits.manifest_bytes_max {
+            let detail = format!(
+                "{} is {} bytes: expected at most {}",
+                file.path, file.length, self.limits.manifest_bytes_max
+            );
+            return Err(Error::rule(Rule::Length.as_str(), detail));
+        }
+        let bytes = self.remote.target(&self.enrolment.product, file)?;
+        json::from_slice(&bytes)
+            .map_err(|error| Error::rule("manifest", format!("{}: {error}", file.path)))
+    }
+
+    fn wanted(
+        &self,
+        kind: AttemptKind,
+        target: &PlanTarget,
+        manifest: &ReleaseManifest,
+    ) -> Result<Wanted, Error> {
+        let product = &self.enrolment.product;
+        let artifact = rules::expect_manifest(manifest, product, target, &self.platform)?;
+        Ok(Wanted::new(kind, target, artifact))
+    }
+
+    /// Brings back a version: from its kept tree where that is whole, else from the repository.
+    pub(super) fn restore(
+        &mut self,
+        wanted: &Wanted,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome, Error> {
+        if self.installation.has_tree(&wanted.version) {
+            progress(Progress::Installing { version: wanted.version.clone() });
+            match self.installation.install(wanted.attempt(), None, &*self.clock) {
+                Err(error) if error.kind() == install::ErrorKind::TreeModified => {}
+                finished => return Ok(finished?),
+            }
+        }
+        self.fetch_and_install(wanted, progress)
+    }
+
+    fn fetch_and_install(
+        &mut self,
+        wanted: &Wanted,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome, Error> {
+        let cache = self.installation.layout().cache();
+        let length = wanted.file.length;
+        // What an update that was superseded left behind is of no use any more.
+        sweep(&cache, &wanted.file.sha256.to_string())?;
+        let path = self.remote.download(&self.enrolment.product, &wanted.file).into_cache(
+            &cache,
+            &mut |received| {
+                progress(Progress::Downloading { received, length });
+            },
+        )?;
+        progress(Progress::Installing { version: wanted.version.clone() });
+        let file = File::open(&path).map_err(|error| Error::disk(&path, error))?;
+        let identity = PayloadIdentity::from(&wanted.artifact);
+        let mut payload = Payload::new(file, identity, wanted.artifact.window_log)?;
+        let outcome =
+            self.installation.install(wanted.attempt(), Some(&mut payload), &*self.clock)?;
+        files::remove(&path)?;
+        Ok(outcome)
+    }
+}
+
+impl Wanted {
+    fn new(kind: AttemptKind, target: &PlanTarget, artifact: Artifact) -> Self {
+        Self {
+            kind,
+            version: target.version.clone(),
+            channel: target.channel.clone(),
+            artifact,
+            file: target.artifact.clone(),
+        }
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt {
+            kind: self.kind.clone(),
+            version: self.version.clone(),
+            artifact: self.artifact.clone(),
+            channel: self.channel.clone(),
+        }
+    }
+}
+
+/// Removes everything from the folder `cache` but the file called `keep` and its part.
+fn sweep(cache: &Path, keep: &str) -> Result<(), Error> {
+    let Ok(entries) = std::fs::read_dir(cache) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with(keep) {
+            files::remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}

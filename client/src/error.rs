@@ -1,0 +1,300 @@
+//! The one error of fetching and of the client.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{format::wire::Problem, tuf::Refusal};
+#[cfg(feature = "install")]
+use crate::{install, pack};
+
+/// What went wrong, as far as a caller can act upon it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The machine has not been enrolled, or its enrolment cannot be read.
+    NotEnrolled,
+    /// Another process holds the installation's lock.
+    Locked,
+    /// The server could not be reached, or the connection broke.
+    Network,
+    /// The server answered and refused; [`Error::code`] is its stable code.
+    Server,
+    /// A document or an order broke a rule; [`Error::code`] is the rule's name.
+    Trust,
+    /// The disk, a permission, or another matter of this machine.
+    Local,
+    /// What the caller gave is not acceptable.
+    Input,
+    /// The release failed on this machine before and is not tried again.
+    Blocked,
+    /// There is nothing of the kind that was asked for.
+    NotFound,
+    /// The installed files are not those that were installed.
+    Modified,
+}
+
+impl ErrorKind {
+    /// The kind's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotEnrolled => "not_enrolled",
+            Self::Locked => "locked",
+            Self::Network => "network",
+            Self::Server => "server",
+            Self::Trust => "trust",
+            Self::Local => "local",
+            Self::Input => "input",
+            Self::Blocked => "blocked",
+            Self::NotFound => "not_found",
+            Self::Modified => "modified",
+        }
+    }
+}
+
+/// The one error of this crate's library.
+///
+/// Its message says what was expected, what was found and what to do; what lies beneath is its
+/// [`source`](std::error::Error::source).
+#[derive(Debug)]
+pub struct Error(Box<Cause>);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[cfg(feature = "install")]
+    #[error("this machine is not enrolled: {0}; run `mainstay-agent enroll`")]
+    NotEnrolled(String),
+    #[error("the connection to {what} failed")]
+    Network { what: String, source: io::Error },
+    #[error("the server refused: {message} ({code}, HTTP {status})")]
+    Server { status: u16, code: String, message: String },
+    #[error("{0}")]
+    Refusal(#[from] Refusal),
+    #[error("{detail}")]
+    Rule { rule: &'static str, detail: String },
+    #[error("cannot use `{}`", path.display())]
+    Disk { path: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Local(String),
+    #[error("{0}")]
+    Input(String),
+    #[cfg(feature = "install")]
+    #[error("{0}")]
+    Blocked(String),
+    #[cfg(feature = "install")]
+    #[error("{0}")]
+    NotFound(String),
+    #[cfg(feature = "install")]
+    #[error(transparent)]
+    Install(#[from] install::Error),
+    #[cfg(feature = "install")]
+    #[error(transparent)]
+    Pack(#[from] pack::Error),
+}
+
+impl Error {
+    /// What went wrong, as far as a caller can act upon it.
+    pub fn kind(&self) -> ErrorKind {
+        match &*self.0 {
+            #[cfg(feature = "install")]
+            Cause::NotEnrolled(_) => ErrorKind::NotEnrolled,
+            Cause::Network { .. } => ErrorKind::Network,
+            Cause::Server { .. } => ErrorKind::Server,
+            Cause::Refusal(_) | Cause::Rule { .. } => ErrorKind::Trust,
+            Cause::Disk { .. } | Cause::Local(_) => ErrorKind::Local,
+            Cause::Input(_) => ErrorKind::Input,
+            #[cfg(feature = "install")]
+            Cause::Blocked(_) => ErrorKind::Blocked,
+            #[cfg(feature = "install")]
+            Cause::NotFound(_) => ErrorKind::NotFound,
+            #[cfg(feature = "install")]
+            Cause::Install(error) => kind_of_install(error.kind()),
+            #[cfg(feature = "install")]
+            Cause::Pack(_) => ErrorKind::Trust,
+        }
+    }
+
+    /// The stable code: the server's own for [`ErrorKind::Server`], the name of the rule that was
+    /// broken for [`ErrorKind::Trust`], otherwise the kind's name.
+    pub fn code(&self) -> &str {
+        match &*self.0 {
+            Cause::Server { code, .. } => code,
+            Cause::Refusal(refusal) => refusal.rule().as_str(),
+            Cause::Rule { rule, .. } => rule,
+            #[cfg(feature = "install")]
+            Cause::Install(error) => match error.kind() {
+                install::ErrorKind::BelowFloor => "floor",
+                install::ErrorKind::WrongDirection => "direction",
+                install::ErrorKind::Unpack => "payload",
+                _ => self.kind().as_str(),
+            },
+            #[cfg(feature = "install")]
+            Cause::Pack(_) => "payload",
+            _ => self.kind().as_str(),
+        }
+    }
+
+    /// Whether the same request may succeed a little later without anybody doing anything.
+    pub fn is_retryable(&self) -> bool {
+        match &*self.0 {
+            Cause::Network { source, .. } => source.kind() != io::ErrorKind::InvalidData,
+            // Too many requests, and what gateways say while a server restarts.
+            Cause::Server { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
+            #[cfg(feature = "install")]
+            Cause::Install(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn not_enrolled(detail: impl Into<String>) -> Self {
+        Cause::NotEnrolled(detail.into()).into()
+    }
+
+    pub(crate) fn network(what: impl Into<String>, source: io::Error) -> Self {
+        Cause::Network { what: what.into(), source }.into()
+    }
+
+    /// The server's refusal: its problem document where it sent one.
+    pub(crate) fn server(status: u16, problem: Option<Problem>) -> Self {
+        let (code, message) = match problem {
+            Some(problem) => {
+                let mut message =
+                    if problem.detail.is_empty() { problem.title } else { problem.detail };
+                for found in problem.problems {
+                    message.push_str("; ");
+                    message.push_str(&found);
+                }
+                (problem.code, message)
+            }
+            None => (format!("http_{status}"), "it gave no reason".to_owned()),
+        };
+        Cause::Server { status, code, message }.into()
+    }
+
+    /// An answer that the server should never give.
+    pub(crate) fn malformed_answer(what: &str, detail: impl fmt::Display) -> Self {
+        let message = format!("its answer to {what} makes no sense: {detail}");
+        Cause::Server { status: 200, code: "malformed_answer".to_owned(), message }.into()
+    }
+
+    pub(crate) fn rule(rule: &'static str, detail: impl Into<String>) -> Self {
+        Cause::Rule { rule, detail: detail.into() }.into()
+    }
+
+    pub(crate) fn disk(path: &Path, source: io::Error) -> Self {
+        Cause::Disk { path: path.to_owned(), source }.into()
+    }
+
+    pub(crate) fn local(detail: impl Into<String>) -> Self {
+        Cause::Local(detail.into()).into()
+    }
+
+    pub(crate) fn input(detail: impl Into<String>) -> Self {
+        Cause::Input(detail.into()).into()
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn blocked(detail: impl Into<String>) -> Self {
+        Cause::Blocked(detail.into()).into()
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Cause::NotFound(detail.into()).into()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.0)
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Cause::Refusal(refusal).into()
+    }
+}
+
+#[cfg(feature = "install")]
+impl From<install::Error> for Error {
+    fn from(error: install::Error) -> Self {
+        Cause::Install(error).into()
+    }
+}
+
+#[cfg(feature = "install")]
+impl From<pack::Error> for Error {
+    fn from(error: pack::Error) -> Self {
+        Cause::Pack(error).into()
+    }
+}
+
+#[cfg(feature = "install")]
+fn kind_of_install(kind: install::ErrorKind) -> ErrorKind {
+    use install::ErrorKind as Kind;
+    match kind {
+        Kind::Locked => ErrorKind::Locked,
+        Kind::Blocked => ErrorKind::Blocked,
+        Kind::BelowFloor | Kind::WrongDirection | Kind::Unpack => ErrorKind::Trust,
+        Kind::OnProbation => ErrorKind::Input,
+        Kind::NoProbation | Kind::NotInstalled => ErrorKind::NotFound,
+        Kind::TreeModified => ErrorKind::Modified,
+        _ => ErrorKind::Local,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_servers_the_rules_or_the_kinds() {
+        let refused = Error::server(
+            403,
+            Some(Problem {
+                kind: "urn:mainstay:problem:NOT_ENTITLED".to_owned(),
+                title: "Not entitled".to_owned(),
+                status: 403,
+                code: "NOT_ENTITLED".to_owned(),
+                detail: "the contract does not cover it".to_owned(),
+                problems: vec!["one more thing".to_owned()],
+            }),
+        );
+        assert_eq!((refused.kind(), refused.code()), (ErrorKind::Server, "NOT_ENTITLED"));
+        assert_eq!(
+            refused.to_string(),
+            "the server refused: the contract does not cover it; one more thing \
+             (NOT_ENTITLED, HTTP 403)"
+        );
+        assert_eq!(Error::server(500, None).code(), "http_500");
+        assert_eq!(Error::rule("floor", "no").code(), "floor");
+        assert_eq!(Error::input("no").code(), "input");
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_retryable() {
+        let broken = || io::Error::from(io::ErrorKind::ConnectionReset);
+        assert!(Error::network("download", broken()).is_retryable());
+        let stranger = io::Error::from(io::ErrorKind::InvalidData);
+        assert!(!Error::network("download", stranger).is_retryable());
+        assert!(Error::server(503, None).is_retryable());
+        assert!(!Error::server(500, None).is_retryable());
+        assert!(!Error::server(403, None).is_retryable());
+        assert!(!Error::disk(Path::new("/x"), broken()).is_retryable());
+    }
+}

@@ -1,0 +1,131 @@
+//! Fetching: the [`Transport`] port, its HTTP implementation, and what the client asks a server for.
+//!
+//! | part | what is there |
+//! |---|---|
+//! | [`Transport`] | one request, one answer whose body is still to be read |
+//! | [`HttpTransport`] | the port over HTTP or HTTPS |
+//! | [`Remote`] | the routes of a server as methods, bounded and retried |
+//! | [`Download`] | an artifact into the cache: resumed, bounded, hashed |
+//!
+//! Nothing that arrives here is trusted. Metadata and plans are verified by [`crate::tuf`]; an
+//! artifact is known by the digest that verified metadata announced.
+
+mod download;
+mod http;
+mod rate;
+mod remote;
+mod retry;
+#[cfg(test)]
+pub(crate) mod test_server;
+
+use std::{io::Read, time::Duration};
+
+use secrecy::SecretString;
+
+pub use download::Download;
+pub use http::{CertificateAuthority, HttpTransport};
+pub use remote::Remote;
+pub use retry::Retry;
+
+use crate::{error::Error, format::Digest};
+
+/// What carries a request to the server and its answer back.
+pub trait Transport: Send {
+    /// Sends `request`. An answer of whatever status is a success of the transport; an error is
+    /// one of kind [`Network`](crate::error::ErrorKind::Network).
+    fn send(&self, request: &Request<'_>) -> Result<Answer, Error>;
+}
+
+/// A request, relative to the server that the transport reaches.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is to be done.
+    pub method: Method<'a>,
+    /// The path, beginning with `/`.
+    pub path: &'a str,
+    /// The machine's credential.
+    pub token: Option<&'a SecretString>,
+    /// Where to go on with a file of which a part is here.
+    pub resume: Option<Resume>,
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method<'a> {
+    /// Asks for a file.
+    Get,
+    /// Sends a JSON document.
+    Post(&'a [u8]),
+}
+
+/// Where a download goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// How many bytes are here.
+    pub from: u64,
+    /// The whole file's digest, which is its entity tag.
+    pub digest: Digest,
+}
+
+/// An answer whose body is still to be read.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The offset of the body's first byte where the server sends a part (206).
+    pub range_start: Option<u64>,
+    /// The body. Whoever reads it bounds it.
+    pub body: Box<dyn Read + Send>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Answer")
+            .field("status", &self.status)
+            .field("range_start", &self.range_start)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much and how long fetching is willing to take. What metadata may be is in
+/// [`tuf::Limits`](crate::tuf::Limits).
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The answer to `/v1/check`, in bytes: every role at its largest.
+    pub check_bytes_max: u64,
+    /// The answer to `/v1/enroll`, in bytes.
+    pub enroll_bytes_max: u64,
+    /// A problem document, in bytes.
+    pub problem_bytes_max: u64,
+    /// How long connecting may take, TLS included.
+    pub connect_timeout: Duration,
+    /// How long the server may think before it answers.
+    pub answer_timeout: Duration,
+    /// How long a connection may bring nothing.
+    pub idle_timeout: Duration,
+    /// The slowest transfer that is put up with, in bytes a second, once [`Limits::rate_window`]
+    /// is over. A server that trickles bytes cannot keep a machine busy for ever.
+    pub rate_bytes_min: u64,
+    /// Over how long the transfer rate is measured.
+    pub rate_window: Duration,
+}
+
+impl Limits {
+    /// Generous for any honest server on any line that is worth the name.
+    pub const DEFAULT: Self = Self {
+        check_bytes_max: 32 << 20,
+        enroll_bytes_max: 1 << 20,
+        problem_bytes_max: 64 << 10,
+        connect_timeout: Duration::from_secs(15),
+        answer_timeout: Duration::from_mins(1),
+        idle_timeout: Duration::from_secs(30),
+        rate_bytes_min: 1024,
+        rate_window: Duration::from_mins(1),
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

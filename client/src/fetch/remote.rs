@@ -1,0 +1,149 @@
+use std::io::Read as _;
+
+use secrecy::SecretString;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Answer, Download, Limits, Method, Request, Retry, Transport};
+use crate::{
+    error::Error,
+    format::{
+        ProductName, TargetFile,
+        wire::{
+            CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, Problem, ReportRequest,
+        },
+    },
+    tuf::{self, json},
+};
+
+/// A server: its routes as methods. Every answer is bounded; what may pass by itself is retried.
+pub struct Remote {
+    transport: Box<dyn Transport>,
+    token: Option<SecretString>,
+    limits: Limits,
+    retry: Retry,
+}
+
+impl Remote {
+    /// A server behind `transport`, to which the caller is not known yet.
+    pub fn new(transport: Box<dyn Transport>, limits: Limits, retry: Retry) -> Self {
+        Self { transport, token: None, limits, retry }
+    }
+
+    /// The same server, to which `token` makes the machine known.
+    #[must_use]
+    pub fn with_token(mut self, token: SecretString) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// `POST /v1/enroll`.
+    pub fn enroll(&self, request: &EnrollRequest) -> Result<EnrollResponse, Error> {
+        self.ask("/v1/enroll", request, self.limits.enroll_bytes_max)
+    }
+
+    /// `POST /v1/check`.
+    pub fn check(&self, request: &CheckRequest) -> Result<CheckResponse, Error> {
+        self.ask("/v1/check", request, self.limits.check_bytes_max)
+    }
+
+    /// `POST /v1/report`. The answer's body does not matter.
+    pub fn report(&self, request: &ReportRequest) -> Result<(), Error> {
+        self.post("/v1/report", request, |_| Ok(()))
+    }
+
+    /// `GET /repo/<product>/<file>`: a metadata file of at most `bytes_max` bytes.
+    pub fn metadata(
+        &self,
+        product: &ProductName,
+        file: &str,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, Error> {
+        let path = format!("/repo/{product}/{file}");
+        self.retry.run(|| read_bounded(&path, self.get(&path)?, bytes_max))
+    }
+
+    /// A target that fits into memory, of exactly the length and digest that `file` announces.
+    pub fn target(&self, product: &ProductName, file: &TargetFile) -> Result<Vec<u8>, Error> {
+        let path = target_route(product, file);
+        self.retry.run(|| {
+            let bytes = read_bounded(&path, self.get(&path)?, file.length)?;
+            let found = crate::format::Digest::of(&bytes);
+            if bytes.len() as u64 != file.length || found != file.sha256 {
+                let detail = format!(
+                    "{} is {} bytes with SHA-256 {found}: {} bytes with {} were announced",
+                    file.path,
+                    bytes.len(),
+                    file.length,
+                    file.sha256
+                );
+                return Err(Error::rule(tuf::Rule::Digest.as_str(), detail));
+            }
+            Ok(bytes)
+        })
+    }
+
+    /// The download of a target that is too large for memory.
+    pub fn download<'a>(&'a self, product: &ProductName, file: &TargetFile) -> Download<'a> {
+        let route = target_route(product, file);
+        Download::new(self, route, file.length, file.sha256, self.retry)
+    }
+
+    pub(super) fn send(&self, request: &Request<'_>) -> Result<Answer, Error> {
+        let answer = self.transport.send(&Request { token: self.token.as_ref(), ..*request })?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let status = answer.status;
+        let mut body = Vec::new();
+        // A refusal whose document does not arrive is still a refusal.
+        let _ = answer.body.take(self.limits.problem_bytes_max).read_to_end(&mut body);
+        Err(Error::server(status, json::from_slice::<Problem>(&body).ok()))
+    }
+
+    fn get(&self, path: &str) -> Result<Answer, Error> {
+        self.send(&Request { method: Method::Get, path, token: None, resume: None })
+    }
+
+    fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &impl Serialize,
+        bytes_max: u64,
+    ) -> Result<T, Error> {
+        self.post(path, question, |answer| {
+            let bytes = read_bounded(path, answer, bytes_max)?;
+            json::from_slice(&bytes).map_err(|error| Error::malformed_answer(path, error))
+        })
+    }
+
+    fn post<T>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+        read: impl Fn(Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let body = serde_json::to_vec(document).map_err(|error| Error::local(error.to_string()))?;
+        let method = Method::Post(&body);
+        let request = Request { method, path, token: None, resume: None };
+        self.retry.run(|| read(self.send(&request)?))
+    }
+}
+
+fn target_route(product: &ProductName, file: &TargetFile) -> String {
+    format!("/repo/{product}/targets/{}", file.path.consistent(&file.sha256))
+}
+
+/// Reads a body that must not be longer than `bytes_max`.
+fn read_bounded(path: &str, answer: Answer, bytes_max: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    answer
+        .body
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::network(path, error))?;
+    if bytes.len() as u64 > bytes_max {
+        let detail = format!("{path} is longer than {bytes_max} bytes");
+        return Err(Error::rule(tuf::Rule::Length.as_str(), detail));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,66 @@
+//! Documents and the small types that they are made of.
+//!
+//! Every identifier is a newtype whose only constructor parses it, so a value that exists is a
+//! value that is well formed. Documents are plain `serde` structures; what a document must satisfy
+//! beyond its shape is checked by its `problems` method, which lists *all* that is wrong.
+
+mod digest;
+mod identifier;
+mod plan;
+mod release;
+mod target_path;
+mod version;
+pub mod wire;
+
+pub use digest::{Digest, Hasher};
+pub use identifier::{
+    AdvisoryId, ChannelName, ContractName, CustomerName, MachineName, Platform, ProductName, Tag,
+};
+pub use plan::{
+    Action, Notice, PLAN_FORMAT, Plan, PlanTarget, RollbackOrder, TargetFile, Withheld,
+};
+pub use release::{
+    Artifact, HealthCheck, RELEASE_DESCRIPTION, RELEASE_FORMAT, ReleaseDescription,
+    ReleaseManifest, Severity,
+};
+pub use target_path::TargetPath;
+pub use version::{Channel, LineName, Version};
+
+/// Text that is not a well-formed value of the type asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{found}` is not valid: expected {expected}")]
+pub struct ParseError {
+    what: &'static str,
+    found: String,
+    expected: &'static str,
+}
+
+impl ParseError {
+    /// At most so many characters of the offending text are repeated in a message.
+    const FOUND_CHARS_MAX: usize = 80;
+
+    pub(crate) fn new(what: &'static str, found: &str, expected: &'static str) -> Self {
+        let found = found.chars().take(Self::FOUND_CHARS_MAX).collect::<String>();
+        Self { what, found: found.escape_debug().to_string(), expected }
+    }
+}
+
+/// Implements `Display`, `FromStr`-based serde and ordering helpers of a newtype over a `String`.
+macro_rules! text_serde {
+    ($name:ident) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text =
+                    <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text_serde;

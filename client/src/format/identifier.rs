@@ -1,0 +1,167 @@
+use std::{fmt, str::FromStr};
+
+use super::{ParseError, text_serde};
+
+/// Defines a newtype over text of one lexical form.
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $accepts:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseError;
+
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                let accepts: fn(&str) -> bool = $accepts;
+                if accepts(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(ParseError::new($what, text, $expected))
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(&self.0)
+            }
+        }
+
+        text_serde!($name);
+    };
+}
+
+fn is_name(text: &str) -> bool {
+    let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| edge(byte) || byte == b'-')
+        && text.bytes().next().is_some_and(edge)
+        && text.bytes().next_back().is_some_and(edge)
+}
+
+identifier!(
+    /// The name of a product; also the name of its TUF repository.
+    ProductName,
+    "product name",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
+    /// The short name of a customer.
+    CustomerName,
+    "customer name",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
+    /// The short name of a contract, unique on a server.
+    ContractName,
+    "contract name",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
+    /// The name that the server gave a machine when it enrolled.
+    MachineName,
+    "machine name",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
+    /// The name of a channel's targets role: one of the four channels, or the opaque name of a
+    /// private channel.
+    ChannelName,
+    "channel name",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
+    /// An add-on or audience tag of a contract.
+    Tag,
+    "tag",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
+    /// What an artifact runs on: `os-architecture`, for example `linux-x86_64`.
+    Platform,
+    "platform",
+    "os-architecture in a-z, 0-9, _ and -, for example linux-x86_64",
+    |text| {
+        let part = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        text.len() <= 63 && text.contains('-') && text.split('-').all(part)
+    }
+);
+
+identifier!(
+    /// A published advisory that a release fixes, for example `CVE-2026-1234`.
+    AdvisoryId,
+    "advisory",
+    "1 to 64 of A-Z, a-z, 0-9, - and ., for example CVE-2026-1234",
+    |text| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+    }
+);
+
+impl Platform {
+    /// The platform that this program was built for.
+    #[expect(clippy::missing_panics_doc, reason = "the compiler's names have the right form")]
+    #[expect(clippy::expect_used, reason = "the compiler's names have the right form")]
+    pub fn of_this_program() -> Self {
+        format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+            .parse()
+            .expect("os and architecture names are lower case")
+    }
+}
+
+impl From<super::Channel> for ChannelName {
+    fn from(channel: super::Channel) -> Self {
+        Self(channel.as_str().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_one_lexical_form() {
+        for good in ["a", "acme-db", "0x", &"a".repeat(63)] {
+            assert!(good.parse::<ProductName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a.b", "a/b", "..", "a b", "ä", &"a".repeat(64)] {
+            assert!(bad.parse::<ProductName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_shows_what_was_found_without_control_characters() {
+        let error = "a\u{1b}[31m".parse::<ProductName>().unwrap_err().to_string();
+        assert!(error.contains(r"a\u{1b}[31m"), "{error}");
+        assert!(error.contains("expected 1 to 63 of a-z"), "{error}");
+    }
+
+    #[test]
+    fn this_program_has_a_platform() {
+        assert!(Platform::of_this_program().as_str().contains('-'));
+    }
+}

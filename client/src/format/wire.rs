@@ -1,0 +1,261 @@
+//! What travels between machine, vendor and server: the bodies of `/v1`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ChannelName, ContractName, CustomerName, Digest, MachineName, Platform, ProductName, Version,
+};
+use crate::tuf::PublicKey;
+
+/// An error as RFC 9457 has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A URI that names the kind of problem: `urn:mainstay:problem:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: String,
+    /// What was expected, what was found, what to do.
+    pub detail: String,
+    /// Where a document was refused: everything that is wrong with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// `POST /v1/enroll`: a machine introduces itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrollRequest {
+    /// The customer's activation key.
+    pub activation_key: String,
+    /// The product that the machine will run.
+    pub product: ProductName,
+    /// What it runs on.
+    pub platform: Platform,
+    /// What the customer calls it; shown to people, at most 128 characters.
+    pub host: String,
+    /// The machine's own key. The same key enrols as the same machine.
+    pub public_key: PublicKey,
+    /// The key's signature over [`EnrollRequest::proof_message`], in hexadecimal digits.
+    pub proof: String,
+}
+
+impl EnrollRequest {
+    /// What a machine signs to show that it holds the private half of `public_key`.
+    pub fn proof_message(
+        activation_key: &str,
+        product: &ProductName,
+        public_key: &PublicKey,
+    ) -> Vec<u8> {
+        let key = Digest::of(activation_key.as_bytes());
+        format!("mainstay enroll 1\n{key}\n{product}\n{public_key}\n").into_bytes()
+    }
+}
+
+/// The answer to [`EnrollRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnrollResponse {
+    /// The machine's name from now on.
+    pub machine: MachineName,
+    /// Whose machine it is.
+    pub customer: CustomerName,
+    /// The contract that covers it.
+    pub contract: ContractName,
+    /// The machine's credential; shown this once.
+    pub token: String,
+    /// The product's first root, byte for byte.
+    pub root: String,
+}
+
+/// `POST /v1/check`: a machine says what it runs and what it knows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRequest {
+    /// The product.
+    pub product: ProductName,
+    /// What the machine runs on.
+    pub platform: Platform,
+    /// What it runs, if anything.
+    #[serde(default)]
+    pub running: Option<Version>,
+    /// The metadata that it trusts already.
+    pub known: KnownMetadata,
+    /// The agent's version, shown to people.
+    pub agent: String,
+}
+
+/// The versions of the metadata that a machine trusts; 0 where it has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownMetadata {
+    /// The root.
+    pub root: u64,
+    /// The timestamp.
+    #[serde(default)]
+    pub timestamp: u64,
+    /// The snapshot.
+    #[serde(default)]
+    pub snapshot: u64,
+    /// The top-level targets.
+    #[serde(default)]
+    pub targets: u64,
+    /// The channels.
+    #[serde(default)]
+    pub channels: BTreeMap<ChannelName, u64>,
+}
+
+/// The answer to [`CheckRequest`]: one round trip brings everything that a decision needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckResponse {
+    /// The signed plan, byte for byte.
+    pub plan: String,
+    /// Metadata that is newer than what the machine knows, byte for byte, by file name
+    /// (`2.root.json`, `timestamp.json`, `snapshot.json`, `targets.json`, `<channel>.json`).
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// `POST /v1/report`: a machine says what happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportRequest {
+    /// The product.
+    pub product: ProductName,
+    /// What the machine runs now.
+    #[serde(default)]
+    pub running: Option<Version>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+impl ReportRequest {
+    /// The most events in one report.
+    pub const EVENTS_MAX: usize = 100;
+}
+
+/// One thing that happened on a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Counts up on each machine, so that an event that is reported twice is noticed.
+    pub number: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// The version that ran before.
+    #[serde(default)]
+    pub from: Option<Version>,
+    /// The version that it is about.
+    pub to: Version,
+    /// The rollback order that was carried out.
+    #[serde(default)]
+    pub order: Option<u64>,
+    /// What there is to say, at most [`Event::DETAIL_CHARS_MAX`] characters.
+    #[serde(default)]
+    pub detail: String,
+}
+
+impl Event {
+    /// The longest detail, in characters.
+    pub const DETAIL_CHARS_MAX: usize = 4096;
+}
+
+/// What can happen on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// `to` was switched on and is on probation.
+    Installed,
+    /// `to` passed its probation.
+    Confirmed,
+    /// `to` failed its probation or installation and `from` runs again.
+    Undone,
+    /// The machine went back to `to` because it was ordered to.
+    RolledBack,
+    /// The machine would not do what its plan said.
+    Refused,
+}
+
+impl EventKind {
+    /// The kind's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Confirmed => "confirmed",
+            Self::Undone => "undone",
+            Self::RolledBack => "rolled_back",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// `GET /v1/products/{product}/publishing`: what a publisher builds the next release upon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PublishingState {
+    /// The repository's revision; a publish names the one that it was built upon.
+    pub revision: u64,
+    /// The server's clock.
+    pub now: Timestamp,
+    /// The newest metadata, byte for byte, by file name, with every root.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// `POST /v1/products`: the vendor's signed root and top-level targets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateProductRequest {
+    /// The product.
+    pub product: ProductName,
+    /// The signed root, byte for byte.
+    pub root: String,
+    /// The signed top-level targets, byte for byte.
+    pub targets: String,
+}
+
+/// `POST /v1/products/{product}/releases`: the commit of a release whose blobs are uploaded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishRequest {
+    /// The revision that the release was built upon.
+    pub expected_revision: u64,
+    /// The release manifest, byte for byte.
+    pub manifest: String,
+    /// The channel's signed targets role, byte for byte.
+    pub channel_metadata: String,
+}
+
+/// The answer to [`PublishRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PublishResponse {
+    /// The product.
+    pub product: ProductName,
+    /// The version that is published now.
+    pub version: Version,
+    /// The repository's new revision.
+    pub revision: u64,
+}
+
+/// The server's public keys, by which a vendor's root and targets authorise it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerKeys {
+    /// Signs timestamps.
+    pub timestamp: PublicKey,
+    /// Signs snapshots.
+    pub snapshot: PublicKey,
+    /// Signs plans.
+    pub director: PublicKey,
+}
+
+/// The state of an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadState {
+    /// How many bytes have arrived.
+    pub received: u64,
+    /// Whether the blob is whole, checked and stored.
+    pub complete: bool,
+}

@@ -1,0 +1,231 @@
+//! The file-system port: everything by which the install engine changes the disk.
+//!
+//! Reading needs no port. What changes the disk goes through [`FileSystem`], so that a test can
+//! count the changes and let each of them fail in turn.
+
+#[cfg(test)]
+mod failing;
+
+use std::{
+    fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions},
+    io::{self, Read, Write as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
+    path::Path,
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, Gid, OFlags, RenameFlags, Uid, chownat, renameat_with},
+    io::Errno,
+};
+
+#[cfg(test)]
+pub(crate) use failing::{FailingFileSystem, Failure};
+
+use crate::pack;
+
+/// The changes that the install engine makes to a disk.
+///
+/// Nothing is durable before [`sync_directory`](Self::sync_directory) or
+/// [`sync_tree`](Self::sync_tree), except what [`write_file`](Self::write_file) wrote into a file.
+pub trait FileSystem: std::fmt::Debug + Send {
+    /// Creates a directory with the permission bits `mode`.
+    fn create_directory(&self, path: &Path, mode: u32) -> io::Result<()>;
+
+    /// Writes a file for its owner only, whatever was there, and makes its content durable.
+    fn write_file(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Copies a regular file with its attributes to `to`, where nothing may be. The copy shares
+    /// its blocks with the original where the file system can do that. A symbolic link is refused.
+    fn copy_file(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives `to` the owner and, unless it is a symbolic link, the permissions and times of `from`.
+    ///
+    /// An owner that this process may not give is left out, as `cp -a` does.
+    fn copy_attributes(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Creates the symbolic link `link` that says `target`.
+    fn symlink(&self, target: &Path, link: &Path) -> io::Result<()>;
+
+    /// Renames in one step, replacing what is at `to`.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Exchanges two paths in one step. The error is of kind [`io::ErrorKind::Unsupported`] where
+    /// the file system cannot do that.
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
+
+    /// Removes a file or symbolic link.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all in it.
+    fn remove_tree(&self, path: &Path) -> io::Result<()>;
+
+    /// Unpacks `payload` into the directory `path`, which must not exist.
+    fn unpack_tree(
+        &self,
+        payload: &mut dyn Read,
+        path: &Path,
+        limits: &pack::Limits,
+    ) -> Result<pack::Summary, pack::Error>;
+
+    /// Makes the entries of a directory durable.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes everything below a directory durable, all at once.
+    fn sync_tree(&self, path: &Path) -> Result<(), pack::Error>;
+}
+
+/// The file system of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalFileSystem;
+
+impl FileSystem for LocalFileSystem {
+    fn create_directory(&self, path: &Path, mode: u32) -> io::Result<()> {
+        fs::DirBuilder::new().mode(mode).create(path)
+    }
+
+    fn write_file(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn copy_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // Whoever owns the original may replace it at any moment, with a link or a fifo too.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut original =
+            OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(from)?;
+        let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        if rustix::fs::ioctl_ficlone(&copy, &original).is_err() {
+            io::copy(&mut original, &mut copy)?;
+        }
+        give_attributes(&original.metadata()?, to)
+    }
+
+    fn copy_attributes(&self, from: &Path, to: &Path) -> io::Result<()> {
+        give_attributes(&fs::symlink_metadata(from)?, to)
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
+        std::os::unix::fs::symlink(target, link)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(|errno| match errno {
+            // What a file system says that does not know the flag differs.
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => io::ErrorKind::Unsupported.into(),
+            errno => errno.into(),
+        })
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(path) {
+            // Directories that their owner may not write to can be unpacked, and must be removed.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                for entry in walkdir::WalkDir::new(path) {
+                    let entry = entry?;
+                    if entry.file_type().is_dir() {
+                        fs::set_permissions(entry.path(), Permissions::from_mode(0o700))?;
+                    }
+                }
+                fs::remove_dir_all(path)
+            }
+            result => result,
+        }
+    }
+
+    fn unpack_tree(
+        &self,
+        payload: &mut dyn Read,
+        path: &Path,
+        limits: &pack::Limits,
+    ) -> Result<pack::Summary, pack::Error> {
+        pack::unpack_tree(payload, path, limits)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn sync_tree(&self, path: &Path) -> Result<(), pack::Error> {
+        pack::sync_tree(path)
+    }
+}
+
+fn give_attributes(wanted: &Metadata, to: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(to)?;
+    if (wanted.uid(), wanted.gid()) != (found.uid(), found.gid()) {
+        let (uid, gid) = (Uid::from_raw(wanted.uid()), Gid::from_raw(wanted.gid()));
+        match chownat(CWD, to, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::PERM) | Ok(()) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if wanted.is_symlink() {
+        return Ok(());
+    }
+    let times = FileTimes::new().set_accessed(wanted.accessed()?).set_modified(wanted.modified()?);
+    // Times first: the permissions may be such that the owner cannot open the file again.
+    File::open(to)?.set_times(times)?;
+    fs::set_permissions(to, Permissions::from_mode(wanted.mode() & 0o7777))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_file_keeps_its_permissions_and_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::write(&from, "content").unwrap();
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_hours(24);
+        let times = FileTimes::new().set_accessed(long_ago).set_modified(long_ago);
+        OpenOptions::new().write(true).open(&from).unwrap().set_times(times).unwrap();
+        fs::set_permissions(&from, Permissions::from_mode(0o440)).unwrap();
+
+        LocalFileSystem.copy_file(&from, &to).unwrap();
+
+        let copied = fs::metadata(&to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"content");
+        assert_eq!(copied.mode() & 0o7777, 0o440);
+        assert_eq!(copied.modified().unwrap(), long_ago);
+        let again = LocalFileSystem.copy_file(&from, &to).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn trees_with_directories_that_cannot_be_written_to_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("closed")).unwrap();
+        fs::write(tree.join("closed/file"), "").unwrap();
+        fs::set_permissions(tree.join("closed"), Permissions::from_mode(0o555)).unwrap();
+        LocalFileSystem.remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
+    fn an_exchange_exchanges_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+        for (path, content) in [(&one, "1"), (&other, "2")] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("file"), content).unwrap();
+        }
+        match LocalFileSystem.exchange(&one, &other) {
+            Ok(()) => assert_eq!(fs::read(one.join("file")).unwrap(), b"2"),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
+        }
+    }
+}

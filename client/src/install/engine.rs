@@ -1,0 +1,314 @@
+use std::{fs, io, path::Path};
+
+use super::{
+    Layout, Limits,
+    error::{Error, Reason},
+    journal::{Change, Draft, Fault, Journal, Stage, Switch, Undoing, shorten},
+    observed::{Current, Observed},
+    record::{AttemptKind, Block, Outcome},
+    recover::{Action, recover},
+    retain,
+};
+use crate::{
+    format::{Version, wire::EventKind},
+    fs::FileSystem,
+};
+
+/// What the engine works with, and the steps that transitions and recovery share.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) layout: Layout,
+    pub(super) limits: Limits,
+    pub(super) files: Box<dyn FileSystem>,
+    /// As it is on the disk.
+    pub(super) journal: Journal,
+}
+
+impl Engine {
+    /// One durable journal write: `change` is made in memory only once it is on the disk.
+    pub(super) fn write(&mut self, change: impl FnOnce(&mut Journal)) -> Result<(), Error> {
+        let mut next = self.journal.clone();
+        change(&mut next);
+        next.write(&*self.files, &self.layout)?;
+        self.journal = next;
+        Ok(())
+    }
+
+    /// Brings disk and journal together, for `cause`, and says what that took.
+    pub(super) fn settle(&mut self, cause: &str) -> Result<Option<String>, Error> {
+        let observed = Observed::of(&self.layout)?;
+        let action = recover(&self.journal, &observed);
+        let stage = self.journal.stage.clone();
+        let said = match (action, stage) {
+            (Action::Stop, _) => return Err(self.obstructed(&observed.current)),
+            (Action::Forget, _) => Some(self.forget(&observed)?),
+            (Action::Keep, _) => None,
+            (Action::Abandon, Stage::Fetched(change) | Stage::Staged(change)) => {
+                Some(self.abandon(&change, cause)?)
+            }
+            (Action::Undo, Stage::Switching(switch) | Stage::Probation(switch)) => {
+                let undoing = Undoing { switch, reason: cause.to_owned(), fault: Fault::Machine };
+                Some(told(&self.undo(undoing)?))
+            }
+            (Action::Undo, Stage::Undoing(undoing)) => Some(told(&self.undo(undoing)?)),
+            (
+                Action::Finish,
+                Stage::Switching(switch)
+                | Stage::Probation(switch)
+                | Stage::Undoing(Undoing { switch, .. }),
+            ) => Some(self.finish(&switch)?),
+            // What is left is `Point`: recovery names each of the others for these stages only.
+            (Action::Point | Action::Abandon | Action::Undo | Action::Finish, _) => {
+                let running = self.journal.record.running.clone();
+                self.point(running.as_ref())?;
+                let running = describe(running.as_ref());
+                Some(format!("`current` did not point to {running}, which should run; now it does"))
+            }
+        };
+        self.sweep();
+        Ok(said)
+    }
+
+    fn obstructed(&self, found: &Current) -> Error {
+        let found = match found {
+            Current::Obstructed => "not a symbolic link",
+            _ => "a link although the journal says that nothing runs",
+        };
+        let expected = "the link that Mainstay makes";
+        Reason::Obstructed { path: self.layout.current(), found, expected }.into()
+    }
+
+    fn forget(&mut self, observed: &Observed) -> Result<String, Error> {
+        let lost = describe(self.journal.record.running.as_ref());
+        self.point(None)?;
+        self.write(|journal| {
+            journal.stage = Stage::Idle;
+            journal.record.running = None;
+            journal.record.probation = None;
+            journal.record.trees.retain(|tree| observed.trees.contains(&tree.version));
+        })?;
+        Ok(format!("the tree of {lost}, which should run, is gone; nothing runs until an update"))
+    }
+
+    fn abandon(&mut self, change: &Change, cause: &str) -> Result<String, Error> {
+        self.point(change.from.as_ref())?;
+        self.write(|journal| journal.stage = Stage::Idle)?;
+        let (version, from) = (&change.attempt.version, describe(change.from.as_ref()));
+        Ok(format!("the installation of {version} was given up ({cause}); {from} runs"))
+    }
+
+    fn finish(&mut self, switch: &Switch) -> Result<String, Error> {
+        if let Some(brought) = switch.brought {
+            self.restore_data(brought)?;
+        }
+        self.point(Some(&switch.change.attempt.version))?;
+        self.commit(switch)?;
+        let (version, from) = (&switch.change.attempt.version, &switch.change.from);
+        let from = describe(from.as_ref());
+        Ok(format!("{version} runs, for the tree of {from}, which ran before, is gone"))
+    }
+
+    /// Lets `current` point to `version`, or removes it, in one durable step.
+    pub(super) fn point(&self, version: Option<&Version>) -> Result<(), Error> {
+        let (link, staged) = (self.layout.current(), self.layout.staged_link());
+        let found = Current::of(&self.layout)?;
+        match version {
+            None => self.remove(&link)?,
+            Some(version) if found == Current::Version(version.clone()) => {}
+            Some(version) => {
+                let refused = |source| Error::io("switch", &link, source);
+                self.remove(&staged)?;
+                self.files
+                    .symlink(&Layout::link_target(version), &staged)
+                    .and_then(|()| self.files.rename(&staged, &link))
+                    .map_err(refused)?;
+            }
+        }
+        self.sync_directory(self.layout.root())
+    }
+
+    /// The last transition of a change that worked.
+    pub(super) fn commit(&mut self, switch: &Switch) -> Result<Outcome, Error> {
+        let observed = Observed::of(&self.layout)?;
+        let limits = self.limits.clone();
+        let Switch { change: Change { from, attempt }, .. } = switch;
+        let to = attempt.version.clone();
+        let outcome = match (&attempt.kind, from) {
+            (AttemptKind::Rollback { .. } | AttemptKind::LocalRollback, Some(from)) => {
+                Outcome::RolledBack { from: from.clone(), to: to.clone() }
+            }
+            _ => Outcome::Committed { from: from.clone(), to: to.clone() },
+        };
+        self.write(|journal| {
+            let was_on_probation = journal.record.probation.take().is_some();
+            journal.stage = Stage::Idle;
+            let record = &mut journal.record;
+            record.running = Some(to.clone());
+            record.confirmed.retain(|version| *version != to);
+            record.confirmed.push(to.clone());
+            let surplus = record.confirmed.len().saturating_sub(limits.history_kept);
+            record.confirmed.drain(..surplus);
+            record.last_outcome = Some(outcome.clone());
+            let draft = |kind| Draft {
+                kind,
+                from: from.as_ref(),
+                to: &to,
+                order: attempt.kind.order(),
+                detail: "",
+            };
+            if let Outcome::RolledBack { from, .. } = &outcome {
+                let detail = attempt.kind.reason();
+                journal.block(from, &detail, &limits);
+                journal.record.blocked.retain(|block| block.version != to);
+                journal.queue(&Draft { detail: &detail, ..draft(EventKind::RolledBack) }, &limits);
+            } else {
+                if !was_on_probation {
+                    journal.queue(&draft(EventKind::Installed), &limits);
+                }
+                journal.queue(&draft(EventKind::Confirmed), &limits);
+            }
+            journal.record.trees = retain::trees(&journal.record, &observed.trees, &limits);
+            journal.snapshots = retain::snapshots(&journal.record, &journal.snapshots);
+        })?;
+        self.sweep();
+        Ok(outcome)
+    }
+
+    /// Brings back what ran before, and the data as they were.
+    pub(super) fn undo(&mut self, undoing: Undoing) -> Result<Outcome, Error> {
+        if self.journal.stage != Stage::Undoing(undoing.clone()) {
+            let undoing = undoing.clone();
+            self.write(|journal| {
+                journal.stage = Stage::Undoing(undoing);
+                journal.record.probation = None;
+            })?;
+        }
+        let Undoing { switch: Switch { change, left, .. }, reason, fault } = undoing;
+        let Change { from, attempt } = change;
+        // Data before `current`: the newer release has seen the older data before, and the older
+        // release has never seen the newer data.
+        self.restore_data(left)?;
+        self.point(from.as_ref())?;
+        let observed = Observed::of(&self.layout)?;
+        let limits = self.limits.clone();
+        let outcome = Outcome::Undone {
+            from: attempt.version.clone(),
+            to: from.clone(),
+            reason: reason.clone(),
+        };
+        self.write(|journal| {
+            journal.stage = Stage::Idle;
+            journal.record.running.clone_from(&from);
+            journal.record.last_outcome = Some(outcome.clone());
+            if fault == Fault::Release {
+                if !attempt.kind.is_rollback() {
+                    journal.block(&attempt.version, &reason, &limits);
+                }
+                journal.record.trees = retain::trees(&journal.record, &observed.trees, &limits);
+            }
+            journal.snapshots = retain::snapshots(&journal.record, &journal.snapshots);
+            let draft = Draft {
+                kind: EventKind::Undone,
+                from: from.as_ref(),
+                to: &attempt.version,
+                order: attempt.kind.order(),
+                detail: &reason,
+            };
+            journal.queue(&draft, &limits);
+        })?;
+        self.sweep();
+        Ok(outcome)
+    }
+
+    /// Removes what no journal entry names: unfinished work, discarded trees and old snapshots.
+    ///
+    /// A failure is no concern of whoever asked for something else; the next sweep tries again.
+    fn sweep(&self) {
+        let _ = self.try_sweep();
+    }
+
+    fn try_sweep(&self) -> Result<(), Error> {
+        for entry in entries(&self.layout.versions())? {
+            let version = entry.file_name().to_str().and_then(|name| name.parse::<Version>().ok());
+            if version.is_some_and(|version| self.journal.record.kept_tree(&version).is_none()) {
+                self.discard(&entry.path())?;
+            }
+        }
+        for entry in entries(&self.layout.snapshots())? {
+            let number = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+            if number.is_none_or(|number| self.journal.snapshot(number).is_none()) {
+                self.remove(&entry.path())?;
+            }
+        }
+        for directory in [self.layout.staging(), self.layout.trash()] {
+            for entry in entries(&directory)? {
+                self.remove(&entry.path())?;
+            }
+        }
+        self.remove(&self.layout.staged_journal())
+    }
+
+    /// Takes `path` out of its place in one step; the next sweep removes it.
+    pub(super) fn discard(&self, path: &Path) -> Result<(), Error> {
+        let Some(name) = path.file_name().filter(|_| fs::symlink_metadata(path).is_ok()) else {
+            return Ok(());
+        };
+        let discarded = self.layout.trash().join(name);
+        self.remove(&discarded)?;
+        self.files
+            .rename(path, &discarded)
+            .map_err(|source| Error::io("move to the trash", path, source))
+    }
+
+    /// Removes whatever is at `path`.
+    pub(super) fn remove(&self, path: &Path) -> Result<(), Error> {
+        let removed = match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => self.files.remove_tree(path),
+            Ok(_) => self.files.remove_file(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        removed.map_err(|source| Error::io("remove", path, source))
+    }
+
+    pub(super) fn sync_directory(&self, path: &Path) -> Result<(), Error> {
+        self.files.sync_directory(path).map_err(|source| Error::io("make durable", path, source))
+    }
+
+    pub(super) fn sync_tree(&self, path: &Path) -> Result<(), Error> {
+        self.files
+            .sync_tree(path)
+            .map_err(|source| Reason::Sync { path: path.to_owned(), source }.into())
+    }
+}
+
+impl Journal {
+    fn block(&mut self, version: &Version, reason: &str, limits: &Limits) {
+        let blocked = &mut self.record.blocked;
+        blocked.retain(|block| block.version != *version);
+        blocked.push(Block { version: version.clone(), reason: shorten(reason) });
+        let surplus = blocked.len().saturating_sub(limits.history_kept);
+        blocked.drain(..surplus);
+    }
+}
+
+fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, Error> {
+    fs::read_dir(directory)
+        .and_then(Iterator::collect)
+        .map_err(|source| Error::io("list", directory, source))
+}
+
+fn describe(version: Option<&Version>) -> String {
+    version.map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"))
+}
+
+pub(super) fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Undone { from, to, reason } => {
+            format!("version {from} was undone ({reason}); {} runs again", describe(to.as_ref()))
+        }
+        Outcome::Committed { to, .. }
+        | Outcome::Probation { to, .. }
+        | Outcome::RolledBack { to, .. } => format!("version {to} runs"),
+    }
+}

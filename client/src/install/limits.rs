@@ -1,0 +1,34 @@
+use crate::pack;
+
+/// How much the install engine keeps, and how large things may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many confirmed trees stay. The running one and the one before it stay in any case.
+    pub trees_kept: usize,
+    /// How many undelivered events stay, the newest.
+    pub events_kept: usize,
+    /// How many confirmed and how many blocked versions are remembered, the newest.
+    pub history_kept: usize,
+    /// How much of a health check's output is kept, in bytes: the end of it.
+    pub output_bytes_max: usize,
+    /// The longest journal that is read, in bytes.
+    pub journal_bytes_max: u64,
+    /// How much space is left free whatever is installed, in bytes.
+    pub reserve_bytes: u64,
+    /// How large a payload may be.
+    pub pack: pack::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            trees_kept: 3,
+            events_kept: 100,
+            history_kept: 100,
+            output_bytes_max: 16 << 10,
+            journal_bytes_max: 64 << 20,
+            reserve_bytes: 16 << 20,
+            pack: pack::Limits::default(),
+        }
+    }
+}

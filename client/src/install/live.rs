@@ -1,0 +1,326 @@
+//! The states of a change as types: each transition takes the state it leaves and gives the one
+//! it enters, so that an order other than this does not compile.
+//!
+//! ```text
+//! Idle ─fetch─> Fetched ─stage─> Staged ─switch─> Switching ─check─> Healthy ─┬─────────> committed
+//!                                                     │                 │     └─prove─> OnProbation
+//!                                                     └────── undo ─────┴─────── undo ──────┘ │
+//!                                                               v                             v
+//!                                                            undone                       committed
+//! ```
+//!
+//! Every transition is one durable journal write. A change that fails on its way is left to
+//! `Engine::settle`, as one that was interrupted is.
+
+use std::io::{self, Read};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    engine::Engine,
+    error::{Error, Reason},
+    health::Check,
+    journal::{Change, Content, Draft, Fault, Stage, Switch, Undoing},
+    record::{AttemptKind, KeptTree, Outcome, Probation, Verification},
+    retain,
+};
+use crate::{
+    format::{Artifact, Hasher, Version, wire::EventKind},
+    pack,
+};
+
+/// A change in the state `S`.
+pub(super) struct Live<'a, S> {
+    engine: &'a mut Engine,
+    state: S,
+}
+
+/// Nothing is going on.
+pub(super) struct Idle;
+/// The change is decided and its tree is being staged.
+pub(super) struct Fetched(Change);
+/// The tree is in its place.
+pub(super) struct Staged(Change);
+/// The new version is switched on and nothing is known about it.
+pub(super) struct Switching(Switch);
+/// The new version passed its health check, or has none.
+pub(super) struct Healthy(Switch);
+/// The new version runs and is to be confirmed.
+pub(super) struct OnProbation(Switch);
+
+/// A state that can be left for undone.
+pub(super) trait Undoable {
+    fn switch(self) -> Switch;
+}
+
+/// A state that can be left for committed.
+pub(super) trait Committable: Undoable {}
+
+impl Undoable for Switching {
+    fn switch(self) -> Switch {
+        self.0
+    }
+}
+
+impl Undoable for Healthy {
+    fn switch(self) -> Switch {
+        self.0
+    }
+}
+
+impl Undoable for OnProbation {
+    fn switch(self) -> Switch {
+        self.0
+    }
+}
+
+impl Committable for Healthy {}
+impl Committable for OnProbation {}
+
+impl Engine {
+    /// The engine with nothing going on; an error where a version is on probation.
+    pub(super) fn idle(&mut self) -> Result<Live<'_, Idle>, Error> {
+        match &self.journal.record.probation {
+            Some(Probation { version, deadline, .. }) => {
+                let (version, deadline) = (version.clone(), *deadline);
+                Err(Reason::OnProbation { version, deadline }.into())
+            }
+            None => Ok(Live { engine: self, state: Idle }),
+        }
+    }
+
+    /// The change that is on probation.
+    pub(super) fn on_probation(&mut self) -> Result<Live<'_, OnProbation>, Error> {
+        match &self.journal.stage {
+            Stage::Probation(switch) => {
+                let state = OnProbation(switch.clone());
+                Ok(Live { engine: self, state })
+            }
+            _ => Err(Reason::NoProbation.into()),
+        }
+    }
+
+    /// What the kept tree of `version` packs to, beside what was signed.
+    pub(super) fn verify(&self, version: &Version) -> Result<Verification, Error> {
+        let path = self.layout.tree(version);
+        let kept = self.journal.record.kept_tree(version).filter(|_| path.is_dir());
+        let Some(KeptTree { artifact, .. }) = kept else {
+            return Err(Reason::NotInstalled { version: version.clone(), path }.into());
+        };
+        let found = pack::repack(&path, &self.limits.pack, &mut |_| {})
+            .map_err(|source| Reason::TreeUnreadable { path, source })?;
+        Ok(Verification {
+            version: version.clone(),
+            expected_length: artifact.payload_length,
+            expected_sha256: artifact.payload_sha256,
+            found_length: found.length,
+            found_sha256: found.sha256,
+        })
+    }
+
+    /// The kept tree of `version`, if it is the one that `artifact` unpacks to.
+    fn expect_tree(&self, version: &Version, artifact: &Artifact) -> Result<(), Error> {
+        let found = self.verify(version)?;
+        let signed = (artifact.payload_length, artifact.payload_sha256);
+        if found.is_intact() && (found.found_length, found.found_sha256) == signed {
+            return Ok(());
+        }
+        Err(Reason::TreeModified {
+            path: self.layout.tree(version),
+            expected_length: artifact.payload_length,
+            expected: artifact.payload_sha256,
+            found_length: found.found_length,
+            found: found.found_sha256,
+        }
+        .into())
+    }
+
+    /// Unpacks `payload` to where the tree of `version` belongs, if it is the one that was signed.
+    fn unpack(
+        &self,
+        version: &Version,
+        artifact: &Artifact,
+        payload: &mut dyn Read,
+    ) -> Result<(), Error> {
+        self.expect_space("the release", artifact.payload_length, 0)?;
+        let staged = self.layout.staged_tree(version);
+        self.remove(&staged)?;
+        let mut limits = self.limits.pack.clone();
+        limits.payload_bytes_max = limits.payload_bytes_max.min(artifact.payload_length);
+        let mut payload = Measured { inner: payload, length: 0, hasher: Hasher::new() };
+        let unpack =
+            |source| Reason::Unpack { version: version.clone(), path: staged.clone(), source };
+        self.files.unpack_tree(&mut payload, &staged, &limits).map_err(unpack)?;
+        let (found_length, found) = (payload.length, payload.hasher.finish());
+        if (found_length, found) != (artifact.payload_length, artifact.payload_sha256) {
+            return Err(Reason::Payload {
+                version: version.clone(),
+                expected_length: artifact.payload_length,
+                expected: artifact.payload_sha256,
+                found_length,
+                found,
+            }
+            .into());
+        }
+        self.sync_tree(&staged)?;
+        let tree = self.layout.tree(version);
+        self.discard(&tree)?;
+        self.files
+            .rename(&staged, &tree)
+            .map_err(|source| Error::io("put in its place", &tree, source))?;
+        self.sync_directory(&self.layout.versions())
+    }
+}
+
+impl<'a> Live<'a, Idle> {
+    pub(super) fn fetch(self, change: Change) -> Result<Live<'a, Fetched>, Error> {
+        self.engine.write(|journal| journal.stage = Stage::Fetched(change.clone()))?;
+        Ok(Live { engine: self.engine, state: Fetched(change) })
+    }
+}
+
+impl<'a> Live<'a, Fetched> {
+    /// Puts the tree in its place, from the payload or, with none, by checking the kept one.
+    pub(super) fn stage(
+        self,
+        payload: Option<&mut (dyn Read + '_)>,
+    ) -> Result<Live<'a, Staged>, Error> {
+        let Live { engine, state: Fetched(change) } = self;
+        let attempt = &change.attempt;
+        match payload {
+            None => engine.expect_tree(&attempt.version, &attempt.artifact)?,
+            Some(payload) => engine.unpack(&attempt.version, &attempt.artifact, payload)?,
+        }
+        engine.write(|journal| {
+            journal.stage = Stage::Staged(change.clone());
+            journal.record.trees.retain(|tree| tree.version != attempt.version);
+            journal.record.trees.push(KeptTree {
+                version: attempt.version.clone(),
+                channel: attempt.channel.clone(),
+                artifact: attempt.artifact.clone(),
+            });
+        })?;
+        Ok(Live { engine, state: Staged(change) })
+    }
+}
+
+impl<'a> Live<'a, Staged> {
+    /// Copies the data, brings those of a rollback back, and lets `current` point to the new tree.
+    pub(super) fn switch(self) -> Result<Live<'a, Switching>, Error> {
+        let Live { engine, state: Staged(change) } = self;
+        let version = &change.attempt.version;
+        let newest = retain::newest(&engine.journal.snapshots, version).cloned();
+        let brought = newest.filter(|_| change.attempt.kind.is_rollback());
+        let bytes = engine.data_bytes()?;
+        let brought_bytes =
+            brought.as_ref().map(|brought| engine.snapshot_bytes(brought)).transpose()?;
+        // The snapshot, the copy of it that an undoing makes, and the copy that a rollback makes.
+        let copied =
+            bytes.unwrap_or(0).saturating_mul(2).saturating_add(brought_bytes.unwrap_or(0));
+        engine.expect_space("copies of the program's data", 0, copied)?;
+        let content = if bytes.is_some() { Content::Directory } else { Content::Nothing };
+        let left = engine.snapshot_data(content, change.from.as_ref())?;
+        let switch =
+            Switch { left: left.number, brought: brought.map(|brought| brought.number), change };
+        engine.write(|journal| {
+            journal.stage = Stage::Switching(switch.clone());
+            journal.snapshots_made = left.number;
+            journal.snapshots.push(left);
+        })?;
+        // Data before `current`, for the reason given in `Engine::undo`.
+        if let Some(brought) = switch.brought {
+            engine.restore_data(brought)?;
+        }
+        engine.point(Some(&switch.change.attempt.version))?;
+        Ok(Live { engine, state: Switching(switch) })
+    }
+}
+
+/// What a health check found.
+pub(super) enum Checked<'a> {
+    Healthy(Live<'a, Healthy>),
+    Failed(Live<'a, Switching>, String),
+}
+
+impl<'a> Live<'a, Switching> {
+    /// Runs the release's own check.
+    pub(super) fn check(self) -> Checked<'a> {
+        let Live { engine, state: Switching(switch) } = self;
+        let attempt = &switch.change.attempt;
+        let checked = attempt.artifact.health.as_ref().map_or(Ok(()), |health| {
+            let check = Check {
+                health,
+                layout: &engine.layout,
+                version: &attempt.version,
+                previous: switch.change.from.as_ref(),
+                output_bytes_max: engine.limits.output_bytes_max,
+            };
+            check.run()
+        });
+        match checked {
+            Ok(()) => Checked::Healthy(Live { engine, state: Healthy(switch) }),
+            Err(reason) => Checked::Failed(Live { engine, state: Switching(switch) }, reason),
+        }
+    }
+}
+
+impl Live<'_, Healthy> {
+    /// How long the program has to confirm; nothing where it need not.
+    pub(super) fn confirm_within(&self) -> Option<SignedDuration> {
+        let health = self.state.0.change.attempt.artifact.health.as_ref()?;
+        Some(SignedDuration::from_secs(health.confirm_within_seconds?.into()))
+    }
+
+    /// Lets the program confirm until `deadline`.
+    pub(super) fn prove(self, deadline: Timestamp) -> Result<Outcome, Error> {
+        let Live { engine, state: Healthy(switch) } = self;
+        let Change { from, attempt } = switch.change.clone();
+        let to = attempt.version;
+        let outcome = Outcome::Probation { from: from.clone(), to: to.clone(), deadline };
+        let limits = engine.limits.clone();
+        engine.write(|journal| {
+            journal.stage = Stage::Probation(switch);
+            journal.record.running = Some(to.clone());
+            journal.record.last_outcome = Some(outcome.clone());
+            if attempt.kind == AttemptKind::Update {
+                let kind = EventKind::Installed;
+                let draft = Draft { kind, from: from.as_ref(), to: &to, order: None, detail: "" };
+                journal.queue(&draft, &limits);
+            }
+            journal.record.probation = Some(Probation { version: to, from, deadline });
+        })?;
+        Ok(outcome)
+    }
+}
+
+impl<S: Undoable> Live<'_, S> {
+    /// Brings back what ran before, since the release does not work.
+    pub(super) fn undo(self, reason: &str) -> Result<Outcome, Error> {
+        let (switch, reason) = (self.state.switch(), reason.to_owned());
+        self.engine.undo(Undoing { switch, reason, fault: Fault::Release })
+    }
+}
+
+impl<S: Committable> Live<'_, S> {
+    pub(super) fn commit(self) -> Result<Outcome, Error> {
+        self.engine.commit(&self.state.switch())
+    }
+}
+
+/// Measures what is read.
+struct Measured<'a> {
+    inner: &'a mut dyn Read,
+    length: u64,
+    hasher: Hasher,
+}
+
+impl Read for Measured<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        if let Some(bytes) = buffer.get(..read) {
+            self.hasher.update(bytes);
+            self.length = self.length.saturating_add(bytes.len() as u64);
+        }
+        Ok(read)
+    }
+}

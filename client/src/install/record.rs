@@ -1,0 +1,197 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::format::{Artifact, ChannelName, Digest, RollbackOrder, Version};
+
+/// A version that is to run from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// Why.
+    pub kind: AttemptKind,
+    /// The version.
+    pub version: Version,
+    /// Its artifact for this machine's platform, as signed.
+    pub artifact: Artifact,
+    /// The targets role that lists it.
+    pub channel: ChannelName,
+}
+
+/// Why a version is to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptKind {
+    /// It is higher than what runs, or the first one.
+    Update,
+    /// A technician ordered this machine back to it.
+    Rollback {
+        /// The order.
+        order: RollbackOrder,
+    },
+    /// Somebody at the machine ordered it back (`mainstay-agent rollback`).
+    LocalRollback,
+}
+
+impl AttemptKind {
+    /// Whether the attempt leads to a lower version.
+    pub fn is_rollback(&self) -> bool {
+        matches!(self, Self::Rollback { .. } | Self::LocalRollback)
+    }
+
+    pub(super) fn order(&self) -> Option<u64> {
+        match self {
+            Self::Rollback { order } => Some(order.number),
+            Self::Update | Self::LocalRollback => None,
+        }
+    }
+
+    /// Why the version that is left by a rollback shall not come back by itself.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Update => "updated".to_owned(),
+            Self::LocalRollback => "rolled back by an order given at the machine".to_owned(),
+            Self::Rollback { order: RollbackOrder { number, reason, ticket: None } } => {
+                format!("rolled back by order {number}: {reason}")
+            }
+            Self::Rollback { order: RollbackOrder { number, reason, ticket: Some(ticket) } } => {
+                format!("rolled back by order {number} ({ticket}): {reason}")
+            }
+        }
+    }
+}
+
+/// How an attempt, a confirmation or an undoing ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The version runs and is confirmed.
+    Committed {
+        /// What ran before.
+        from: Option<Version>,
+        /// What runs now.
+        to: Version,
+    },
+    /// The version runs and must be confirmed by the deadline, or is undone.
+    Probation {
+        /// What ran before.
+        from: Option<Version>,
+        /// What runs now.
+        to: Version,
+        /// Until when [`confirm`](super::Installation::confirm) counts.
+        deadline: Timestamp,
+    },
+    /// The version failed and what ran before runs again.
+    Undone {
+        /// The version that failed.
+        from: Version,
+        /// What runs again; nothing where nothing ran before.
+        to: Option<Version>,
+        /// Why.
+        reason: String,
+    },
+    /// The machine went back.
+    RolledBack {
+        /// The version that was left.
+        from: Version,
+        /// What runs now.
+        to: Version,
+    },
+}
+
+/// What is known about an installation: its history and its present.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// What runs.
+    pub running: Option<Version>,
+    /// The versions that were confirmed here, each once, the latest confirmation last.
+    pub confirmed: Vec<Version>,
+    /// The trees that are kept.
+    pub trees: Vec<KeptTree>,
+    /// The versions that updates do not install again.
+    pub blocked: Vec<Block>,
+    /// The version that runs but is not confirmed.
+    pub probation: Option<Probation>,
+    /// The lowest version that a rollback may reach.
+    pub floor: Option<Version>,
+    /// How the last attempt, confirmation or undoing ended.
+    pub last_outcome: Option<Outcome>,
+}
+
+/// A tree that is kept, and what was signed about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptTree {
+    /// The version.
+    pub version: Version,
+    /// The targets role that listed it.
+    pub channel: ChannelName,
+    /// The artifact that it was unpacked from.
+    pub artifact: Artifact,
+}
+
+/// A version that updates do not install again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The version.
+    pub version: Version,
+    /// Why.
+    pub reason: String,
+}
+
+/// A version that runs but is not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probation {
+    /// The version.
+    pub version: Version,
+    /// What runs again if it is not confirmed.
+    pub from: Option<Version>,
+    /// Until when it must be confirmed.
+    pub deadline: Timestamp,
+}
+
+impl Record {
+    /// What was signed about the kept tree of `version`.
+    pub fn kept_tree(&self, version: &Version) -> Option<&KeptTree> {
+        self.trees.iter().find(|tree| tree.version == *version)
+    }
+
+    /// Why updates do not install `version` again.
+    pub fn block(&self, version: &Version) -> Option<&Block> {
+        self.blocked.iter().find(|block| block.version == *version)
+    }
+
+    /// Where a rollback ordered at the machine leads: the version below the running one that was
+    /// confirmed last, has a kept tree and is not below the floor.
+    pub fn previous(&self) -> Option<&KeptTree> {
+        let running = self.running.as_ref()?;
+        let reachable = |version: &&Version| {
+            *version < running && self.floor.as_ref().is_none_or(|floor| floor <= *version)
+        };
+        self.confirmed.iter().rev().filter(reachable).find_map(|version| self.kept_tree(version))
+    }
+}
+
+/// What a kept tree packs to, beside what was signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// The version.
+    pub version: Version,
+    /// The signed length of the payload.
+    pub expected_length: u64,
+    /// The signed digest of the payload.
+    pub expected_sha256: Digest,
+    /// The length that the tree packs to.
+    pub found_length: u64,
+    /// The digest that the tree packs to.
+    pub found_sha256: Digest,
+}
+
+impl Verification {
+    /// Whether the tree is, bit for bit, what was signed.
+    pub fn is_intact(&self) -> bool {
+        self.expected_length == self.found_length && self.expected_sha256 == self.found_sha256
+    }
+}

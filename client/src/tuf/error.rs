@@ -1,0 +1,75 @@
+use std::fmt;
+
+/// The rule of the workflow that a document broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The document is longer than its role may be.
+    Length,
+    /// The bytes are not those that another document announced.
+    Digest,
+    /// It is not strict JSON, or not a document of its role.
+    Form,
+    /// Too few keys of the role have signed it.
+    Threshold,
+    /// Its version is not the one that was expected.
+    Version,
+    /// It is older than what is trusted already.
+    Rollback,
+    /// It has expired.
+    Expired,
+    /// The role or target is not listed by the document that must list it.
+    NotListed,
+    /// It is for another product, customer or machine.
+    Binding,
+}
+
+impl Rule {
+    /// The rule's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Digest => "digest",
+            Self::Form => "form",
+            Self::Threshold => "threshold",
+            Self::Version => "version",
+            Self::Rollback => "rollback",
+            Self::Expired => "expired",
+            Self::NotListed => "not_listed",
+            Self::Binding => "binding",
+        }
+    }
+}
+
+/// A document that was not accepted: which one, which rule it broke, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    document: String,
+    rule: Rule,
+    detail: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(document: impl Into<String>, rule: Rule, detail: impl Into<String>) -> Self {
+        Self { document: document.into(), rule, detail: detail.into() }
+    }
+
+    /// The document, for example `snapshot` or `plan`.
+    pub fn document(&self) -> &str {
+        &self.document
+    }
+
+    /// The rule that it broke.
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { document, rule, detail } = self;
+        write!(formatter, "{document} is refused ({}): {detail}", rule.as_str())
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,0 +1,279 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
+
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::Error as _};
+use serde_json::Value;
+
+use super::{KeyId, PathPattern, PublicKey};
+use crate::format::{Digest, Platform, Version};
+
+/// The version of the TUF specification that this program writes.
+pub const SPEC_VERSION: &str = "1.0.34";
+
+/// What the metadata of every role has.
+pub trait Metadata: DeserializeOwned {
+    /// What the document's `_type` says.
+    const KIND: &'static str;
+
+    /// The parts that every role has.
+    fn header(&self) -> &Header;
+}
+
+/// The parts that the metadata of every role has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The role's kind.
+    #[serde(rename = "_type")]
+    pub kind: String,
+    /// The version of the specification that the document follows.
+    pub spec_version: String,
+    /// The document's own version, from 1.
+    pub version: NonZeroU64,
+    /// From when on the document is not to be trusted.
+    pub expires: jiff::Timestamp,
+}
+
+impl Header {
+    /// The header of a new document.
+    pub fn new<M: Metadata>(version: NonZeroU64, expires: jiff::Timestamp) -> Self {
+        Self { kind: M::KIND.to_owned(), spec_version: SPEC_VERSION.to_owned(), version, expires }
+    }
+}
+
+macro_rules! metadata {
+    ($name:ident, $kind:literal) => {
+        impl Metadata for $name {
+            const KIND: &'static str = $kind;
+
+            fn header(&self) -> &Header {
+                &self.header
+            }
+        }
+    };
+}
+
+metadata!(Root, "root");
+metadata!(Timestamp, "timestamp");
+metadata!(Snapshot, "snapshot");
+metadata!(Targets, "targets");
+
+/// The root role: which keys speak for the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// What every role has.
+    #[serde(flatten)]
+    pub header: Header,
+    /// Whether file names carry versions and digests.
+    pub consistent_snapshot: bool,
+    /// The keys, by identifier.
+    #[serde(deserialize_with = "known_keys")]
+    pub keys: BTreeMap<KeyId, PublicKey>,
+    /// The keys of each role.
+    pub roles: RootRoles,
+}
+
+/// The top-level roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootRoles {
+    /// Signs this document.
+    pub root: RoleKeys,
+    /// Signs the timestamp.
+    pub timestamp: RoleKeys,
+    /// Signs the snapshot.
+    pub snapshot: RoleKeys,
+    /// Signs the top-level targets.
+    pub targets: RoleKeys,
+}
+
+/// The keys of a role and how many of them must sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleKeys {
+    /// The keys' identifiers.
+    #[serde(deserialize_with = "distinct")]
+    pub keyids: BTreeSet<KeyId>,
+    /// How many distinct keys must sign.
+    pub threshold: NonZeroU64,
+}
+
+impl RoleKeys {
+    /// A role of which one of `keys` must sign.
+    pub fn any_of<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> Self {
+        Self { keyids: keys.into_iter().map(PublicKey::id).collect(), threshold: NonZeroU64::MIN }
+    }
+}
+
+/// The timestamp role: which snapshot is the newest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timestamp {
+    /// What every role has.
+    #[serde(flatten)]
+    pub header: Header,
+    /// One entry, [`Timestamp::SNAPSHOT`].
+    pub meta: BTreeMap<String, FileMeta>,
+}
+
+impl Timestamp {
+    /// The one file that a timestamp lists.
+    pub const SNAPSHOT: &'static str = "snapshot.json";
+}
+
+/// The snapshot role: which versions of the targets roles belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What every role has.
+    #[serde(flatten)]
+    pub header: Header,
+    /// The targets roles by file name.
+    pub meta: BTreeMap<String, FileMeta>,
+}
+
+/// A metadata file as another one announces it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMeta {
+    /// The file's version.
+    pub version: NonZeroU64,
+    /// Its length in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// Its digests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashes: Option<Hashes>,
+}
+
+impl FileMeta {
+    /// The entry for `bytes`, which hold `version`.
+    pub fn of(version: NonZeroU64, bytes: &[u8]) -> Self {
+        Self {
+            version,
+            length: Some(bytes.len() as u64),
+            hashes: Some(Hashes { sha256: Digest::of(bytes) }),
+        }
+    }
+}
+
+/// The digests of a file. Algorithms other than SHA-256 are passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hashes {
+    /// SHA-256.
+    pub sha256: Digest,
+}
+
+/// A targets role: the top-level one, a channel, or another delegated role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Targets {
+    /// What every role has.
+    #[serde(flatten)]
+    pub header: Header,
+    /// The targets by path.
+    pub targets: BTreeMap<String, Target>,
+    /// To whom the role delegates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegations: Option<Delegations>,
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its digests.
+    pub hashes: Hashes,
+    /// What the repository's owner says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<Value>,
+}
+
+/// What a Mainstay channel says of a target. Kept lean: everything else is in the release manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetsCustom {
+    /// What the target is.
+    #[serde(flatten)]
+    pub kind: TargetKind,
+    /// The release that it belongs to.
+    pub version: Version,
+}
+
+/// What a target of a channel is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TargetKind {
+    /// A release manifest.
+    Release {
+        /// The lowest version that a rollback may reach once this release is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        floor: Option<Version>,
+    },
+    /// An artifact.
+    Artifact {
+        /// What it runs on.
+        platform: Platform,
+    },
+}
+
+impl Target {
+    /// The entry of a file of `length` bytes with the digest `sha256`.
+    pub fn new(length: u64, sha256: Digest, custom: &TargetsCustom) -> serde_json::Result<Self> {
+        Ok(Self { length, hashes: Hashes { sha256 }, custom: Some(serde_json::to_value(custom)?) })
+    }
+
+    /// What a Mainstay channel says of the target, where it is one's.
+    pub fn custom(&self) -> Option<TargetsCustom> {
+        TargetsCustom::deserialize(self.custom.as_ref()?).ok()
+    }
+}
+
+/// The roles that a targets role delegates to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegations {
+    /// The keys, by identifier.
+    #[serde(deserialize_with = "known_keys")]
+    pub keys: BTreeMap<KeyId, PublicKey>,
+    /// The roles, in the order in which they are asked.
+    pub roles: Vec<DelegatedRole>,
+}
+
+/// One delegated role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DelegatedRole {
+    /// Its name.
+    pub name: String,
+    /// Its keys.
+    #[serde(flatten)]
+    pub keys: RoleKeys,
+    /// Whether no later role is asked about a path that this one may speak for.
+    pub terminating: bool,
+    /// The paths that it may speak for.
+    pub paths: Vec<PathPattern>,
+}
+
+impl Delegations {
+    /// The delegated role called `name`.
+    pub fn role(&self, name: &str) -> Option<&DelegatedRole> {
+        self.roles.iter().find(|role| role.name == name)
+    }
+}
+
+/// Keys of kinds that this program does not know are passed over: they cannot help to reach a
+/// threshold, and a repository may have begun to use them (TUF 1.0.34 §4.2).
+fn known_keys<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<KeyId, PublicKey>, D::Error> {
+    let documents = BTreeMap::<KeyId, Value>::deserialize(deserializer)?;
+    Ok(documents
+        .into_iter()
+        .filter_map(|(id, document)| Some((id, PublicKey::deserialize(document).ok()?)))
+        .collect())
+}
+
+fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<KeyId>, D::Error> {
+    let listed = Vec::<KeyId>::deserialize(deserializer)?;
+    let length = listed.len();
+    let distinct = BTreeSet::from_iter(listed);
+    if distinct.len() == length {
+        Ok(distinct)
+    } else {
+        Err(D::Error::custom("a key id stands twice in one role"))
+    }
+}

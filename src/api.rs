@@ -1,0 +1,63 @@
+//! The HTTP interface. Each handler authenticates, parses, calls one use case and encodes.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | `machine` | the hot routes: check, report, enrol, the repository's files |
+//! | `vendor` | products, releases, uploads |
+//! | `account` | customers, contracts, tokens |
+//! | `support` | machines, rollback orders, the audit trail |
+//! | `auth` | who asks, and whether that role may |
+//! | `problem` | errors as RFC 9457 problem documents |
+//! | `body`, `file` | bounded strict JSON in, ranges of blobs out |
+
+mod account;
+mod auth;
+mod body;
+mod file;
+mod machine;
+mod problem;
+mod support;
+mod vendor;
+
+use actix_web::{HttpResponse, web};
+
+use crate::service::{ErrorClass, Service, ServiceError};
+use problem::ApiError;
+
+/// The outcome of a handler.
+type ApiResult = Result<HttpResponse, ApiError>;
+
+/// The use cases, shared by all workers.
+type Shared = web::Data<Service>;
+
+/// Registers all routes; those that machines use all the time come first.
+pub fn configure(config: &mut web::ServiceConfig) {
+    machine::configure(config);
+    vendor::configure(config);
+    account::configure(config);
+    support::configure(config);
+    config
+        .route("/healthz", web::get().to(healthz))
+        .route("/readyz", web::get().to(readyz))
+        .default_service(web::to(no_such_route));
+}
+
+/// The process runs.
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+}
+
+/// The store answers.
+async fn readyz(service: Shared) -> ApiResult {
+    service.ready().await?;
+    Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n"))
+}
+
+async fn no_such_route() -> ApiResult {
+    Err(ServiceError::new(
+        ErrorClass::NotFound,
+        "NO_SUCH_ROUTE",
+        "there is nothing at this address with this method",
+    )
+    .into())
+}

@@ -1,0 +1,124 @@
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::SizedStream,
+    http::{Method, StatusCode, header},
+};
+use futures_util::TryStreamExt as _;
+
+use super::ApiResult;
+use crate::service::Service;
+use crate::service::{ServiceError, ServiceResult, repository::ServedFile};
+
+/// What part of a file is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Bytes { start: u64, end: u64 },
+    Unsatisfiable,
+}
+
+/// Sends a file: whole or a range, with its digest as a strong entity tag (RFC 9110 §8.8, §14).
+pub(super) async fn send(service: &Service, request: &HttpRequest, file: ServedFile) -> ApiResult {
+    let tag = format!("\"{}\"", file.sha256);
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::ETAG, tag.clone()))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::CACHE_CONTROL, "private, no-transform"))
+        .content_type("application/octet-stream");
+    let known = text(header::IF_NONE_MATCH).is_some_and(|tags| {
+        tags.split(',').any(|known| [tag.as_str(), "*"].contains(&known.trim()))
+    });
+    if known {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    let unchanged = text(header::IF_RANGE).is_none_or(|known| known == tag);
+    let part = match text(header::RANGE).filter(|_| unchanged) {
+        Some(range) => part(range, file.length),
+        None => Part::Whole,
+    };
+    let (start, end) = match part {
+        Part::Whole => (0, file.length),
+        Part::Bytes { start, end } => {
+            let range = format!("bytes {start}-{}/{}", end.saturating_sub(1), file.length);
+            response.status(StatusCode::PARTIAL_CONTENT);
+            response.insert_header((header::CONTENT_RANGE, range));
+            (start, end)
+        }
+        Part::Unsatisfiable => {
+            let range = format!("bytes */{}", file.length);
+            response.status(StatusCode::RANGE_NOT_SATISFIABLE);
+            return Ok(response.insert_header((header::CONTENT_RANGE, range)).finish());
+        }
+    };
+    let body = if request.method() == Method::HEAD {
+        empty()
+    } else {
+        read(service, file, start..end).await?
+    };
+    Ok(response.body(SizedStream::new(end - start, body)))
+}
+
+type Body = futures_util::stream::BoxStream<'static, Result<bytes::Bytes, std::io::Error>>;
+
+fn empty() -> Body {
+    Box::pin(futures_util::stream::empty())
+}
+
+async fn read(
+    service: &Service,
+    file: ServedFile,
+    range: std::ops::Range<u64>,
+) -> ServiceResult<Body> {
+    if range.is_empty() {
+        return Ok(empty());
+    }
+    let bytes = service.read(&file, range).await?;
+    Ok(Box::pin(bytes.map_err(|error| std::io::Error::other(ServiceError::from(error)))))
+}
+
+/// Understands one range; several are answered with the whole file, which RFC 9110 §14.2 allows.
+fn part(range: &str, length: u64) -> Part {
+    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'))
+    else {
+        return Part::Whole;
+    };
+    let part = match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => Some((first, last.saturating_add(1).min(length))),
+        (Ok(first), Err(_)) if last.trim().is_empty() => Some((first, length)),
+        (Err(_), Ok(suffix)) if first.trim().is_empty() => {
+            Some((length.saturating_sub(suffix), length))
+        }
+        _ => None,
+    };
+    match part {
+        None => Part::Whole,
+        Some((start, end)) if start < end => Part::Bytes { start, end },
+        Some(_) => Part::Unsatisfiable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_understood() {
+        for (range, expected) in [
+            ("bytes=0-0", Part::Bytes { start: 0, end: 1 }),
+            ("bytes=5-", Part::Bytes { start: 5, end: 10 }),
+            ("bytes=5-999", Part::Bytes { start: 5, end: 10 }),
+            ("bytes=-3", Part::Bytes { start: 7, end: 10 }),
+            ("bytes=-99", Part::Bytes { start: 0, end: 10 }),
+            ("bytes=10-", Part::Unsatisfiable),
+            ("bytes=-0", Part::Unsatisfiable),
+            ("bytes=4-3", Part::Whole),
+            ("bytes=0-1,3-4", Part::Whole),
+            ("lines=0-1", Part::Whole),
+            ("bytes=a-b", Part::Whole),
+        ] {
+            assert_eq!(part(range, 10), expected, "{range}");
+        }
+    }
+}

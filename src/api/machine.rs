@@ -1,0 +1,61 @@
+use actix_web::{HttpRequest, HttpResponse, web};
+use mainstay_client::format::{
+    ProductName,
+    wire::{CheckRequest, EnrollRequest, ReportRequest},
+};
+
+use super::{
+    ApiResult, Shared,
+    auth::{Caller, Machine, address},
+    body, file,
+};
+use crate::store::Role;
+
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/v1/check", web::post().to(check))
+        .route("/v1/report", web::post().to(report))
+        .route("/v1/enroll", web::post().to(enroll))
+        .service(
+            web::resource("/repo/{product}/{path:.*}")
+                .route(web::get().to(repository_file))
+                .route(web::head().to(repository_file)),
+        );
+}
+
+async fn check(service: Shared, machine: Machine, payload: web::Payload) -> ApiResult {
+    let request: CheckRequest =
+        body::read(payload, service.limits().machine_request_bytes_max).await?;
+    body::ok(&service.check(machine.0, &request).await?)
+}
+
+async fn report(service: Shared, machine: Machine, payload: web::Payload) -> ApiResult {
+    let request: ReportRequest =
+        body::read(payload, service.limits().machine_request_bytes_max).await?;
+    service.report(machine.0, &request).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn enroll(service: Shared, request: HttpRequest, payload: web::Payload) -> ApiResult {
+    let enrollment: EnrollRequest =
+        body::read(payload, service.limits().machine_request_bytes_max).await?;
+    body::created(&service.enroll(enrollment, address(&request)).await?)
+}
+
+async fn repository_file(
+    service: Shared,
+    caller: Caller,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> ApiResult {
+    let (product, path) = path.into_inner();
+    let product: ProductName = product.parse()?;
+    let served = match caller {
+        Caller::Machine(machine) => service.machine_file(&machine, &product, &path).await?,
+        Caller::Staff(staff) => {
+            staff.require(&[Role::Publisher, Role::Support]).await?;
+            service.staff_file(&product, &path).await?
+        }
+    };
+    file::send(&service, &request, served).await
+}

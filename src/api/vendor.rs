@@ -1,0 +1,96 @@
+use actix_web::web;
+use mainstay_client::format::{
+    Digest, ProductName,
+    wire::{CreateProductRequest, PublishRequest},
+};
+use serde::Deserialize;
+
+use super::{ApiResult, Shared, auth::Staff, body};
+use crate::store::Role;
+
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/v1/server-keys", web::get().to(server_keys))
+        .service(
+            web::resource("/v1/products")
+                .route(web::get().to(products))
+                .route(web::post().to(create_product)),
+        )
+        .route("/v1/products/{product}/publishing", web::get().to(publishing_state))
+        .service(
+            web::resource("/v1/products/{product}/releases")
+                .route(web::get().to(releases))
+                .route(web::post().to(publish)),
+        )
+        .service(
+            web::resource("/v1/uploads/{digest}")
+                .route(web::get().to(upload_state))
+                .route(web::patch().to(upload)),
+        );
+}
+
+async fn server_keys(service: Shared, staff: Staff) -> ApiResult {
+    staff.require(&[Role::Publisher]).await?;
+    body::ok(&service.server_keys())
+}
+
+async fn products(service: Shared, staff: Staff) -> ApiResult {
+    staff.require(&Role::ALL).await?;
+    body::ok(&service.products().await?)
+}
+
+async fn create_product(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
+    let actor = staff.require(&[Role::Publisher]).await?;
+    let request: CreateProductRequest =
+        body::read(payload, service.limits().request_bytes_max).await?;
+    body::created(&service.create_product(&actor, request).await?)
+}
+
+async fn publishing_state(service: Shared, staff: Staff, product: web::Path<String>) -> ApiResult {
+    staff.require(&[Role::Publisher]).await?;
+    let product: ProductName = product.parse()?;
+    body::ok(&service.publishing_state(&product).await?)
+}
+
+async fn releases(service: Shared, staff: Staff, product: web::Path<String>) -> ApiResult {
+    staff.require(&Role::ALL).await?;
+    let product: ProductName = product.parse()?;
+    body::ok(&service.releases(&product).await?)
+}
+
+async fn publish(
+    service: Shared,
+    staff: Staff,
+    product: web::Path<String>,
+    payload: web::Payload,
+) -> ApiResult {
+    let actor = staff.require(&[Role::Publisher]).await?;
+    let product: ProductName = product.parse()?;
+    let request: PublishRequest = body::read(payload, service.limits().request_bytes_max).await?;
+    body::created(&service.publish(&actor, &product, request).await?)
+}
+
+async fn upload_state(service: Shared, staff: Staff, digest: web::Path<String>) -> ApiResult {
+    staff.require(&[Role::Publisher]).await?;
+    let digest: Digest = digest.parse()?;
+    body::ok(&service.upload_state(&digest).await?)
+}
+
+#[derive(Deserialize)]
+struct Position {
+    offset: u64,
+    length: u64,
+}
+
+async fn upload(
+    service: Shared,
+    staff: Staff,
+    digest: web::Path<String>,
+    position: web::Query<Position>,
+    payload: web::Payload,
+) -> ApiResult {
+    staff.require(&[Role::Publisher]).await?;
+    let digest: Digest = digest.parse()?;
+    let Position { offset, length } = position.into_inner();
+    body::ok(&service.upload(&digest, offset, length, payload).await?)
+}

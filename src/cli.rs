@@ -1,0 +1,137 @@
+//! The `mainstay` command: the server, the vendor's and the technician's commands, the quickstart.
+//!
+//! Tables for people, `--json` for programs. Exit codes are those of [`ExitStatus`].
+
+mod audit;
+mod connection;
+mod contract;
+mod customer;
+mod error;
+mod keys;
+mod machine;
+mod output;
+mod product;
+mod publish;
+mod quickstart;
+mod release;
+mod serve;
+mod token;
+mod vendor_trust;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+pub use self::error::{CliError, ExitStatus};
+use self::{connection::Connection, output::Output};
+
+type CliResult = Result<(), CliError>;
+
+/// Mainstay: patches and updates for software under maintenance contracts.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, after_help = ExitStatus::HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Show everything at work: server, demo product, two customers, updates and rollbacks.
+    Quickstart(quickstart::Quickstart),
+    /// Make and show the vendor's keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Register and list products.
+    #[command(subcommand)]
+    Product(product::Product),
+    /// Publish a release.
+    Publish(Box<publish::Publish>),
+    /// List what is published.
+    #[command(subcommand)]
+    Release(release::Release),
+    /// Add and list customers.
+    #[command(subcommand)]
+    Customer(customer::Customer),
+    /// Make, amend and show contracts; make activation keys.
+    #[command(subcommand)]
+    Contract(contract::ContractCommand),
+    /// Make, list and revoke API tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Show and explain machines; order a rollback.
+    #[command(subcommand)]
+    Machine(machine::Machine),
+    /// Show who changed what.
+    Audit(audit::Audit),
+}
+
+/// How a command reaches the server.
+#[derive(Clone, Debug, Args)]
+struct ServerArgs {
+    /// The server's address.
+    #[arg(
+        long,
+        env = "MAINSTAY_SERVER",
+        default_value = "http://127.0.0.1:8420",
+        value_name = "URL"
+    )]
+    server: String,
+    /// The file that holds the API token.
+    #[arg(long, env = "MAINSTAY_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A PEM file with the certificate authority that the server's certificate comes from, where
+    /// it is not a public one.
+    #[arg(long, env = "MAINSTAY_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    fn connect(&self) -> Result<Connection, CliError> {
+        let token = match (&self.token_file, std::env::var("MAINSTAY_TOKEN")) {
+            (Some(file), _) => std::fs::read_to_string(file)
+                .map_err(|source| CliError::file("read the token file", file, source))?,
+            (None, Ok(token)) => token,
+            (None, Err(_)) => {
+                return Err(CliError::Input(
+                    "no API token: give --token-file FILE, or set MAINSTAY_TOKEN_FILE or \
+                     MAINSTAY_TOKEN (the server keeps the first one in admin.token in its \
+                     directory)"
+                        .to_owned(),
+                ));
+            }
+        };
+        Connection::new(&self.server, token.trim(), self.ca.as_deref())
+    }
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub fn run(self) -> ExitCode {
+        let Self { output, command } = self;
+        let done = match command {
+            Command::Serve(command) => command.run(),
+            Command::Quickstart(command) => command.run(output),
+            Command::Keys(command) => command.run(output),
+            Command::Product(command) => command.run(output),
+            Command::Publish(command) => command.run(output),
+            Command::Release(command) => command.run(output),
+            Command::Customer(command) => command.run(output),
+            Command::Contract(command) => command.run(output),
+            Command::Token(command) => command.run(output),
+            Command::Machine(command) => command.run(output),
+            Command::Audit(command) => command.run(output),
+        };
+        match done {
+            Ok(()) => ExitStatus::Done.into(),
+            Err(error) => {
+                output.error(&error);
+                error.exit_status().into()
+            }
+        }
+    }
+}

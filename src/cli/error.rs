@@ -1,0 +1,166 @@
+use std::{path::Path, process::ExitCode};
+
+use mainstay_client::{
+    format::{ParseError, wire::Problem},
+    pack,
+    tuf::{KeyFileError, Refusal},
+};
+
+use crate::{config::ConfigError, server::ServerError};
+
+/// What the `mainstay` command exits with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// Done.
+    Done = 0,
+    /// Something else went wrong.
+    Failed = 1,
+    /// The command line or a file that it names is not what was expected.
+    Input = 2,
+    /// The server refused: the request, a document, or the token's role.
+    Refused = 3,
+    /// Somebody else changed the same thing; do it again upon the newest.
+    Conflict = 4,
+    /// The server cannot be reached or cannot serve now.
+    Network = 5,
+    /// A document does not verify: nothing was signed upon it.
+    Trust = 6,
+}
+
+impl ExitStatus {
+    pub(super) const HELP: &str = "\
+Exit codes:
+  0  done
+  1  something else went wrong
+  2  the command line or a file that it names is not what was expected
+  3  the server refused
+  4  somebody else changed the same thing: do it again upon the newest
+  5  the server cannot be reached or cannot serve now
+  6  a document of the server does not verify: nothing was signed upon it";
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The command line or a file that it names is not what was expected.
+    #[error("{0}")]
+    Input(String),
+    /// The server answered with a problem.
+    #[error("{} ({})", .0.detail, .0.code)]
+    Server(Box<Problem>),
+    /// The server cannot be reached.
+    #[error("the server {url} cannot be reached: {message}")]
+    Network {
+        /// Its address.
+        url: String,
+        /// Why.
+        message: String,
+    },
+    /// A file could not be used.
+    #[error("cannot {what} {path}: {source}")]
+    File {
+        /// What was to be done.
+        what: &'static str,
+        /// With which file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A key could not be used.
+    #[error("{path}: {source}")]
+    Key {
+        /// Its file.
+        path: String,
+        /// Why not.
+        source: KeyFileError,
+    },
+    /// A document of the server does not verify.
+    #[error("{0}")]
+    Trust(#[from] Refusal),
+    /// A tree could not be packed.
+    #[error(transparent)]
+    Pack(#[from] pack::Error),
+    /// The release is refused before anything is sent.
+    #[error("the release is not sound; nothing was sent")]
+    Unsound(Vec<String>),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server did not start or go on.
+    #[error(transparent)]
+    Serve(#[from] ServerError),
+    /// The machine's agent failed.
+    #[error(transparent)]
+    Agent(#[from] mainstay_client::error::Error),
+    /// A document could not be written as JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl CliError {
+    pub(super) fn file(what: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::File { what, path: path.display().to_string(), source }
+    }
+
+    /// What the command exits with.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Input(_)
+            | Self::Key { .. }
+            | Self::Pack(_)
+            | Self::Unsound(_)
+            | Self::Config(_) => ExitStatus::Input,
+            Self::Server(problem) => match problem.status {
+                409 => ExitStatus::Conflict,
+                503 => ExitStatus::Network,
+                500.. => ExitStatus::Failed,
+                _ => ExitStatus::Refused,
+            },
+            Self::Network { .. } => ExitStatus::Network,
+            Self::Trust(_) => ExitStatus::Trust,
+            Self::File { .. } | Self::Serve(_) | Self::Agent(_) | Self::Json(_) => {
+                ExitStatus::Failed
+            }
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Server(problem) => &problem.code,
+            Self::Input(_) | Self::Config(_) => "INVALID_INPUT",
+            Self::Network { .. } => "NETWORK",
+            Self::File { .. } => "FILE",
+            Self::Key { .. } => "KEY",
+            Self::Trust(_) => "TRUST",
+            Self::Pack(_) => "PACK",
+            Self::Unsound(_) => "RELEASE_REFUSED",
+            Self::Serve(_) => "SERVE",
+            Self::Agent(_) => "AGENT",
+            Self::Json(_) => "INTERNAL",
+        }
+    }
+
+    /// Everything that is wrong, where that is known one by one.
+    pub fn problems(&self) -> &[String] {
+        match self {
+            Self::Server(problem) => &problem.problems,
+            Self::Unsound(problems) => problems,
+            Self::Pack(error) => error.problems(),
+            _ => &[],
+        }
+    }
+}
+
+impl From<ParseError> for CliError {
+    fn from(error: ParseError) -> Self {
+        Self::Input(error.to_string())
+    }
+}

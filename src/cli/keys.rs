@@ -1,0 +1,250 @@
+use std::{
+    fs,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use mainstay_client::tuf::{PublicKey, SigningKey};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+
+use super::{CliError, CliResult, Output, output::table};
+use crate::service::keys::write_secret;
+
+/// The keys that a vendor begins with.
+const NAMES_DEFAULT: [&str; 3] = ["root", "targets", "release"];
+
+/// Make and show the vendor's keys. The server never sees them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Make ed25519 keys: NAME.pem (PKCS#8, encrypted, readable by you alone) and NAME.pub.
+    Generate(Generate),
+    /// Show the identifiers of keys.
+    Show(Show),
+}
+
+/// Where the vendor's keys are, and how they are opened.
+#[derive(Clone, Debug, Args)]
+pub(super) struct KeyArgs {
+    /// The directory with the vendor's keys, and with what was seen of each product.
+    #[arg(long, env = "MAINSTAY_KEYS", default_value = "mainstay-keys", value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    /// The file that holds the keys' passphrase. Without it, `MAINSTAY_PASSPHRASE` is used, or you
+    /// are asked.
+    #[arg(long, env = "MAINSTAY_PASSPHRASE_FILE", value_name = "FILE")]
+    pub(super) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// Leave the keys unencrypted.
+    #[arg(long)]
+    no_passphrase: bool,
+    /// What the keys are called.
+    #[arg(default_values_t = NAMES_DEFAULT.map(str::to_owned))]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// Which keys: names in the directory, or files that end in .pub or .pem [default: all].
+    names: Vec<String>,
+}
+
+/// A key as it is shown.
+#[derive(Debug, Serialize)]
+struct ShownKey {
+    name: String,
+    id: String,
+    public: String,
+}
+
+impl ShownKey {
+    fn new(name: &str, key: &PublicKey) -> Self {
+        Self { name: name.to_owned(), id: key.id().to_string(), public: key.to_string() }
+    }
+}
+
+impl Keys {
+    pub(super) fn run(self, output: Output) -> CliResult {
+        let shown = match self {
+            Self::Generate(generate) => generate.run()?,
+            Self::Show(show) => show.run()?,
+        };
+        output.answer(&shown, |shown| {
+            let rows = shown.iter().map(|key| [key.name.clone(), key.id.clone()]);
+            table(["KEY", "ID"], rows)
+        })
+    }
+}
+
+impl Generate {
+    fn run(self) -> Result<Vec<ShownKey>, CliError> {
+        let Self { keys, no_passphrase, names } = self;
+        let passphrase = if no_passphrase { None } else { Some(keys.new_passphrase()?) };
+        generate(&keys.keys, &names, passphrase.as_ref())
+    }
+}
+
+/// Makes keys called `names` in `dir`. No key that is there is ever written over.
+fn generate(
+    dir: &Path,
+    names: &[String],
+    passphrase: Option<&SecretString>,
+) -> Result<Vec<ShownKey>, CliError> {
+    for name in names {
+        let plain = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !plain {
+            return Err(CliError::Input(format!(
+                "key name `{}` is not valid: expected letters, digits, - and _",
+                name.escape_debug()
+            )));
+        }
+        let path = dir.join(name).with_extension("pem");
+        if path.exists() {
+            return Err(CliError::Input(format!(
+                "{} exists already: it is not written over; take another name or directory",
+                path.display()
+            )));
+        }
+    }
+    fs::create_dir_all(dir).map_err(|source| CliError::file("make", dir, source))?;
+    names.iter().map(|name| generate_one(&dir.join(name), name, passphrase)).collect()
+}
+
+fn generate_one(
+    stem: &Path,
+    name: &str,
+    passphrase: Option<&SecretString>,
+) -> Result<ShownKey, CliError> {
+    let path = stem.with_extension("pem");
+    let of_key = |source| CliError::Key { path: path.display().to_string(), source };
+    let key = SigningKey::generate().map_err(of_key)?;
+    let pem = key.to_pem(passphrase).map_err(of_key)?;
+    write_secret(&path, pem.expose_secret())
+        .map_err(|source| CliError::file("write", &path, source))?;
+    let public = key.public();
+    let public_path = stem.with_extension("pub");
+    fs::write(&public_path, format!("{}\n", serde_json::to_string(&public)?))
+        .map_err(|source| CliError::file("write", &public_path, source))?;
+    Ok(ShownKey::new(name, &public))
+}
+
+/// Makes the vendor's unencrypted keys where they are not there yet; for the quickstart.
+pub(super) fn ensure_demo_keys(dir: &Path) -> CliResult {
+    let missing: Vec<_> = NAMES_DEFAULT
+        .iter()
+        .filter(|name| !dir.join(name).with_extension("pem").exists())
+        .map(|name| (*name).to_owned())
+        .collect();
+    generate(dir, &missing, None).map(|_| ())
+}
+
+impl Show {
+    fn run(self) -> Result<Vec<ShownKey>, CliError> {
+        let Self { keys, mut names } = self;
+        if names.is_empty() {
+            let dir = &keys.keys;
+            let listed = fs::read_dir(dir).map_err(|source| CliError::file("read", dir, source))?;
+            names = listed
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .filter_map(|name| name.strip_suffix(".pub").map(str::to_owned))
+                .collect();
+            names.sort();
+        }
+        names.iter().map(|name| Ok(ShownKey::new(name, &keys.public(name)?))).collect()
+    }
+}
+
+impl KeyArgs {
+    fn path(&self, name: &str, extension: &str) -> PathBuf {
+        let path = Path::new(name);
+        if name.contains('/') || path.extension().is_some() {
+            path.to_owned()
+        } else {
+            self.keys.join(name).with_extension(extension)
+        }
+    }
+
+    /// The public key `name`: from its .pub file, or from the private key.
+    pub(super) fn public(&self, name: &str) -> Result<PublicKey, CliError> {
+        let path = self.path(name, "pub");
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            return Ok(self.private(name)?.public());
+        }
+        let text =
+            fs::read_to_string(&path).map_err(|source| CliError::file("read", &path, source))?;
+        serde_json::from_str(&text).map_err(|error| {
+            CliError::Input(format!("{}: not a public key: {error}", path.display()))
+        })
+    }
+
+    /// The private key `name`, opened with the passphrase where it is encrypted.
+    pub(super) fn private(&self, name: &str) -> Result<SigningKey, CliError> {
+        let path = self.path(name, "pem");
+        let pem =
+            fs::read_to_string(&path).map_err(|source| CliError::file("read", &path, source))?;
+        let mut failure = None;
+        let key = SigningKey::from_pem(&pem, || {
+            let prompt = format!("Passphrase for {}: ", path.display());
+
+            self.passphrase(&prompt).unwrap_or_else(|error| {
+                failure = Some(error);
+                None
+            })
+        });
+        match (key, failure) {
+            (_, Some(error)) => Err(error),
+            (key, None) => {
+                key.map_err(|source| CliError::Key { path: path.display().to_string(), source })
+            }
+        }
+    }
+
+    /// The passphrase from file, environment or terminal; nothing where there is none of them.
+    fn passphrase(&self, prompt: &str) -> Result<Option<SecretString>, CliError> {
+        if let Some(file) = &self.passphrase_file {
+            let text =
+                fs::read_to_string(file).map_err(|source| CliError::file("read", file, source))?;
+            return Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n']))));
+        }
+        if let Ok(passphrase) = std::env::var("MAINSTAY_PASSPHRASE") {
+            return Ok(Some(SecretString::from(passphrase)));
+        }
+        if !std::io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        let typed = rpassword::prompt_password(prompt)
+            .map_err(|source| CliError::file("read", Path::new("the passphrase"), source))?;
+        Ok(Some(SecretString::from(typed)))
+    }
+
+    fn new_passphrase(&self) -> Result<SecretString, CliError> {
+        let missing = || {
+            CliError::Input(
+                "no passphrase: give --passphrase-file, set MAINSTAY_PASSPHRASE, or say \
+                 --no-passphrase to leave the keys unencrypted"
+                    .to_owned(),
+            )
+        };
+        let passphrase = self.passphrase("Passphrase for the new keys: ")?.ok_or_else(missing)?;
+        if passphrase.expose_secret().is_empty() {
+            return Err(missing());
+        }
+        let is_typed =
+            self.passphrase_file.is_none() && std::env::var_os("MAINSTAY_PASSPHRASE").is_none();
+        if is_typed {
+            let again = self.passphrase("Once more: ")?.ok_or_else(missing)?;
+            if again.expose_secret() != passphrase.expose_secret() {
+                return Err(CliError::Input("the two passphrases differ".to_owned()));
+            }
+        }
+        Ok(passphrase)
+    }
+}

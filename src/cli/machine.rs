@@ -1,0 +1,188 @@
+use std::fmt::Write as _;
+
+use clap::{Args, Subcommand};
+use mainstay_client::format::{MachineName, Version};
+
+use super::{
+    CliResult, Output, ServerArgs,
+    output::{or_dash, table},
+};
+use crate::{
+    service::support::{Explanation, MachineStanding, MachineView, OrderRollback},
+    store::{MachineRecord, OrderRecord, OrderState},
+};
+
+/// Show and explain machines; order a rollback.
+#[derive(Debug, Subcommand)]
+pub(super) enum Machine {
+    /// List the machines.
+    List(ServerArgs),
+    /// Show what a machine runs, what happened on it, what it will be told.
+    Show(Named),
+    /// Say for every release why the machine gets it or does not.
+    Explain(Named),
+    /// Order a machine to go back to a version. It does at its next check.
+    Rollback(Rollback),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The machine's name.
+    machine: MachineName,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The machine's name.
+    machine: MachineName,
+    /// The version to go back to.
+    #[arg(long, value_name = "VERSION")]
+    to: Version,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    /// The ticket that it belongs to.
+    #[arg(long)]
+    ticket: Option<String>,
+}
+
+impl Machine {
+    pub(super) fn run(self, output: Output) -> CliResult {
+        match self {
+            Self::List(server) => {
+                let machines: Vec<MachineRecord> = server.connect()?.get("/v1/machines")?;
+                output.answer(&machines, |machines| list(machines))
+            }
+            Self::Show(Named { server, machine }) => {
+                let view: MachineView =
+                    server.connect()?.get(&format!("/v1/machines/{machine}"))?;
+                output.answer(&view, page)
+            }
+            Self::Explain(Named { server, machine }) => {
+                let path = format!("/v1/machines/{machine}/explain");
+                let explanations: Vec<Explanation> = server.connect()?.get(&path)?;
+                output.answer(&explanations, |explanations| explained(explanations))
+            }
+            Self::Rollback(Rollback { server, machine, to, reason, ticket }) => {
+                let request = OrderRollback { to, reason, ticket };
+                let path = format!("/v1/machines/{machine}/rollback");
+                let order: OrderRecord = server.connect()?.post(&path, &request)?;
+                output.answer(&order, |order| {
+                    format!(
+                        "Order {}: machine {machine} goes back from {} to {} at its next check, \
+                         and is not given {} again.",
+                        order.number, order.from, order.to, order.from
+                    )
+                })
+            }
+        }
+    }
+}
+
+fn list(machines: &[MachineRecord]) -> String {
+    let rows = machines.iter().map(|machine| {
+        [
+            machine.name.to_string(),
+            machine.host.clone(),
+            machine.customer.to_string(),
+            machine.product.to_string(),
+            or_dash(machine.running.as_ref()),
+            machine.seen_at.to_string(),
+        ]
+    });
+    table(["MACHINE", "HOST", "CUSTOMER", "PRODUCT", "RUNS", "SEEN"], rows)
+}
+
+fn page(view: &MachineView) -> String {
+    let MachineView { machine, events, next } = view;
+    let confirmed: Vec<_> = machine.confirmed.iter().map(ToString::to_string).collect();
+    let mut page = table(
+        ["MACHINE", machine.name.as_str()],
+        [
+            ["host".to_owned(), machine.host.clone()],
+            ["customer".to_owned(), machine.customer.to_string()],
+            ["contract".to_owned(), machine.contract.to_string()],
+            ["product".to_owned(), format!("{} on {}", machine.product, machine.platform)],
+            ["runs".to_owned(), or_dash(machine.running.as_ref())],
+            ["confirmed".to_owned(), confirmed.join(", ")],
+            ["enrolled".to_owned(), machine.enrolled_at.to_string()],
+            ["seen".to_owned(), machine.seen_at.to_string()],
+            ["agent".to_owned(), machine.agent.clone()],
+            [
+                "at its next check".to_owned(),
+                format!(
+                    "{} {}",
+                    next.action,
+                    next.version.as_ref().map_or_else(String::new, ToString::to_string)
+                ),
+            ],
+        ],
+    );
+    if let Some(order) = &machine.order {
+        let state = match order.state {
+            OrderState::Pending => "not carried out yet",
+            OrderState::Done => "done",
+            OrderState::Failed => "failed",
+        };
+        let ticket = order.ticket.as_ref().map(|ticket| format!(" [{ticket}]"));
+        let _infallible = write!(
+            page,
+            "\n\nRollback order {}: {} to {}, {state}. {}: {}{}",
+            order.number,
+            order.from,
+            order.to,
+            order.by,
+            order.reason,
+            ticket.unwrap_or_default()
+        );
+    }
+    if !machine.blocks.is_empty() {
+        let rows = machine.blocks.iter().map(|block| {
+            let versions = match &block.block.over {
+                Some(over) => format!("above {over} up to {}", block.block.through),
+                None => block.block.through.to_string(),
+            };
+            [versions, block.at.to_string(), block.by.clone(), block.block.reason.clone()]
+        });
+        page = format!("{page}\n\n{}", table(["BLOCKED", "SINCE", "BY", "REASON"], rows));
+    }
+    if !events.is_empty() {
+        let rows = events.iter().map(|record| {
+            let event = &record.event;
+            [
+                record.at.to_string(),
+                event.kind.as_str().to_owned(),
+                or_dash(event.from.as_ref()),
+                event.to.to_string(),
+                event.detail.lines().next().unwrap_or_default().to_owned(),
+            ]
+        });
+        page = format!("{page}\n\n{}", table(["WHEN", "EVENT", "FROM", "TO", "DETAIL"], rows));
+    }
+    page
+}
+
+fn explained(explanations: &[Explanation]) -> String {
+    let rows = explanations.iter().map(|explanation| {
+        let standing = match explanation.standing {
+            MachineStanding::Running => "running",
+            MachineStanding::Next => "next",
+            MachineStanding::Withheld => "withheld",
+            MachineStanding::Confirmed => "confirmed",
+            MachineStanding::Available => "available",
+            MachineStanding::Denied => "denied",
+        };
+        [
+            explanation.version.to_string(),
+            explanation.channel.to_string(),
+            standing.to_owned(),
+            explanation.code.clone(),
+            explanation.message.clone(),
+        ]
+    });
+    table(["VERSION", "CHANNEL", "STANDING", "CODE", "WHY"], rows)
+}

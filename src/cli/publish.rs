@@ -1,0 +1,263 @@
+mod artifact;
+
+use std::{
+    fs,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use mainstay_client::{
+    format::{
+        AdvisoryId, Channel, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest, Severity, Tag,
+        Version,
+        wire::{PublishRequest, PublishResponse, PublishingState},
+    },
+    tuf::{self, Header, SigningKey, Targets, TrustedRepository},
+};
+
+use self::artifact::{CompressionArgs, PackedArtifact};
+use super::{
+    CliError, CliResult, Connection, Output, ServerArgs, keys::KeyArgs, vendor_trust::VendorTrust,
+};
+
+/// How long a channel is good for after a publish.
+const CHANNEL_LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// Publish a release: pack, compress, sign here; upload; commit in one step.
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
+    compression: CompressionArgs,
+    /// Whose release it is.
+    #[arg(long, value_name = "NAME")]
+    product: ProductName,
+    /// The version.
+    #[arg(long)]
+    version: Version,
+    /// The kind of the release: bugfix, security, feature or major.
+    #[arg(long)]
+    channel: Channel,
+    /// What it runs on, and the directory to pack: linux-x86_64=DIR. Give it again for each
+    /// further platform.
+    #[arg(long, required = true, value_parser = parse_platform, value_name = "PLATFORM=DIR")]
+    platform: Vec<(Platform, PathBuf)>,
+    /// The file with the release notes.
+    #[arg(long, value_name = "FILE")]
+    notes: PathBuf,
+    /// How much the release matters: critical, major or minor.
+    #[arg(long, default_value = "minor")]
+    severity: Severity,
+    /// An advisory that it fixes, for example CVE-2026-1234. Give it again for each further one.
+    #[arg(long, value_name = "ID")]
+    advisory: Vec<AdvisoryId>,
+    /// The lowest version that can be updated to it in one step.
+    #[arg(long, value_name = "VERSION")]
+    min_from: Option<Version>,
+    /// The lowest version that a rollback may reach from now on.
+    #[arg(long, value_name = "VERSION")]
+    floor: Option<Version>,
+    /// An add-on that a contract must have. Give it again for each further one.
+    #[arg(long, value_name = "TAG")]
+    requires_addon: Vec<Tag>,
+    /// An audience of which a contract must have one. Give it again for each further one.
+    #[arg(long, value_name = "TAG")]
+    audience: Vec<Tag>,
+    /// Give a security release to every owner of its line, in term or not.
+    #[arg(long)]
+    courtesy: bool,
+    /// From when on a contract must have run to cover a bugfix or security release [default: now].
+    #[arg(long, value_name = "TIME")]
+    effective_at: Option<Timestamp>,
+    /// A release key that signs the channel. Give it again for each further one.
+    #[arg(long, default_value = "release", value_name = "KEY")]
+    release_key: Vec<String>,
+}
+
+fn parse_platform(text: &str) -> Result<(Platform, PathBuf), String> {
+    let (platform, dir) = text
+        .split_once('=')
+        .ok_or_else(|| "expected PLATFORM=DIR, for example linux-x86_64=build/linux".to_owned())?;
+    Ok((platform.parse().map_err(|error| format!("{error}"))?, dir.into()))
+}
+
+/// What the quickstart says of a release.
+pub(super) struct DemoRelease<'a> {
+    pub(super) product: ProductName,
+    pub(super) version: Version,
+    pub(super) channel: Channel,
+    pub(super) severity: Severity,
+    pub(super) advisories: Vec<AdvisoryId>,
+    pub(super) tree: &'a Path,
+    pub(super) notes: &'a Path,
+}
+
+impl Publish {
+    pub(super) fn demo(server: &ServerArgs, keys: KeyArgs, release: DemoRelease<'_>) -> Self {
+        Self {
+            server: server.clone(),
+            keys,
+            compression: CompressionArgs::default(),
+            product: release.product,
+            version: release.version,
+            channel: release.channel,
+            platform: vec![(Platform::of_this_program(), release.tree.to_owned())],
+            notes: release.notes.to_owned(),
+            severity: release.severity,
+            advisory: release.advisories,
+            min_from: None,
+            floor: None,
+            requires_addon: Vec::new(),
+            audience: Vec::new(),
+            courtesy: false,
+            effective_at: None,
+            release_key: vec!["release".to_owned()],
+        }
+    }
+
+    pub(super) fn run(self, output: Output) -> CliResult {
+        let server = self.server.connect()?;
+        let published = self.publish(&server, output)?;
+        output.answer(&published, |published| {
+            let PublishResponse { product, version, revision } = published;
+            format!("{product} {version} is published (revision {revision}).")
+        })
+    }
+
+    pub(super) fn publish(
+        &self,
+        server: &Connection,
+        output: Output,
+    ) -> Result<PublishResponse, CliError> {
+        // What can be wrong without reading a byte of the trees is said first.
+        if !self.channel.admits(&self.version) {
+            return Err(CliError::Input(format!(
+                "version {} does not fit channel {}: expected {}",
+                self.version,
+                self.channel,
+                self.channel.version_form()
+            )));
+        }
+        let notes = fs::read_to_string(&self.notes)
+            .map_err(|source| CliError::file("read", &self.notes, source))?;
+        let release_keys = self
+            .release_key
+            .iter()
+            .map(|name| self.keys.private(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        let product = format!("/v1/products/{}", self.product);
+        let state: PublishingState = server.get(&format!("{product}/publishing"))?;
+        let trust = VendorTrust::new(&self.keys.keys, &self.product);
+        let trusted = trust.verify(&state, &self.channel.into())?;
+        self.require_delegated(&trusted, &release_keys)?;
+
+        let mut artifacts = Vec::new();
+        for (platform, dir) in &self.platform {
+            if artifacts.iter().any(|(known, _)| known == platform) {
+                return Err(CliError::Input(format!("platform {platform} is given twice")));
+            }
+            let packed = PackedArtifact::pack(platform, dir, &self.compression, output)?;
+            artifacts.push((platform.clone(), packed));
+        }
+        let manifest = self.manifest(notes, state.now, &artifacts);
+        let problems = manifest.problems();
+        if !problems.is_empty() {
+            return Err(CliError::Unsound(problems));
+        }
+        let manifest_bytes = serde_json::to_vec(&manifest)?;
+        let channel = self.channel_metadata(&trusted, &manifest, &manifest_bytes, state.now)?;
+        let signers: Vec<_> = release_keys.iter().collect();
+        let channel = tuf::sign(&channel, &signers)?;
+
+        for (platform, packed) in &mut artifacts {
+            packed.upload(platform, server, output)?;
+        }
+        let request = PublishRequest {
+            expected_revision: state.revision,
+            manifest: String::from_utf8_lossy(&manifest_bytes).into_owned(),
+            channel_metadata: String::from_utf8_lossy(&channel).into_owned(),
+        };
+        server.post(&format!("{product}/releases"), &request)
+    }
+
+    /// A key that may not sign the channel is noticed before hours of packing.
+    fn require_delegated(
+        &self,
+        trusted: &TrustedRepository,
+        keys: &[SigningKey],
+    ) -> Result<(), CliError> {
+        let delegated = trusted
+            .targets()
+            .delegations
+            .as_ref()
+            .and_then(|delegations| delegations.role(self.channel.as_str()));
+        let Some(role) = delegated else {
+            return Err(CliError::Input(format!("the product has no channel {}", self.channel)));
+        };
+        for (name, key) in self.release_key.iter().zip(keys) {
+            let id = key.public().id();
+            if !role.keys.keyids.contains(&id) {
+                return Err(CliError::Input(format!(
+                    "key {name} ({id}) may not sign channel {}: the product's targets name other \
+                     keys",
+                    self.channel
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn manifest(
+        &self,
+        notes: String,
+        now: Timestamp,
+        artifacts: &[(Platform, PackedArtifact)],
+    ) -> ReleaseManifest {
+        ReleaseManifest {
+            format: RELEASE_FORMAT,
+            product: self.product.clone(),
+            version: self.version.clone(),
+            channel: self.channel,
+            severity: self.severity,
+            published_at: now,
+            effective_at: self.effective_at.unwrap_or(now),
+            advisories: self.advisory.clone(),
+            requires_addons: self.requires_addon.clone(),
+            audience: self.audience.clone(),
+            courtesy: self.courtesy,
+            min_from: self.min_from.clone(),
+            floor: self.floor.clone(),
+            notes,
+            artifacts: artifacts
+                .iter()
+                .map(|(platform, packed)| (platform.clone(), packed.artifact().clone()))
+                .collect(),
+        }
+    }
+
+    /// The channel with this release added.
+    fn channel_metadata(
+        &self,
+        trusted: &TrustedRepository,
+        manifest: &ReleaseManifest,
+        manifest_bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<Targets, CliError> {
+        let previous = trusted.roles().get(self.channel.as_str());
+        let version = previous
+            .map_or(Some(NonZeroU64::MIN), |previous| previous.header.version.checked_add(1));
+        let version =
+            version.ok_or_else(|| CliError::Input("the channel's version has run over".into()))?;
+        let expires = now
+            .checked_add(CHANNEL_LIFETIME)
+            .map_err(|error| CliError::Input(error.to_string()))?;
+        let mut targets = previous.map(|previous| previous.targets.clone()).unwrap_or_default();
+        targets.extend(manifest.targets(manifest_bytes)?);
+        Ok(Targets { header: Header::new::<Targets>(version, expires), targets, delegations: None })
+    }
+}

@@ -1,0 +1,49 @@
+use clap::{Args, Subcommand};
+use mainstay_client::format::ProductName;
+
+use super::{
+    CliResult, Output, ServerArgs,
+    output::{or_dash, table},
+};
+use crate::store::ReleaseRecord;
+
+/// List what is published.
+#[derive(Debug, Subcommand)]
+pub(super) enum Release {
+    /// List the releases of a product.
+    List(List),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Whose releases.
+    #[arg(long, value_name = "NAME")]
+    product: ProductName,
+}
+
+impl Release {
+    pub(super) fn run(self, output: Output) -> CliResult {
+        let Self::List(List { server, product }) = self;
+        let path = format!("/v1/products/{product}/releases");
+        let releases: Vec<ReleaseRecord> = server.connect()?.get(&path)?;
+        output.answer(&releases, |releases| {
+            let rows = releases.iter().map(|record| {
+                let platforms: Vec<_> = record.artifacts.keys().map(ToString::to_string).collect();
+                [
+                    record.release.version.to_string(),
+                    record.release.channel.to_string(),
+                    record.release.severity.to_string(),
+                    record.release.published_at.to_string(),
+                    or_dash(record.min_from.as_ref()),
+                    or_dash(record.floor.as_ref()),
+                    platforms.join(", "),
+                ]
+            });
+            let headings =
+                ["VERSION", "CHANNEL", "SEVERITY", "PUBLISHED", "MIN FROM", "FLOOR", "PLATFORMS"];
+            table(headings, rows)
+        })
+    }
+}

@@ -1,0 +1,104 @@
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use mainstay_client::{
+    format::{ChannelName, ProductName, wire::PublishingState},
+    tuf::{Limits, TrustedRepository, TrustedRoot},
+};
+
+use super::CliError;
+
+/// What the vendor's side has seen of a product: its root of trust, and the newest metadata, so
+/// that a server that was broken into cannot have the vendor sign upon something forged or old.
+pub(super) struct VendorTrust {
+    dir: PathBuf,
+}
+
+impl VendorTrust {
+    pub(super) fn new(keys: &Path, product: &ProductName) -> Self {
+        Self { dir: keys.join("trust").join(product.as_str()) }
+    }
+
+    /// Trusts `root` from now on. A product that was trusted before is not begun anew.
+    pub(super) fn begin(&self, root: &[u8]) -> Result<(), CliError> {
+        match self.read("root.json")? {
+            Some(known) if known != root => Err(CliError::Input(format!(
+                "{} is the root of another product of this name: remove the directory if that \
+                 one is gone",
+                self.dir.join("root.json").display()
+            ))),
+            _ => self.write("root.json", root),
+        }
+    }
+
+    /// Forgets a product that was begun and did not come about.
+    pub(super) fn forget(&self) -> Result<(), CliError> {
+        fs::remove_dir_all(&self.dir).map_err(|source| CliError::file("remove", &self.dir, source))
+    }
+
+    /// Takes the server's present metadata through the client's workflow, and remembers it.
+    pub(super) fn verify(
+        &self,
+        state: &PublishingState,
+        channel: &ChannelName,
+    ) -> Result<TrustedRepository, CliError> {
+        let pinned = self.read("root.json")?.ok_or_else(|| {
+            CliError::Input(format!(
+                "{} is not there: use the keys directory that the product was created with, or \
+                 bring its root.json here",
+                self.dir.join("root.json").display()
+            ))
+        })?;
+        let metadata: BTreeMap<&str, &[u8]> =
+            state.metadata.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+        let part = |name: &str| metadata.get(name).copied().unwrap_or_default();
+        let mut root = TrustedRoot::pin(&pinned, Limits::DEFAULT)?;
+        let mut newest = pinned;
+        while let Some(next) = metadata.get(format!("{}.root.json", root.version() + 1).as_str()) {
+            root.rotate(next)?;
+            newest = next.to_vec();
+        }
+        let mut trust = root.settle(state.now)?;
+        if let Some(known) = self.read("timestamp.json")? {
+            trust.recall(&known);
+        }
+        let mut timestamp = trust.accept(part("timestamp.json"))?;
+        if let Some(known) = self.read("snapshot.json")? {
+            timestamp.recall(&known);
+        }
+        let mut trusted = timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
+        let file = format!("{channel}.json");
+        if trusted.snapshot().meta.contains_key(&file) {
+            trusted.accept_role(channel.as_str(), part(&file))?;
+        }
+        self.write("root.json", &newest)?;
+        self.write("timestamp.json", part("timestamp.json"))?;
+        self.write("snapshot.json", part("snapshot.json"))?;
+        Ok(trusted)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CliError> {
+        let path = self.dir.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(CliError::file("read", &path, source)),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), CliError> {
+        let path = self.dir.join(name);
+        let write = || {
+            fs::create_dir_all(&self.dir)?;
+            let mut part = tempfile::NamedTempFile::new_in(&self.dir)?;
+            io::Write::write_all(&mut part, bytes)?;
+            part.as_file().sync_all()?;
+            part.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|source| CliError::file("write", &path, source))
+    }
+}

@@ -1,0 +1,147 @@
+//! The server's configuration: a TOML file, the environment, the command line, each above the one
+//! before. Unknown fields are refused.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+/// Where the server listens unless told otherwise.
+const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8420);
+
+/// The configuration that the server runs by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where everything is kept.
+    pub dir: PathBuf,
+    /// Where to listen; port 0 lets the system pick one.
+    pub listen: SocketAddr,
+    /// The certificate and key for TLS; plain HTTP without.
+    pub tls: Option<TlsConfig>,
+    /// How many threads serve requests; one for each core where absent.
+    pub workers: Option<usize>,
+}
+
+/// The certificate and key for TLS, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate chain, the server's own first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// The configuration file; `mainstay.toml` in the server's directory where absent.
+    pub file: Option<PathBuf>,
+}
+
+/// The configuration file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Option<SocketAddr>,
+    tls: Option<TlsConfig>,
+    workers: Option<usize>,
+}
+
+/// A configuration that the server cannot run by.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not say what a configuration says.
+    #[error("{}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// A number is out of its range.
+    #[error("workers is {0}: expected 1 to 1024")]
+    Workers(usize),
+}
+
+impl Config {
+    /// The configuration for a server that keeps everything in `dir`.
+    pub fn load(dir: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let path = overrides.file.clone().unwrap_or_else(|| dir.join("mainstay.toml"));
+        let file = match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str::<File>(&text).map_err(|error| ConfigError::Parse {
+                path: path.clone(),
+                message: error.to_string(),
+            })?,
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && overrides.file.is_none() =>
+            {
+                File::default()
+            }
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        };
+        let File { listen, tls, workers } = file;
+        if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
+            return Err(ConfigError::Workers(workers));
+        }
+        let below = |file: PathBuf| path.parent().map_or(file.clone(), |folder| folder.join(&file));
+        let tls =
+            tls.map(|tls| TlsConfig { certificate: below(tls.certificate), key: below(tls.key) });
+        Ok(Self {
+            dir: dir.to_owned(),
+            listen: overrides.listen.or(listen).unwrap_or(LISTEN_DEFAULT),
+            tls,
+            workers,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("mainstay.toml"), text).unwrap();
+        Config::load(dir.path(), &Overrides::default())
+    }
+
+    #[test]
+    fn nothing_needs_to_be_said() {
+        let config = load("").unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8420");
+        assert_eq!(config.tls, None);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        let error = load("listne = \"127.0.0.1:1\"").unwrap_err().to_string();
+        assert!(error.contains("unknown field `listne`"), "{error}");
+        let error = load("listen = \"here\"").unwrap_err().to_string();
+        assert!(error.contains("socket address"), "{error}");
+        let error = load("workers = 0").unwrap_err().to_string();
+        assert!(error.contains("expected 1 to 1024"), "{error}");
+    }
+
+    #[test]
+    fn certificates_are_found_beside_the_file() {
+        let config = load("[tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"").unwrap();
+        let tls = config.tls.unwrap();
+        assert!(tls.certificate.is_absolute() && tls.certificate.ends_with("c.pem"));
+        assert_eq!(tls.key, Path::new("/k.pem"));
+    }
+}

@@ -1,0 +1,55 @@
+//! How much the server is willing to take in.
+
+use std::time::Duration;
+
+/// Every limit of the server. What a document may contain is limited by the document's own type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A JSON body of a vendor's or technician's request, in bytes. A publish carries a whole
+    /// channel role.
+    pub request_bytes_max: usize,
+    /// A JSON body of a machine's request, in bytes.
+    pub machine_request_bytes_max: usize,
+    /// A blob, in bytes.
+    pub blob_bytes_max: u64,
+    /// How long a request's head may take to arrive.
+    pub request_head_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long requests under way may take to end when the server is told to stop.
+    pub shutdown_timeout: Duration,
+    /// How many releases a plan lists as withheld; the nearest ones.
+    pub withheld_max: usize,
+    /// How far a publisher's stamp may lie ahead of the server's clock.
+    pub published_ahead_max: Duration,
+    /// How far a publisher's stamp may lie behind the server's clock: packing and uploading take
+    /// their time, and signatures may have to be collected.
+    pub published_behind_max: Duration,
+    /// A reason or ticket, in characters.
+    pub remark_chars_max: usize,
+    /// How many records one page of a listing has.
+    pub page_records_max: usize,
+}
+
+impl Limits {
+    /// The limits in force unless a test sets others.
+    pub const DEFAULT: Self = Self {
+        request_bytes_max: 8 << 20,
+        machine_request_bytes_max: 512 << 10,
+        blob_bytes_max: 64 << 30,
+        request_head_timeout: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(75),
+        shutdown_timeout: Duration::from_secs(10),
+        withheld_max: 100,
+        published_ahead_max: Duration::from_mins(5),
+        published_behind_max: Duration::from_hours(7 * 24),
+        remark_chars_max: 500,
+        page_records_max: 1000,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,17 @@
+//! The manual.
+//!
+//! | page | for whom |
+//! |---|---|
+//! | [`operations`] | whoever runs the server: start, configure, watch, back up, stop |
+//! | [`machines`] | whoever looks after machines: the agent, its documents and exit codes |
+//! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
+//! | [`storage`] | what is kept where, and what survives what |
+//! | [`wire_formats`] | whoever writes another client, or a script |
+//! | [`measurements`] | figures, with the commands that show them |
+
+pub mod machines;
+pub mod measurements;
+pub mod operations;
+pub mod storage;
+pub mod threat_model;
+pub mod wire_formats;

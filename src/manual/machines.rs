@@ -1,0 +1,113 @@
+//! Looking after machines: the agent, its documents, its exit codes.
+//!
+//! ```sh
+//! mainstay-agent --dir /opt/my-app enroll --server https://updates.example.com \
+//!   --product my-app --activation-key mak_… --root-sha256 …
+//! mainstay-agent --dir /opt/my-app update
+//! ```
+//!
+//! | command | what |
+//! |---|---|
+//! | `enroll` | makes the machine's key, introduces it to the server, pins the product's root |
+//! | `check` | asks for the plan and verifies it; changes nothing that runs |
+//! | `update` | checks, and carries the plan out |
+//! | `confirm` | says that the version on probation works |
+//! | `rollback [--to V]` | goes back without being ordered to: to the last confirmed version, or to V |
+//! | `status` | what runs, what is blocked, what is offered and withheld; needs no network |
+//! | `verify` | compares the installed tree with its signed payload; needs no network |
+//!
+//! `--dir` (or `MAINSTAY_DIR`) names the installation:
+//!
+//! ```text
+//! <dir>/versions/2.4.1/…      immutable trees
+//! <dir>/current -> versions/2.4.1
+//! <dir>/data/                 the program's own data: copied before an update, put back on rollback
+//! <dir>/.mainstay/            agent.toml, machine.key and token (0600), trust, journal, cache, snapshots
+//! ```
+//!
+//! # What an update does
+//!
+//! The artifact is fetched (resumed where it was cut), verified and unpacked in one pass, the data is
+//! copied, `current` is switched by one rename, and the release's own health check runs. Where it
+//! fails, takes too long or cannot start, the data is put back, `current` is switched back, the version
+//! is blocked here, and the server is told. Each step is written to a journal first: after a crash or
+//! power cut at any instant the next command ends in exactly the old version or the new one.
+//!
+//! # The health check
+//!
+//! `mainstay.toml` at the root of the release's tree; the publisher signs it into the manifest.
+//!
+//! ```
+//! use mainstay_client::format::ReleaseDescription;
+//!
+//! let description: ReleaseDescription = toml::from_str(
+//!     r#"
+//! [health]
+//! command = ["bin/my-app", "--self-test"] # below the tree, or a program in PATH
+//! timeout_seconds = 30                    # 60 unless set, 3600 at most
+//! confirm_within_seconds = 600            # optional: the program must also say that it works
+//! "#,
+//! )?;
+//! assert_eq!(description.health.unwrap().timeout_seconds, 30);
+//! # Ok::<(), toml::de::Error>(())
+//! ```
+//!
+//! It runs in the new tree with standard input closed and with `MAINSTAY_VERSION`,
+//! `MAINSTAY_PREVIOUS_VERSION`, `MAINSTAY_ROOT`, `MAINSTAY_DATA` and `PATH` set, and nothing else of
+//! the agent's environment. Exit status 0 means that the release works. With `confirm_within_seconds`
+//! the version stays on probation until `mainstay-agent confirm`; the first command after the deadline
+//! undoes it.
+//!
+//! # Going back
+//!
+//! A rollback, ordered or local, puts back the data as it was when the version was left, where that
+//! copy is still kept; what the data was just before is itself copied first. It never goes below the
+//! floor that the vendor signed. The version that was left is not installed again; a later one is.
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 10 | up to date, nothing changed |
+//! | 11 | `check`: an update is offered |
+//! | 12 | `check`: a rollback is ordered |
+//! | 13 | installed, on probation until it is confirmed |
+//! | 14 | the update failed its probation and was undone |
+//! | 15 | up to date as far as the contract allows: newer releases are withheld |
+//! | 17 | `verify`: the installed files are not those that were signed |
+//! | 30 | the machine is not enrolled |
+//! | 31 | another agent holds the installation's lock |
+//! | 32 | the server could not be reached |
+//! | 33 | the server refused |
+//! | 34 | a document or an order broke a rule of this machine |
+//! | 35 | the disk, a permission, or another matter of this machine |
+//! | 36 | what was asked for makes no sense |
+//! | 1, 2 | anything else; the command line was not understood |
+//!
+//! # `--json`
+//!
+//! Exactly one document on standard output, whatever the command and however it ends. Members that do
+//! not apply are left out.
+//!
+//! | `outcome` | of | further members |
+//! |---|---|---|
+//! | `enrolled` | enroll | `server`, `root_sha256` |
+//! | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
+//! | `update_offered`, `rollback_ordered` | check | `version_from`, `version_to`, `order` |
+//! | `committed` | update, confirm | `version_from`, `version_to` |
+//! | `not_on_probation` | confirm | `version_from` (what runs) |
+//! | `probation` | update | `version_from`, `version_to`, `deadline` |
+//! | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
+//! | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
+//! | `status` | status | `status` |
+//! | `intact`, `modified` | verify | `version_from`, `tree` |
+//! | `error` | all | `code`, `kind`, `message`, `retryable` |
+//!
+//! All have `machine`, `product`, `customer` and `contract` once the machine is enrolled, and `message`,
+//! a sentence. `withheld` lists `{version, channel, code, message, alternative}`.
+//!
+//! # In a program of your own
+//!
+//! The agent is a thin layer over [`mainstay_client::client::Client`], which a program can use to
+//! update itself.

@@ -1,0 +1,1 @@
+//! Figures, with the commands that show them. Machines differ: what counts is the ratios.

@@ -1,0 +1,36 @@
+//! What is kept where, and what survives what.
+//!
+//! # The server's directory
+//!
+//! | path | what |
+//! |---|---|
+//! | `records/` | sled: products, releases, customers, contracts, tokens (as SHA-256), machines, plans, events, audit |
+//! | `blobs/` | artifacts, manifests and metadata, each under its own SHA-256; never changed |
+//! | `uploads/` | blobs that have not arrived whole; safe to remove while the server stands |
+//! | `keys/` | the server's online keys: timestamp, snapshot, director (0600) |
+//! | `admin.token` | the first administrator's token (0600); remove it once you have made others |
+//! | `mainstay.toml` | the configuration, if any |
+//!
+//! # What an acknowledged change survives
+//!
+//! A change is acknowledged when it is durable: one writer thread groups what is waiting, commits it
+//! as transactions, flushes sled, then fsyncs the database file, and only then answers. Blobs are
+//! fsynced, renamed into place, and their directories fsynced, before a release can name them. So a
+//! crash or power cut at any instant leaves each release whole or absent.
+//!
+//! sled 0.34 is used knowing its faults: its own flush is `sync_file_range` and not fsync, so the
+//! server fsyncs itself; its timed flusher is off; and its segments are 8 MiB, because a page that
+//! outgrows a quarter of a segment would be spilled to a file that sled never fsyncs. Records carry a
+//! version and a checksum, and one that does not hold what was written is an error that names it. A
+//! database that does not open is never made anew.
+//!
+//! # The vendor's directory (`mainstay-keys`)
+//!
+//! | path | what |
+//! |---|---|
+//! | `root.pem`, `targets.pem`, `release.pem` | private keys, PKCS#8, encrypted unless you said otherwise |
+//! | `*.pub` | their public halves |
+//! | `trust/<product>/` | the product's root and the newest timestamp and snapshot that were seen, so that a server that was broken into cannot have you sign upon something old |
+//!
+//! Root and targets keys are needed to create a product and, later, to rotate keys: keep them
+//! offline. Publishing needs the release key and the `trust` directory alone.

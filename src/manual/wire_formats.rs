@@ -1,0 +1,99 @@
+//! What travels, for whoever writes another client, or a script.
+//!
+//! # Metadata
+//!
+//! TUF 1.0.34, canonical JSON in the OLPC style without Unicode normalisation
+//! ([`mainstay_client::tuf::json`]). A repository is served under `/repo/<product>/`:
+//! `<n>.root.json`, `timestamp.json`, `<n>.snapshot.json`, `<n>.targets.json`, `<n>.<channel>.json`,
+//! and targets as `targets/<channel>/<version>/<sha256>.<file>`.
+//!
+//! # A release
+//!
+//! Two kinds of target, listed in the channel's role:
+//! `<channel>/<version>/release.json`, the manifest
+//! ([`ReleaseManifest`](mainstay_client::format::ReleaseManifest)), and
+//! `<channel>/<version>/<platform>.tar.zst`, an artifact for each platform: one zstd frame whose
+//! payload is a tar in canonical form ([`mainstay_client::pack`]).
+//!
+//! ```
+//! use mainstay_client::format::{Channel, ReleaseManifest};
+//! use mainstay_client::tuf::json;
+//!
+//! let manifest: ReleaseManifest = json::from_slice(br#"{
+//!   "format": 1, "product": "acme-db", "version": "1.0.2", "channel": "security",
+//!   "severity": "critical", "published_at": "2026-11-24T08:00:00Z",
+//!   "effective_at": "2026-11-24T08:00:00Z", "advisories": ["CVE-2026-1001"],
+//!   "notes": "Closes a hole.",
+//!   "artifacts": {"linux-x86_64": {
+//!     "length": 300, "window_log": 12,
+//!     "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+//!     "payload_length": 4096,
+//!     "payload_sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+//!     "health": {"command": ["bin/check"], "timeout_seconds": 10}
+//!   }}
+//! }"#)?;
+//! assert_eq!(manifest.channel, Channel::Security);
+//! assert!(manifest.problems().is_empty());
+//! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
+//! ```
+//!
+//! # The machine's requests
+//!
+//! [`mainstay_client::format::wire`] has every body. A machine enrols with `POST /v1/enroll`, then
+//! bears its token: `POST /v1/check` brings, in one round trip, the signed
+//! [`Plan`](mainstay_client::format::Plan) and the metadata that the machine lacks;
+//! `POST /v1/report` tells what happened (events are numbered, so one that is sent twice counts
+//! once).
+//!
+//! # The vendor's requests
+//!
+//! | request | who | what |
+//! |---|---|---|
+//! | `GET /v1/server-keys` | publisher | the server's public keys |
+//! | `POST /v1/products` | publisher | register a signed root and targets |
+//! | `GET /v1/products`, `GET /v1/products/{p}/releases` | all roles | look |
+//! | `GET /v1/products/{p}/publishing` | publisher | what the next release is built upon, and the revision |
+//! | `GET /v1/uploads/{sha256}` | publisher | how much of a blob has arrived |
+//! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept |
+//! | `POST /v1/products/{p}/releases` | publisher | commit: manifest, signed channel role, expected revision |
+//! | `GET`, `POST /v1/customers`, `/v1/contracts` | account (support and viewer look) | customers and contracts |
+//! | `POST /v1/contracts/{c}/amendments`, `…/activation-keys` | account | amend; make a key |
+//! | `GET`, `POST /v1/tokens`, `DELETE /v1/tokens/{id}` | admin | tokens |
+//! | `GET /v1/machines`, `/v1/machines/{m}`, `/v1/machines/{m}/explain` | support, account, viewer | look |
+//! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
+//! | `GET /v1/audit?after=N` | support, viewer | at most 1,000 records after number N |
+//!
+//! Bodies are strict JSON: a member that is not known or stands twice, a floating point number, or
+//! more than 32 levels are refused.
+//!
+//! # Errors
+//!
+//! `application/problem+json` (RFC 9457): `type`, `title`, `status`, `code`, `detail`, and `problems`
+//! where a document was refused. The `code` is stable. An entitlement's denial has the decision's code
+//! ([`crate::policy::Code`]); the others:
+//!
+//! | code | status | meaning |
+//! |---|---|---|
+//! | `INVALID_REQUEST` | 400 | not what was expected |
+//! | `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `ACTIVATION_KEY_UNKNOWN`, `ACTIVATION_KEY_EXPIRED`, `PROOF_INVALID` | 401 | who asks is not known |
+//! | `ROLE_NOT_ALLOWED`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR` | 403 | known, and may not |
+//! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
+//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE` | 409 | something else is so now |
+//! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
+//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `CONTRACT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
+//! | `INTERNAL` | 500 | the server's fault; its log says more |
+//! | `UNAVAILABLE`, `BUSY` | 503 | not now |
+//!
+//! # `mainstay quickstart --once --json`
+//!
+//! One document: `{"server": URL, "story": [STEP, …]}`. A step has `step` (a sentence), `customer`,
+//! `machine`, `version_from`, `version_to` (each may be null), `outcome` (`published`, `installed`,
+//! `denied`, `undone`, `rolled_back`, `up_to_date`, `refused`) and `code` (the decision's or the
+//! error's stable code, or null). For `undone`, `version_from` is the version that failed and
+//! `version_to` the one that runs again.
+//!
+//! # Commands with `--json`
+//!
+//! A `mainstay` command prints the API's answer as one document, or
+//! `{"outcome": "error", "code", "message", "problems"}`. Exit codes:
+//! [`crate::cli::ExitStatus`].

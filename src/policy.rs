@@ -1,0 +1,29 @@
+//! The decisions: pure functions of values.
+//!
+//! Nothing here reads a clock, a file or the network; the instant is always an argument. So every
+//! route (list, check, download, delta, explain) asks the same functions and gets the same answer,
+//! and each promise of the design can be tested over thousands of made-up cases.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`contract`] | what does the contract say at an instant? |
+//! | [`catalogue`] | what has the vendor published of the product? |
+//! | [`entitlement`] | which of the releases does the contract grant, and why? |
+//! | [`mod@resolve`] | which of the granted releases does this machine install next? |
+//!
+//! Read in that order, they are the path from a customer's amendments to the action in a plan.
+
+pub mod catalogue;
+pub mod contract;
+pub mod entitlement;
+pub mod resolve;
+
+pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
+pub use contract::{Amendment, Bridge, Change, Contract, Fallback, Preset, State, Term, Tier};
+pub use entitlement::{
+    Code, Decision, Standing, Verdict, decide, decide_all, decide_version, explain,
+};
+pub use resolve::{
+    Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Reason, Resolution, Ring,
+    Seat, Withheld, resolve,
+};

@@ -1,0 +1,190 @@
+use super::*;
+
+fn contract(extra: &str) -> Contract {
+    let text = format!(
+        r#"{{"products": ["demo"], "channels": ["bugfix"], "base_line": "1.0",
+            "terms": [{{"start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}}] {extra}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+fn day(text: &str) -> Timestamp {
+    format!("{text}T00:00:00Z").parse().unwrap()
+}
+
+fn term(start: &str, end: &str) -> Term {
+    Term { start: day(start), end: day(end) }
+}
+
+fn amendments(text: &str) -> Vec<Amendment> {
+    let created = serde_json::to_string(&contract("")).unwrap();
+    let text = text.replace("CREATED", &format!(r#"{{"kind": "create", "contract": {created}}}"#));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn what_is_absent_means_the_least() {
+    let plain = contract("");
+    assert_eq!(plain.state, State::Active);
+    assert_eq!((plain.grace_days, plain.security_tail_days), (0, 0));
+    assert_eq!((plain.cap, plain.seats, plain.tier), (None, None, None));
+    assert_eq!((plain.fallback, plain.bridge), (Fallback::None, Bridge::Never));
+    assert!(plain.addons.is_empty() && plain.els_lines.is_empty() && plain.audience.is_empty());
+    assert_eq!(plain.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn a_misspelt_field_is_refused() {
+    let text = serde_json::to_string(&contract("")).unwrap().replace("grace_days", "graze_days");
+    let error = serde_json::from_str::<Contract>(&text).unwrap_err().to_string();
+    assert!(error.contains("graze_days"), "{error}");
+}
+
+#[test]
+fn a_contract_survives_being_written_down() {
+    let mut written = contract(r#", "cap": "2.0", "seats": 3, "state": "suspended""#);
+    written.set_tier(Tier::Premium);
+    let text = serde_json::to_string(&written).unwrap();
+    assert_eq!(serde_json::from_str::<Contract>(&text).unwrap(), written);
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let mut wrong = contract(r#", "cap": "0.9", "seats": 0, "grace_days": 40000"#);
+    wrong.products.clear();
+    wrong.channels.clear();
+    wrong.terms = vec![
+        term("2027-01-01", "2026-01-01"),
+        term("2024-01-01", "2024-01-01"),
+        term("2025-01-01", "2026-01-01"),
+        term("2025-02-01", "2025-03-01"),
+        term("2025-12-31", "2026-06-01"),
+    ];
+    let problems = wrong.problems();
+    let expected = [
+        "products is empty",
+        "channels is empty",
+        "starts at 2027-01-01T00:00:00Z and ends at 2026-01-01T00:00:00Z: expected the end after",
+        "starts at 2024-01-01T00:00:00Z and ends at 2024-01-01T00:00:00Z: expected the end after",
+        "from 2025-02-01T00:00:00Z to 2025-03-01T00:00:00Z overlaps the term from 2025-01-01",
+        "from 2025-12-31T00:00:00Z to 2026-06-01T00:00:00Z overlaps the term from 2025-01-01",
+        "cap is 0.9: expected at least the base_line, which is 1.0",
+        "seats is 0",
+        "grace_days is 40000",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.contains(expected), "{problem:?} does not contain {expected:?}");
+    }
+    wrong.terms.clear();
+    assert!(wrong.problems().iter().any(|problem| problem.contains("terms is empty")));
+}
+
+#[test]
+fn touching_terms_are_no_problem() {
+    let mut renewed = contract("");
+    renewed.terms.push(term("2026-01-01", "2027-01-01"));
+    assert_eq!(renewed.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn paid_until_is_the_latest_end_among_started_terms() {
+    let mut paid = contract("");
+    paid.terms.push(term("2026-03-01", "2027-03-01"));
+    for (now, expected) in [
+        ("2024-12-31", None),
+        ("2025-01-01", Some("2026-01-01")),
+        ("2026-02-28", Some("2026-01-01")),
+        ("2026-03-01", Some("2027-03-01")),
+        ("2030-01-01", Some("2027-03-01")),
+    ] {
+        assert_eq!(paid.paid_until(day(now)), expected.map(day), "{now}");
+    }
+    paid.terms.push(term("2026-01-01", "2026-03-01"));
+    assert_eq!(paid.paid_until(day("2025-01-01")), Some(day("2027-03-01")), "no gap, no seam");
+    paid.terms.clear();
+    assert_eq!(paid.paid_until(day("2025-01-01")), None);
+}
+
+#[test]
+fn days_are_exact_and_end_with_time_itself() {
+    assert_eq!(days_after(day("2026-03-28"), 2), day("2026-03-30"));
+    assert_eq!(days_after(day("2026-03-28"), u32::MAX), Timestamp::MAX);
+}
+
+#[test]
+fn nothing_is_before_its_creation() {
+    let amendments = amendments(
+        r#"[{"at": "2025-01-01T00:00:00Z", "change": {"kind": "suspend"}},
+            {"at": "2025-02-01T00:00:00Z", "change": CREATED}]"#,
+    );
+    assert_eq!(Contract::at(&amendments, day("2025-01-31")), None);
+    assert_eq!(Contract::at(&amendments, day("2025-02-01")), Some(contract("")));
+}
+
+#[test]
+fn every_change_does_what_it_says() {
+    let amendments = amendments(
+        r#"[{"at": "2025-01-01T00:00:00Z", "change": CREATED},
+            {"at": "2025-01-02T00:00:00Z", "change": {"kind": "renew",
+                "term": {"start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z"}}},
+            {"at": "2025-01-03T00:00:00Z", "change": {"kind": "set_tier", "tier": "standard"}},
+            {"at": "2025-01-04T00:00:00Z", "change": {"kind": "end_channel", "channel": "bugfix"}},
+            {"at": "2025-01-05T00:00:00Z", "change": {"kind": "add_channel", "channel": "major"}},
+            {"at": "2025-01-06T00:00:00Z", "change": {"kind": "add_addon", "addon": "maps"}},
+            {"at": "2025-01-07T00:00:00Z", "change": {"kind": "add_els_line", "line": "1.0"}},
+            {"at": "2025-01-08T00:00:00Z", "change": {"kind": "set_cap", "cap": "3.0"}},
+            {"at": "2025-01-09T00:00:00Z", "change": {"kind": "set_seats", "seats": 5}},
+            {"at": "2025-01-10T00:00:00Z", "change": {"kind": "suspend"}},
+            {"at": "2025-01-11T00:00:00Z", "change": {"kind": "resume"}},
+            {"at": "2025-01-12T00:00:00Z", "change": {"kind": "end_addon", "addon": "maps"}},
+            {"at": "2025-01-13T00:00:00Z", "change": {"kind": "terminate"}},
+            {"at": "2025-01-14T00:00:00Z", "change": {"kind": "resume"}}]"#,
+    );
+    let on = |text: &str| Contract::at(&amendments, day(text)).unwrap();
+    assert_eq!(on("2025-01-02").paid_until(day("2025-01-02")), Some(day("2027-01-01")));
+    assert_eq!((on("2025-01-03").tier, on("2025-01-03").grace_days), (Some(Tier::Standard), 30));
+    assert_eq!(
+        on("2025-01-05").channels,
+        BTreeSet::from([Channel::Security, Channel::Feature, Channel::Major])
+    );
+    assert_eq!(on("2025-01-06").addons, BTreeSet::from(["maps".parse().unwrap()]));
+    assert_eq!(on("2025-01-07").els_lines, BTreeSet::from(["1.0".parse().unwrap()]));
+    assert_eq!(on("2025-01-08").cap, Some("3.0".parse().unwrap()));
+    assert_eq!(on("2025-01-09").seats, Some(5));
+    assert_eq!(on("2025-01-10").state, State::Suspended);
+    assert_eq!(on("2025-01-11").state, State::Active);
+    assert!(on("2025-01-12").addons.is_empty());
+    assert_eq!(on("2025-01-13").state, State::Terminated);
+    assert_eq!(on("2025-01-14").state, State::Terminated, "terminated is for ever");
+    let text = serde_json::to_string(&amendments).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Amendment>>(&text).unwrap(), amendments);
+}
+
+#[test]
+fn an_amendment_takes_effect_in_its_own_time() {
+    let amendments = amendments(
+        r#"[{"at": "2025-01-01T00:00:00Z", "change": CREATED},
+            {"at": "2025-06-01T00:00:00Z", "change": {"kind": "set_seats", "seats": 6}},
+            {"at": "2025-03-01T00:00:00Z", "change": {"kind": "set_seats", "seats": 3}},
+            {"at": "2025-06-01T00:00:00Z", "change": {"kind": "set_seats", "seats": 7}}]"#,
+    );
+    let seats = |text: &str| Contract::at(&amendments, day(text)).unwrap().seats;
+    assert_eq!(seats("2025-05-31"), Some(3));
+    assert_eq!(seats("2025-06-01"), Some(7), "of two at one instant the later recorded holds");
+}
+
+#[test]
+fn a_higher_tier_never_gives_less() {
+    for pair in Tier::ALL.windows(2) {
+        let [lower, higher] = pair else { unreachable!() };
+        let (lower, higher) = (lower.preset(), higher.preset());
+        assert!(lower.channels.iter().all(|channel| higher.channels.contains(channel)));
+        assert!(lower.grace_days <= higher.grace_days);
+        assert!(lower.security_tail_days <= higher.security_tail_days);
+        assert!(lower.poll_seconds > higher.poll_seconds);
+        assert!(lower.bridge == Bridge::Never || higher.bridge == Bridge::Critical);
+    }
+    assert!(Tier::ALL.iter().all(|tier| tier.preset().fallback == Fallback::Perpetual));
+    assert_eq!(contract("").poll_seconds(), 3600);
+}

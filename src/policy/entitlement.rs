@@ -1,0 +1,301 @@
+//! Which releases a contract grants, and why.
+//!
+//! [`Standing::decide`] is the one function behind every route. It is total and pure: for whatever
+//! it is given it answers with exactly one [`Code`], and the first rule that matches decides.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use mainstay_client::format::{Channel, LineName, Severity, Version};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    catalogue::{Catalogue, Release, Status},
+    contract::{Bridge, Contract, Fallback, State, days_after},
+};
+
+mod code;
+mod sentence;
+
+pub use code::{Code, Verdict};
+pub use sentence::explain;
+
+/// Whether a contract grants one release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The release's version.
+    pub version: Version,
+    /// Granted or denied.
+    pub verdict: Verdict,
+    /// Why.
+    pub code: Code,
+    /// A granted release that fixes at least the same advisories, where the denied one is on a line
+    /// that the contract does not own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternative: Option<Version>,
+}
+
+impl Decision {
+    pub(super) fn new(version: &Version, code: Code, alternative: Option<&Version>) -> Self {
+        let (version, alternative) = (version.clone(), alternative.cloned());
+        Self { version, verdict: code.verdict(), code, alternative }
+    }
+
+    /// Whether the release is granted.
+    pub fn is_grant(&self) -> bool {
+        self.verdict == Verdict::Grant
+    }
+}
+
+/// Decides one release. To decide more than one at the same instant, make one [`Standing`].
+pub fn decide(
+    contract: &Contract,
+    catalogue: &Catalogue,
+    release: &Release,
+    history: &BTreeSet<Version>,
+    now: Timestamp,
+) -> Decision {
+    Standing::new(contract, catalogue, now).decide(release, history)
+}
+
+/// Decides every release of the catalogue, the lowest version first.
+pub fn decide_all(
+    contract: &Contract,
+    catalogue: &Catalogue,
+    history: &BTreeSet<Version>,
+    now: Timestamp,
+) -> Vec<Decision> {
+    Standing::new(contract, catalogue, now).decide_all(history)
+}
+
+/// Decides whatever version somebody asks for, of a product that the server may not even have.
+///
+/// A version that does not exist gets the same answer as one that is hidden from the customer.
+pub fn decide_version(
+    contract: &Contract,
+    catalogue: Option<&Catalogue>,
+    version: &Version,
+    history: &BTreeSet<Version>,
+    now: Timestamp,
+) -> Decision {
+    let Some(catalogue) = catalogue else {
+        return Decision::new(version, Code::UnknownProduct, None);
+    };
+    match catalogue.release(version) {
+        Some(release) => decide(contract, catalogue, release, history, now),
+        None => Decision::new(version, Code::NotFound, None),
+    }
+}
+
+/// A contract at one instant, before the catalogue of one product.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    contract: &'a Contract,
+    catalogue: &'a Catalogue,
+    now: Timestamp,
+    paid: Option<Paid>,
+}
+
+/// The instants at which what was paid for ends, each the first that is out.
+#[derive(Clone, Copy, Debug)]
+struct Paid {
+    /// The end of the paid time (E in the design).
+    until: Timestamp,
+    grace_until: Timestamp,
+    tail_until: Timestamp,
+}
+
+impl<'a> Standing<'a> {
+    /// The contract at `now`, before the catalogue.
+    pub fn new(contract: &'a Contract, catalogue: &'a Catalogue, now: Timestamp) -> Self {
+        let paid = contract.paid_until(now).map(|until| Paid {
+            until,
+            grace_until: days_after(until, contract.grace_days),
+            tail_until: days_after(until, contract.security_tail_days),
+        });
+        Self { contract, catalogue, now, paid }
+    }
+
+    /// The catalogue.
+    pub fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
+    }
+
+    /// Decides every release of the catalogue, the lowest version first.
+    pub fn decide_all(&self, history: &BTreeSet<Version>) -> Vec<Decision> {
+        self.catalogue.releases().map(|release| self.decide(release, history)).collect()
+    }
+
+    /// Decides one release; `history` holds the versions once confirmed on the machine that asks.
+    pub fn decide(&self, release: &Release, history: &BTreeSet<Version>) -> Decision {
+        let version = &release.version;
+        let paid = match self.before_ownership(release, history) {
+            Ok(paid) => paid,
+            Err(code) => return Decision::new(version, code, None),
+        };
+        if self.owns(release.version.line(), paid) {
+            return Decision::new(version, self.on_owned_line(release, paid), None);
+        }
+        let backport = self.backport(release, history);
+        let code = self.on_other_line(release, backport.is_some(), paid);
+        let alternative = backport.filter(|_| code.verdict() == Verdict::Deny);
+        Decision::new(version, code, alternative.map(|backport| &backport.version))
+    }
+
+    /// The rules that do not ask whose line it is: a code where one of them decides, otherwise what
+    /// was paid for.
+    fn before_ownership(
+        &self,
+        release: &Release,
+        history: &BTreeSet<Version>,
+    ) -> Result<Paid, Code> {
+        let Self { contract, .. } = self;
+        let is_for_customer =
+            release.audience.is_empty() || !release.audience.is_disjoint(&contract.audience);
+        if !is_for_customer || release.status == Status::Draft {
+            return Err(Code::NotFound);
+        }
+        match contract.state {
+            State::Active => {}
+            State::Suspended => return Err(Code::ContractSuspended),
+            State::Terminated => return Err(Code::ContractTerminated),
+        }
+        let paid = self.paid.ok_or(Code::NotStarted)?;
+        if !contract.products.contains(self.catalogue.product()) {
+            return Err(Code::ProductNotCovered);
+        }
+        if release.status == Status::Revoked {
+            return Err(Code::Revoked);
+        }
+        if history.contains(&release.version) {
+            return Err(Code::Rollback);
+        }
+        if release.status == Status::Withdrawn {
+            return Err(Code::Withdrawn);
+        }
+        if !release.requires_addons.is_subset(&contract.addons) {
+            return Err(Code::AddonMissing);
+        }
+        let line = self.catalogue.line(release.version.line());
+        let is_past = |end: Option<Timestamp>| end.is_some_and(|end| release.published_at >= end);
+        if is_past(line.eol) {
+            return Err(Code::LineEol);
+        }
+        if is_past(line.eos) && !contract.els_lines.contains(&line.line) {
+            return Err(Code::LineEos);
+        }
+        Ok(paid)
+    }
+
+    fn owns(&self, line: LineName, paid: Paid) -> bool {
+        if self.fallback_ended(paid) {
+            return false;
+        }
+        let came_out_in_time = self.catalogue.line(line).ga.is_some_and(|ga| ga < paid.until);
+        line <= self.contract.base_line
+            || (self.is_within_cap(line)
+                && came_out_in_time
+                && self.step_channels_missing(line).is_empty())
+    }
+
+    fn fallback_ended(&self, paid: Paid) -> bool {
+        self.contract.fallback == Fallback::None && self.now >= paid.grace_until
+    }
+
+    fn is_within_cap(&self, line: LineName) -> bool {
+        self.contract.cap.is_none_or(|cap| line <= cap)
+    }
+
+    /// The channels that the step from the line bought to `line` needs and the contract lacks.
+    fn step_channels_missing(&self, line: LineName) -> Vec<Channel> {
+        let needed: &[Channel] = match (line.major > self.contract.base_line.major, line.minor) {
+            (true, 0) => &[Channel::Major],
+            (true, _) => &[Channel::Major, Channel::Feature],
+            (false, _) => &[Channel::Feature],
+        };
+        let missing = needed.iter().filter(|channel| !self.contract.channels.contains(channel));
+        missing.copied().collect()
+    }
+
+    /// The rules for a release on a line that the contract owns.
+    fn on_owned_line(&self, release: &Release, paid: Paid) -> Code {
+        let is_security = release.channel == Channel::Security;
+        let is_patch = is_security || release.channel == Channel::Bugfix;
+        let effective_at = release.effective_at();
+        if release.version.opens_line() {
+            Code::LineOwned
+        } else if is_security && release.courtesy {
+            Code::Courtesy
+        } else if !self.contract.channels.contains(&release.channel) {
+            Code::ChannelNotCovered
+        } else if effective_at < paid.until {
+            match self.contract.fallback {
+                _ if self.now < paid.until => Code::InTerm,
+                Fallback::Perpetual => Code::Perpetual,
+                Fallback::None => Code::Grace,
+            }
+        } else if is_patch && effective_at < paid.grace_until {
+            Code::Grace
+        } else if is_security && effective_at < paid.tail_until {
+            Code::SecurityTail
+        } else {
+            Code::PublishedAfterTerm
+        }
+    }
+
+    /// The rules for a release on a line that the contract does not own.
+    fn on_other_line(&self, release: &Release, has_backport: bool, paid: Paid) -> Code {
+        let line = release.version.line();
+        let lacks_backport =
+            release.channel == Channel::Security && !release.advisories.is_empty() && !has_backport;
+        // The release must itself have come out in the paid time. Stamped instants are never ahead
+        // of `now`, but were one so, buying the line must not take away what the bridge had given.
+        let is_in_term = self.now < paid.until && release.effective_at() < paid.until;
+        if lacks_backport
+            && is_in_term
+            && release.severity == Severity::Critical
+            && self.contract.bridge == Bridge::Critical
+            && self.contract.channels.contains(&Channel::Security)
+            && self.is_within_cap(line)
+        {
+            Code::Bridge
+        } else if self.fallback_ended(paid) {
+            Code::FallbackEnded
+        } else if !self.is_within_cap(line) {
+            Code::LineAboveCap
+        } else if lacks_backport {
+            Code::NoBackport
+        } else if !self.step_channels_missing(line).is_empty() {
+            Code::ChannelNotCovered
+        } else {
+            Code::LineAfterTerm
+        }
+    }
+
+    /// The highest granted release on an owned line that fixes at least what `release` fixes.
+    ///
+    /// It must be one that can be offered: neither a pre-release, which most machines may not have,
+    /// nor a withdrawn one, which a machine that once ran it is granted only to go back to.
+    fn backport(&self, release: &Release, history: &BTreeSet<Version>) -> Option<&'a Release> {
+        self.catalogue
+            .fixing_at_least(release)
+            .filter(|other| other.status == Status::Published && !other.version.is_prerelease())
+            .find(|other| match self.before_ownership(other, history) {
+                Ok(paid) => {
+                    self.owns(other.version.line(), paid)
+                        && self.on_owned_line(other, paid).verdict() == Verdict::Grant
+                }
+                Err(Code::Rollback) => {
+                    self.paid.is_some_and(|paid| self.owns(other.version.line(), paid))
+                }
+                Err(_) => false,
+            })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod properties;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod tests;

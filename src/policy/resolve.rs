@@ -1,0 +1,366 @@
+//! Which of the granted releases a machine installs next.
+//!
+//! Entitlement is about the contract; *deliverability*, decided here, is about the machine: holds,
+//! blocks, waves, platforms. The target is the highest release that is granted, deliverable and
+//! reachable; [`Resolution::action`] is the first hop on the way to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_client::format::{Channel, Platform, Version};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    catalogue::Status,
+    entitlement::{Code, Decision, Standing},
+};
+
+mod reason;
+
+pub use reason::{DeliveryCode, OrderRefusal, Reason};
+
+/// What is known of a machine and wanted from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// What it runs; nothing on a fresh machine.
+    pub running: Option<Version>,
+    /// What its artifacts must be built for.
+    pub platform: Platform,
+    /// How early it gets releases.
+    pub ring: Ring,
+    /// Whether it counts among the machines that the contract pays for.
+    pub seat: Seat,
+    /// Whether a technician has stopped its updates for now.
+    pub hold: bool,
+    /// The versions kept from it.
+    pub blocks: Vec<Block>,
+    /// The version that a technician ordered it to go back to, while the order is not carried out.
+    pub rollback: Option<Version>,
+    /// The lowest version that a rollback may reach, as the vendor signed it.
+    pub floor: Option<Version>,
+}
+
+impl Machine {
+    /// A machine of the general ring that nobody wants anything special from.
+    pub fn new(running: Option<Version>, platform: Platform) -> Self {
+        Self {
+            running,
+            platform,
+            ring: Ring::General,
+            seat: Seat::Held,
+            hold: false,
+            blocks: Vec::new(),
+            rollback: None,
+            floor: None,
+        }
+    }
+
+    fn is_below(&self, version: &Version) -> bool {
+        self.running.as_ref().is_none_or(|running| running < version)
+    }
+
+    fn block(&self, version: &Version) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.covers(version))
+    }
+}
+
+/// How early a machine gets releases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ring {
+    /// First of all, and pre-releases too.
+    Preview,
+    /// Before most.
+    Early,
+    /// With most.
+    #[default]
+    General,
+    /// After all others.
+    Last,
+}
+
+/// Whether a machine counts among those that the contract pays for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// It does.
+    Held,
+    /// All seats were taken before it came.
+    Exceeded,
+}
+
+/// Versions kept from a machine: those above `over` up to and with `through`, or `through` alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The highest version below the block; absent where only `through` is blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Version>,
+    /// The highest version blocked.
+    pub through: Version,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Block {
+    /// Whether the version is blocked.
+    pub fn covers(&self, version: &Version) -> bool {
+        match &self.over {
+            Some(over) => over < version && *version <= self.through,
+            None => *version == self.through,
+        }
+    }
+}
+
+/// How one release can be delivered to the machine at hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The platforms that it has an artifact for.
+    pub platforms: BTreeSet<Platform>,
+    /// The lowest version that can be updated to it in one step.
+    pub min_from: Option<Version>,
+    /// Whether its rollout has come to the machine.
+    pub admission: Admission,
+    /// What the release requires and the machine lacks, for people; nothing where it lacks nothing.
+    pub requirement_unmet: Option<String>,
+}
+
+/// Whether a rollout has come to a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Admission {
+    /// It has, or there is none.
+    #[default]
+    Admitted,
+    /// It has not yet, or it is paused.
+    Waits,
+}
+
+/// What a machine is to do, and what it does not get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// What it is to do now.
+    pub action: Action,
+    /// The releases above what runs that it does not get, the nearest first.
+    pub withheld: Vec<Withheld>,
+    /// Why the pending rollback order is not carried out, where it is not.
+    pub order_refusal: Option<OrderRefusal>,
+}
+
+/// What a machine is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Stay,
+    /// Install a higher version, or the first one.
+    Update(Version),
+    /// Go back to a lower version.
+    Rollback(Version),
+}
+
+/// A release above what runs that the machine does not get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The version.
+    pub version: Version,
+    /// Its channel.
+    pub channel: Channel,
+    /// Why.
+    pub code: Reason,
+    /// Why, in a sentence.
+    pub sentence: String,
+    /// A granted release that fixes at least the same advisories.
+    pub alternative: Option<Version>,
+}
+
+/// Decides what the machine does next.
+///
+/// `decisions` are those of `standing` over its catalogue for this machine; `offers` says of each
+/// release how it can be delivered, and a release without an offer cannot.
+///
+/// - Never a downgrade, unless a rollback order says so. While an order is pending the machine is
+///   not updated: it goes back, or it stays and [`Resolution::order_refusal`] says why.
+/// - A hop leads to a release that is itself granted and deliverable, from a version that is at
+///   least its `min_from`. The first hop is the highest that can be installed at once: from there
+///   everything can be reached that could be reached from a lower one, in no more hops.
+/// - `min_from` does not bind a fresh machine: there is no data that a stop on the way would have
+///   to migrate.
+/// - A withdrawn release is never updated to, not even where the machine's history grants it: that
+///   grant is for going back.
+/// - What is merely superseded by the target is not withheld, nor is a pre-release below it.
+///   Releases that are hidden from the customer are never listed.
+pub fn resolve(
+    standing: &Standing<'_>,
+    decisions: &[Decision],
+    offers: &BTreeMap<Version, Offer>,
+    machine: &Machine,
+) -> Resolution {
+    let mut ascending: Vec<&Decision> =
+        decisions.iter().filter(|decision| machine.is_below(&decision.version)).collect();
+    ascending.sort_by(|one, other| one.version.cmp(&other.version));
+
+    let mut route = Route::from(machine.running.as_ref());
+    let mut withheld = Vec::new();
+    for decision in ascending {
+        let denial = match denial(standing, decision, offers, machine) {
+            Some(denial) => Some(denial),
+            None => route.denial(&decision.version, offers),
+        };
+        if let Some((code, sentence)) = denial {
+            withheld.extend(listed(standing, decision, code, sentence));
+        }
+    }
+    let Route { first_hop, highest: target, .. } = route;
+    withheld.retain(|entry| {
+        let is_superseded = first_hop.is_some() && target.is_some_and(|top| entry.version < *top);
+        !(is_superseded && entry.code == Reason::Delivery(DeliveryCode::Prerelease))
+    });
+
+    let (action, order_refusal) = match (&machine.rollback, first_hop) {
+        (Some(order), _) => match order_refusal(order, decisions, offers, machine) {
+            None => (Action::Rollback(order.clone()), None),
+            refusal => (Action::Stay, refusal),
+        },
+        (None, Some(version)) => (Action::Update(version.clone()), None),
+        (None, None) => (Action::Stay, None),
+    };
+    Resolution { action, withheld, order_refusal }
+}
+
+/// The way up from what runs, walked over the versions in ascending order.
+struct Route<'a> {
+    running: Option<&'a Version>,
+    first_hop: Option<&'a Version>,
+    highest: Option<&'a Version>,
+}
+
+impl<'a> Route<'a> {
+    fn from(running: Option<&'a Version>) -> Self {
+        Self { running, first_hop: None, highest: running }
+    }
+
+    /// Takes in the next higher version that is granted and deliverable: either it can be reached,
+    /// or the step that is missing is told.
+    fn denial(
+        &mut self,
+        version: &'a Version,
+        offers: &BTreeMap<Version, Offer>,
+    ) -> Option<(Reason, String)> {
+        let min_from = offers.get(version).and_then(|offer| offer.min_from.as_ref());
+        let admits = |from: Option<&Version>| match (from, min_from) {
+            (Some(from), Some(min_from)) => min_from <= from,
+            _ => true,
+        };
+        // On a fresh machine nothing runs, so everything is one hop away.
+        let is_one_hop = admits(self.running);
+        if is_one_hop {
+            self.first_hop = Some(version);
+        } else if !admits(self.highest) {
+            let code = DeliveryCode::StepRequired;
+            let stop = min_from.map(Version::to_string).unwrap_or_default();
+            return Some((Reason::Delivery(code), code.sentence(version, &stop)));
+        }
+        self.highest = Some(version);
+        None
+    }
+}
+
+/// Why the machine does not get the release, apart from the way to it.
+fn denial(
+    standing: &Standing<'_>,
+    decision: &Decision,
+    offers: &BTreeMap<Version, Offer>,
+    machine: &Machine,
+) -> Option<(Reason, String)> {
+    let version = &decision.version;
+    if !decision.is_grant() {
+        return Some((Reason::Entitlement(decision.code), standing.explain(decision)));
+    }
+    let release = standing.catalogue().release(version);
+    if release.is_none_or(|release| release.status == Status::Withdrawn) {
+        let withdrawn = Decision::new(version, Code::Withdrawn, None);
+        return Some((Reason::Entitlement(Code::Withdrawn), standing.explain(&withdrawn)));
+    }
+    let offer = offers.get(version);
+    let (code, detail) = undelivered(version, offer, machine)?;
+    Some((Reason::Delivery(code), code.sentence(version, &detail)))
+}
+
+/// The first deliverability rule that keeps a granted release from the machine, and what about it
+/// a person would want to know.
+fn undelivered(
+    version: &Version,
+    offer: Option<&Offer>,
+    machine: &Machine,
+) -> Option<(DeliveryCode, String)> {
+    // A pre-release is nothing that a hold or a block keeps from the machine; and a rollout, which
+    // comes sooner or later, is told of last, so that it raises no false hope.
+    if version.is_prerelease() && machine.ring != Ring::Preview {
+        return Some((DeliveryCode::Prerelease, String::new()));
+    }
+    if machine.hold {
+        return Some((DeliveryCode::Held, String::new()));
+    }
+    if let Some(block) = machine.block(version) {
+        return Some((DeliveryCode::Blocked, block.reason.clone()));
+    }
+    let Some(offer) = offer.filter(|offer| offer.platforms.contains(&machine.platform)) else {
+        return Some((DeliveryCode::Platform, machine.platform.to_string()));
+    };
+    if let Some(requirement) = &offer.requirement_unmet {
+        return Some((DeliveryCode::Requirement, requirement.clone()));
+    }
+    if machine.seat == Seat::Exceeded {
+        return Some((DeliveryCode::SeatsExceeded, String::new()));
+    }
+    if offer.admission == Admission::Waits {
+        return Some((DeliveryCode::RolloutWait, String::new()));
+    }
+    let order = machine.rollback.as_ref()?;
+    Some((DeliveryCode::Held, format!("a rollback to {order} is pending")))
+}
+
+fn listed(
+    standing: &Standing<'_>,
+    decision: &Decision,
+    code: Reason,
+    sentence: String,
+) -> Option<Withheld> {
+    let is_hidden = matches!(code, Reason::Entitlement(Code::NotFound | Code::UnknownProduct));
+    let release = standing.catalogue().release(&decision.version).filter(|_| !is_hidden)?;
+    let alternative = decision.alternative.clone();
+    let version = decision.version.clone();
+    Some(Withheld { version, channel: release.channel, code, sentence, alternative })
+}
+
+/// Why the order is not carried out, or nothing where it is.
+///
+/// A hold or a block does not stand in its way: an order is one person's deliberate word about one
+/// version, and going back is what helps when all else is stopped.
+fn order_refusal(
+    order: &Version,
+    decisions: &[Decision],
+    offers: &BTreeMap<Version, Offer>,
+    machine: &Machine,
+) -> Option<OrderRefusal> {
+    let order_is_lower = machine.running.as_ref().is_some_and(|running| order < running);
+    if !order_is_lower {
+        return Some(OrderRefusal::NotLower {
+            ordered: order.clone(),
+            running: machine.running.clone(),
+        });
+    }
+    let decision = decisions.iter().find(|decision| decision.version == *order);
+    let code = decision.map_or(Code::NotFound, |decision| decision.code);
+    if !decision.is_some_and(Decision::is_grant) {
+        return Some(OrderRefusal::Denied { ordered: order.clone(), code });
+    }
+    if let Some(floor) = machine.floor.as_ref().filter(|floor| order < *floor) {
+        return Some(OrderRefusal::BelowFloor { ordered: order.clone(), floor: floor.clone() });
+    }
+    let fits = offers.get(order).is_some_and(|offer| offer.platforms.contains(&machine.platform));
+    (!fits).then(|| OrderRefusal::Platform {
+        ordered: order.clone(),
+        platform: machine.platform.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! The running server: stores, workers, background jobs, and their orderly end.
+
+use std::{future::Future, io, net::SocketAddr, path::Path, sync::Arc};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+use crate::{
+    api,
+    clock::Clock,
+    config::{Config, TlsConfig},
+    jobs,
+    limits::Limits,
+    service::{
+        Service, ServiceError,
+        keys::{OnlineKeys, write_secret},
+    },
+    store::{ObjectBlobs, SledStore, StoreError},
+};
+
+/// The file in the server's directory that holds the first administrator's token.
+pub const ADMIN_TOKEN_FILE: &str = "admin.token";
+
+/// Why the server did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A file or address could not be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// Which.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The first administrator's token could not be made.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The certificate or key cannot be used.
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// A server that listens.
+pub struct Server {
+    address: SocketAddr,
+    scheme: &'static str,
+    running: actix_web::dev::Server,
+    handle: ServerHandle,
+    jobs: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the stores (making them on first start) and begins to listen.
+    pub async fn start(config: &Config) -> Result<Self, ServerError> {
+        let service = web::Data::new(open_service(&config.dir).await?);
+        let limits = *service.limits();
+        let jobs = tokio::spawn(jobs::run(service.clone().into_inner()));
+        let app_data = service.clone();
+        let server = HttpServer::new(move || {
+            App::new().app_data(app_data.clone()).configure(api::configure)
+        })
+        .disable_signals()
+        .client_request_timeout(limits.request_head_timeout)
+        .keep_alive(limits.keep_alive)
+        .shutdown_timeout(limits.shutdown_timeout.as_secs())
+        .tcp_nodelay(true);
+        let server = match config.workers {
+            Some(workers) => server.workers(workers),
+            None => server,
+        };
+        let bound = match &config.tls {
+            None => server.bind_auto_h2c(config.listen),
+            Some(tls) => server.bind_rustls_0_23(config.listen, tls_config(tls)?),
+        };
+        let what = format!("cannot listen on {}", config.listen);
+        let bound = bound.map_err(|source| ServerError::Io { what, source })?;
+        let address = bound.addrs().first().copied().unwrap_or(config.listen);
+        let running = bound.run();
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        Ok(Self { address, scheme, handle: running.handle(), running, jobs })
+    }
+
+    /// The server's address.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Serves until `shutdown` comes, then lets the requests under way end.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let Self { running, handle, jobs, .. } = self;
+        let stop = async {
+            shutdown.await;
+            tracing::info!("stopping: requests under way may end");
+            handle.stop(true).await;
+            std::future::pending::<()>().await;
+        };
+        let served = tokio::select! {
+            served = running => served,
+            () = stop => Ok(()),
+        };
+        jobs.abort();
+        let _aborted = jobs.await;
+        served.map_err(|source| ServerError::Io { what: "serving".to_owned(), source })
+    }
+}
+
+async fn open_service(dir: &Path) -> Result<Service, ServerError> {
+    let io = |what: String| move |source| ServerError::Io { what, source };
+    std::fs::create_dir_all(dir).map_err(io(format!("cannot make {}", dir.display())))?;
+    let meta = Arc::new(SledStore::open(&dir.join("records"))?);
+    let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs"))?);
+    let keys = OnlineKeys::open(&dir.join("keys")).map_err(io("the server's keys".to_owned()))?;
+    let service =
+        Service::new(meta, blobs, keys, Clock::system(), Limits::DEFAULT, dir.join("uploads"));
+    let token_file = dir.join(ADMIN_TOKEN_FILE);
+    service
+        .make_first_token(|token| {
+            tracing::info!(file = %token_file.display(), "made the first administrator's token");
+            write_secret(&token_file, token)
+        })
+        .await?;
+    Ok(service)
+}
+
+fn tls_config(tls: &TlsConfig) -> Result<rustls::ServerConfig, ServerError> {
+    let explain = |path: &Path, error: &dyn std::fmt::Display| {
+        ServerError::Tls(format!("{}: {error}", path.display()))
+    };
+    let certificates = CertificateDer::pem_file_iter(&tls.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| explain(&tls.certificate, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| explain(&tls.key, &error))?;
+    rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(|error| ServerError::Tls(error.to_string()))
+}

@@ -1,0 +1,96 @@
+//! The use cases. Each loads what it needs, decides by the pure functions of [`crate::policy`] and
+//! the client's own verification, and persists in one transaction.
+//!
+//! | module | who asks |
+//! |---|---|
+//! | [`product`], [`publish`], [`upload`] | the vendor's release engineer |
+//! | [`contract`], [`access`] | the account manager; whoever gives out tokens |
+//! | [`enroll`], [`check`], [`report`], [`repository`] | the customer's machine |
+//! | [`support`] | the technician |
+//! | [`keys`] | the server itself |
+
+pub mod access;
+pub mod check;
+pub mod contract;
+pub mod enroll;
+mod error;
+pub mod keys;
+pub mod product;
+pub mod publish;
+pub mod report;
+pub mod repository;
+mod standing;
+pub mod support;
+pub mod upload;
+
+use std::{path::PathBuf, sync::Arc};
+
+pub use self::error::{ErrorClass, ServiceError};
+use crate::{
+    clock::Clock,
+    limits::Limits,
+    store::{AuditEntry, BlobStore, MetaStore, Role},
+};
+use keys::OnlineKeys;
+
+/// The outcome of a use case.
+pub type ServiceResult<T> = Result<T, ServiceError>;
+
+/// Everything that the use cases need.
+pub struct Service {
+    meta: Arc<dyn MetaStore>,
+    blobs: Arc<dyn BlobStore>,
+    keys: OnlineKeys,
+    clock: Clock,
+    limits: Limits,
+    uploads: upload::Uploads,
+}
+
+impl Service {
+    /// Use cases over these stores. Unfinished uploads are kept in `uploads_dir`.
+    pub fn new(
+        meta: Arc<dyn MetaStore>,
+        blobs: Arc<dyn BlobStore>,
+        keys: OnlineKeys,
+        clock: Clock,
+        limits: Limits,
+        uploads_dir: PathBuf,
+    ) -> Self {
+        let uploads = upload::Uploads::new(uploads_dir);
+        Self { meta, blobs, keys, clock, limits, uploads }
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether requests can be served now.
+    pub async fn ready(&self) -> ServiceResult<()> {
+        Ok(self.meta.ready().await?)
+    }
+
+    fn audit(&self, actor: &Actor, action: &str, subject: impl std::fmt::Display) -> AuditEntry {
+        AuditEntry {
+            at: self.clock.now(),
+            actor: actor.id.clone(),
+            address: actor.address.clone(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            reason: None,
+            ticket: None,
+            detail: String::new(),
+        }
+    }
+}
+
+/// Who asks, after authentication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The token's identifier and label, or `server`.
+    pub id: String,
+    /// What the token allows.
+    pub role: Role,
+    /// From where.
+    pub address: Option<String>,
+}

@@ -1,0 +1,282 @@
+//! The check: one round trip that brings a machine its signed plan and the metadata that it lacks.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_client::{
+    format::{
+        Action, ChannelName, Digest, Notice, PLAN_FORMAT, Plan, PlanTarget, Platform,
+        RollbackOrder, TargetFile, Version, Withheld,
+        wire::{CheckRequest, CheckResponse, KnownMetadata},
+    },
+    tuf::{self, json},
+};
+use serde::Serialize;
+
+use super::{
+    ErrorClass, Service, ServiceError, ServiceResult, product::text, standing::ProductStanding,
+};
+use crate::{
+    policy::{self, Resolution},
+    store::{
+        MachineChange, MachineRecord, OrderState, PlanRecord, ReleaseRecord, Repository,
+        StoreError, StoredFile,
+    },
+};
+
+/// How long a plan is good for.
+const PLAN_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// A machine that is heard of again within this time is not written down anew.
+const SEEN_STEP: SignedDuration = SignedDuration::from_secs(60);
+/// How often a change is tried again when something else changed the machine in the meantime.
+const ATTEMPTS_MAX: usize = 5;
+
+impl Service {
+    /// Answers a machine's check.
+    pub async fn check(
+        &self,
+        mut machine: MachineRecord,
+        request: &CheckRequest,
+    ) -> ServiceResult<CheckResponse> {
+        if machine.product != request.product {
+            return Err(ServiceError::new(
+                ErrorClass::Forbidden,
+                "WRONG_PRODUCT",
+                format!(
+                    "this machine is enrolled for {}, not {}",
+                    machine.product, request.product
+                ),
+            ));
+        }
+        let standing = self.standing(&machine.contract, &request.product).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            match self.planned(&standing, machine, request).await {
+                // A technician's order or another check came in between: look again.
+                Err(PlanError::Overtaken(name)) => machine = self.meta.machine(&name).await?,
+                Err(PlanError::Service(error)) => return Err(error),
+                Ok((machine, plan)) => {
+                    let metadata = self.newer_metadata(&standing, &machine, &request.known).await?;
+                    return Ok(CheckResponse { plan, metadata });
+                }
+            }
+        }
+        Err(ServiceError::new(
+            ErrorClass::Unavailable,
+            "BUSY",
+            "the machine's record keeps changing; try again",
+        ))
+    }
+
+    /// Takes in what the machine says of itself, decides, and signs a plan unless the last one says
+    /// the same and is fresh.
+    async fn planned(
+        &self,
+        standing: &ProductStanding,
+        stored: MachineRecord,
+        request: &CheckRequest,
+    ) -> Result<(MachineRecord, String), PlanError> {
+        let mut machine = stored.clone();
+        machine.running.clone_from(&request.running);
+        machine.platform = request.platform.clone();
+        machine.agent = request.agent.chars().filter(|c| !c.is_control()).take(64).collect();
+        close_carried_out_order(&mut machine);
+
+        let now = standing.now();
+        let content = self.plan_content(standing, &machine)?;
+        let canonical = serde_json::to_value(&content).map_err(ServiceError::from)?;
+        let content_sha256 = Digest::of(&json::canonical(&canonical));
+        let fresh = machine.plan.as_ref().filter(|plan| {
+            plan.content_sha256 == content_sha256
+                && plan.expires.duration_since(now) > PLAN_LIFETIME / 2
+        });
+        let (plan, new_plan) = if fresh.is_some() {
+            (self.meta.plan(&machine.name).await.map_err(ServiceError::from)?, None)
+        } else {
+            let version = machine.plan.as_ref().map_or(0, |plan| plan.version) + 1;
+            let expires = now.checked_add(PLAN_LIFETIME).map_err(ServiceError::internal)?;
+            let plan = plan_document(&machine, content, version, (now, expires));
+            let signed = tuf::sign(&plan, &[&self.keys.director]).map_err(ServiceError::from)?;
+            machine.plan = Some(PlanRecord { version, content_sha256, issued: now, expires });
+            let signed = text(&signed)?;
+            (signed.clone(), Some(signed))
+        };
+        if machine != stored || now.duration_since(stored.seen_at) >= SEEN_STEP {
+            machine.seen_at = now;
+            let name = machine.name.clone();
+            let change = MachineChange {
+                machine: machine.clone(),
+                plan: new_plan,
+                events: Vec::new(),
+                audit: None,
+            };
+            self.meta.change_machine(change).await.map_err(|error| match error {
+                StoreError::Conflict(_) => PlanError::Overtaken(name),
+                other => PlanError::Service(other.into()),
+            })?;
+        }
+        Ok((machine, plan))
+    }
+
+    fn plan_content(
+        &self,
+        standing: &ProductStanding,
+        machine: &MachineRecord,
+    ) -> ServiceResult<PlanContent> {
+        let Resolution { action, withheld, order_refusal } = standing.resolve(machine);
+        let target = |version: &Version| {
+            standing
+                .release(version)
+                .and_then(|release| plan_target(release, &machine.platform))
+                .ok_or_else(|| {
+                    ServiceError::internal(format!("a plan for {version}, which has no artifact"))
+                })
+        };
+        let action = match &action {
+            policy::Action::Stay => Action::Stay,
+            policy::Action::Update(version) => Action::Update { target: target(version)? },
+            policy::Action::Rollback(version) => {
+                let order = machine.pending_order().ok_or_else(|| {
+                    ServiceError::internal("a rollback that nobody ordered".to_owned())
+                })?;
+                let order = RollbackOrder {
+                    number: order.number,
+                    reason: order.reason.clone(),
+                    ticket: order.ticket.clone(),
+                };
+                Action::Rollback { target: target(version)?, order }
+            }
+        };
+        let withheld = withheld.into_iter().take(self.limits.withheld_max);
+        let mut notices = Vec::new();
+        if let Some(refusal) = order_refusal {
+            notices.push(Notice { code: "ORDER_REFUSED".to_owned(), message: refusal.to_string() });
+        }
+        if standing.contract().is_none() {
+            notices.push(Notice {
+                code: policy::Code::NotStarted.to_string(),
+                message: format!("contract {} has not begun", machine.contract),
+            });
+        }
+        Ok(PlanContent {
+            action,
+            withheld: withheld
+                .map(|entry| Withheld {
+                    version: entry.version,
+                    channel: entry.channel,
+                    code: entry.code.to_string(),
+                    message: entry.sentence,
+                    alternative: entry.alternative,
+                })
+                .collect(),
+            notices,
+            poll_seconds: standing
+                .contract()
+                .map_or(policy::Tier::Basic.preset().poll_seconds, policy::Contract::poll_seconds),
+        })
+    }
+
+    /// The metadata that is newer than what the machine knows and that it may have.
+    async fn newer_metadata(
+        &self,
+        standing: &ProductStanding,
+        machine: &MachineRecord,
+        known: &KnownMetadata,
+    ) -> ServiceResult<BTreeMap<String, String>> {
+        let mut metadata = BTreeMap::new();
+        if !standing.covers_product() {
+            return Ok(metadata);
+        }
+        let Repository { root, timestamp, snapshot, targets, channels } =
+            &standing.product().repository;
+        for version in known.root.saturating_add(1)..=root.version {
+            let name = format!("{version}.root.json");
+            let file = self.meta.repository_file(&machine.product, &name).await?;
+            metadata.insert(name, text(&self.file_bytes(&file).await?)?);
+        }
+        let mut wanted: Vec<(String, &StoredFile, u64)> = vec![
+            ("timestamp.json".to_owned(), timestamp, known.timestamp),
+            ("snapshot.json".to_owned(), snapshot, known.snapshot),
+            ("targets.json".to_owned(), targets, known.targets),
+        ];
+        for (channel, file) in channels {
+            if standing.may_see_channel(channel, &machine.confirmed) {
+                let version = known.channels.get(channel).copied().unwrap_or(0);
+                wanted.push((format!("{channel}.json"), file, version));
+            }
+        }
+        for (name, file, known_version) in wanted {
+            if file.version > known_version {
+                metadata.insert(name, text(&self.file_bytes(file).await?)?);
+            }
+        }
+        Ok(metadata)
+    }
+}
+
+enum PlanError {
+    Overtaken(mainstay_client::format::MachineName),
+    Service(ServiceError),
+}
+
+impl From<ServiceError> for PlanError {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(error)
+    }
+}
+
+/// What a plan says, without the parts that change with every signature.
+#[derive(Serialize)]
+struct PlanContent {
+    action: Action,
+    withheld: Vec<Withheld>,
+    notices: Vec<Notice>,
+    poll_seconds: u32,
+}
+
+fn plan_document(
+    machine: &MachineRecord,
+    content: PlanContent,
+    version: u64,
+    (issued, expires): (Timestamp, Timestamp),
+) -> Plan {
+    let PlanContent { action, withheld, notices, poll_seconds } = content;
+    Plan {
+        kind: Plan::KIND.to_owned(),
+        format: PLAN_FORMAT,
+        version,
+        product: machine.product.clone(),
+        customer: machine.customer.clone(),
+        machine: machine.name.clone(),
+        issued,
+        expires,
+        action,
+        withheld,
+        notices,
+        poll_seconds,
+    }
+}
+
+fn plan_target(release: &ReleaseRecord, platform: &Platform) -> Option<PlanTarget> {
+    let artifact = release.artifacts.get(platform)?;
+    let channel = ChannelName::from(release.release.channel);
+    let version = release.release.version.clone();
+    let path = mainstay_client::format::TargetPath::artifact(&channel, &version, platform);
+    Some(PlanTarget {
+        artifact: TargetFile { path, length: artifact.length, sha256: artifact.sha256 },
+        manifest: release.manifest.clone(),
+        channel,
+        version,
+    })
+}
+
+/// A machine that runs what it was ordered to go back to has carried the order out, whether or not
+/// its report has come.
+fn close_carried_out_order(machine: &mut MachineRecord) {
+    let running = machine.running.clone();
+    if let Some(order) = &mut machine.order
+        && order.state == OrderState::Pending
+        && running.is_some_and(|running| running == order.to)
+    {
+        order.state = OrderState::Done;
+    }
+}

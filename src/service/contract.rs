@@ -1,0 +1,209 @@
+//! Customers, their contracts and activation keys.
+
+use jiff::Timestamp;
+use mainstay_client::format::{ContractName, CustomerName};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Actor, Service, ServiceError, ServiceResult,
+    access::{ACTIVATION_KEY_PREFIX, Secret},
+};
+use crate::{
+    policy::{Amendment, Change, Contract},
+    store::{ActivationKeyRecord, ContractRecord, CustomerRecord},
+};
+
+/// `POST /v1/customers`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCustomer {
+    /// The short name.
+    pub name: CustomerName,
+    /// What people call it; the short name where it is absent.
+    #[serde(default)]
+    pub title: Option<String>,
+}
+
+/// `POST /v1/contracts`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateContract {
+    /// The name.
+    pub name: ContractName,
+    /// Whose contract it is.
+    pub customer: CustomerName,
+    /// What it says.
+    pub contract: Contract,
+}
+
+/// `POST /v1/contracts/{contract}/amendments`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmendContract {
+    /// From when on it is in force; now where it is absent.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+    /// What changes.
+    pub change: Change,
+}
+
+/// `POST /v1/contracts/{contract}/activation-keys`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateActivationKey {
+    /// From when on it is not accepted.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An activation key as it is shown once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IssuedActivationKey {
+    /// By what people and the audit trail name it.
+    pub id: String,
+    /// The secret.
+    pub activation_key: String,
+    /// The contract under which machines enrol.
+    pub contract: ContractName,
+    /// From when on it is not accepted.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A contract with what it says now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContractView {
+    /// Its amendments.
+    #[serde(flatten)]
+    pub record: ContractRecord,
+    /// What it says now; nothing before it begins.
+    pub now: Option<Contract>,
+}
+
+impl Service {
+    /// Adds a customer.
+    pub async fn create_customer(
+        &self,
+        actor: &Actor,
+        request: CreateCustomer,
+    ) -> ServiceResult<CustomerRecord> {
+        let CreateCustomer { name, title } = request;
+        let title = title.unwrap_or_else(|| name.to_string());
+        let title = self.remark("title", &title)?;
+        let customer = CustomerRecord { name, title, created_at: self.clock.now() };
+        let audit = self.audit(actor, "customer.create", &customer.name);
+        self.meta.create_customer(customer.clone(), audit).await?;
+        Ok(customer)
+    }
+
+    /// All customers.
+    pub async fn customers(&self) -> ServiceResult<Vec<CustomerRecord>> {
+        Ok(self.meta.customers().await?)
+    }
+
+    /// One customer.
+    pub async fn customer(&self, name: &CustomerName) -> ServiceResult<CustomerRecord> {
+        Ok(self.meta.customer(name).await?)
+    }
+
+    /// Adds a contract.
+    pub async fn create_contract(
+        &self,
+        actor: &Actor,
+        request: CreateContract,
+    ) -> ServiceResult<ContractView> {
+        let CreateContract { name, customer, contract } = request;
+        require_sound(&name, &contract)?;
+        let now = self.clock.now();
+        let record = ContractRecord {
+            name,
+            customer,
+            amendments: vec![Amendment { at: now, change: Change::Create { contract } }],
+        };
+        let mut audit = self.audit(actor, "contract.create", &record.name);
+        audit.detail = format!("customer {}", record.customer);
+        self.meta.create_contract(record.clone(), audit).await?;
+        Ok(view(record, now))
+    }
+
+    /// Adds an amendment to a contract.
+    pub async fn amend_contract(
+        &self,
+        actor: &Actor,
+        name: &ContractName,
+        request: AmendContract,
+    ) -> ServiceResult<ContractView> {
+        let now = self.clock.now();
+        let mut record = self.meta.contract(name).await?;
+        let at = request.at.unwrap_or(now);
+        let created_at = record.amendments.first().map_or(now, |first| first.at);
+        if at < created_at {
+            return Err(ServiceError::input(format!(
+                "the amendment is dated {at}, before the contract began: expected {created_at} or \
+                 later"
+            )));
+        }
+        let detail = serde_json::to_string(&request.change)?;
+        record.amendments.push(Amendment { at, change: request.change });
+        let amended = Contract::at(&record.amendments, at.max(now)).ok_or_else(|| {
+            ServiceError::internal("an amended contract is no contract".to_owned())
+        })?;
+        require_sound(name, &amended)?;
+        let mut audit = self.audit(actor, "contract.amend", name);
+        audit.detail = detail;
+        self.meta.amend_contract(record.clone(), audit).await?;
+        Ok(view(record, now))
+    }
+
+    /// All contracts.
+    pub async fn contracts(&self) -> ServiceResult<Vec<ContractView>> {
+        let now = self.clock.now();
+        Ok(self.meta.contracts().await?.into_iter().map(|record| view(record, now)).collect())
+    }
+
+    /// One contract.
+    pub async fn contract(&self, name: &ContractName) -> ServiceResult<ContractView> {
+        Ok(view(self.meta.contract(name).await?, self.clock.now()))
+    }
+
+    /// Makes an activation key of a contract.
+    pub async fn create_activation_key(
+        &self,
+        actor: &Actor,
+        contract: ContractName,
+        request: CreateActivationKey,
+    ) -> ServiceResult<IssuedActivationKey> {
+        let CreateActivationKey { expires_at } = request;
+        let now = self.clock.now();
+        if expires_at.is_some_and(|expires| expires <= now) {
+            return Err(ServiceError::input(format!(
+                "expires_at is past: expected a time after {now}"
+            )));
+        }
+        let secret = Secret::generate(ACTIVATION_KEY_PREFIX)?;
+        let id = secret.id("key-");
+        let record = ActivationKeyRecord {
+            id: id.clone(),
+            sha256: secret.sha256,
+            contract: contract.clone(),
+            created_at: now,
+            expires_at,
+        };
+        let mut audit = self.audit(actor, "activation_key.create", &id);
+        audit.detail = format!("contract {contract}");
+        self.meta.create_activation_key(record, audit).await?;
+        Ok(IssuedActivationKey { id, activation_key: secret.text, contract, expires_at })
+    }
+}
+
+fn view(record: ContractRecord, now: Timestamp) -> ContractView {
+    ContractView { now: Contract::at(&record.amendments, now), record }
+}
+
+fn require_sound(name: &ContractName, contract: &Contract) -> ServiceResult<()> {
+    let problems = contract.problems();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let message = format!("contract {name} is refused; nothing was changed");
+    Err(ServiceError::refused("CONTRACT_REFUSED", message, problems))
+}

@@ -1,0 +1,158 @@
+//! Enrolment: an activation key and a machine's own key give a machine its credential.
+
+use mainstay_client::format::{
+    Digest,
+    wire::{EnrollRequest, EnrollResponse},
+};
+
+use super::{
+    Actor, ErrorClass, Service, ServiceError, ServiceResult,
+    access::{MACHINE_TOKEN_PREFIX, Secret},
+    product::text,
+};
+use crate::{
+    clock::random_hex,
+    policy::Contract,
+    store::{ActivationKeyRecord, ContractRecord, MachineChange, MachineRecord, Role, StoreError},
+};
+
+impl Service {
+    /// Enrols a machine. A machine whose key is known already keeps its name and history and gets
+    /// a new credential, which puts an end to the old one.
+    pub async fn enroll(
+        &self,
+        request: EnrollRequest,
+        address: Option<String>,
+    ) -> ServiceResult<EnrollResponse> {
+        let host = self.remark("host", &request.host)?;
+        let key = self.accepted_key(&request).await?;
+        let contract = self.meta.contract(&key.contract).await?;
+        self.require_product(&contract, &request)?;
+        let first_root = self.meta.repository_file(&request.product, "1.root.json").await?;
+        let root = text(&self.file_bytes(&first_root).await?)?;
+
+        let secret = Secret::generate(MACHINE_TOKEN_PREFIX)?;
+        let actor = Actor { id: format!("activation key {}", key.id), role: Role::Viewer, address };
+        let known = self.meta.machine_by_key(&request.product, &request.public_key).await;
+        let machine = match known {
+            Ok(machine) => {
+                let machine = MachineRecord {
+                    host,
+                    customer: contract.customer,
+                    contract: contract.name,
+                    platform: request.platform,
+                    token_sha256: secret.sha256,
+                    seen_at: self.clock.now(),
+                    ..machine
+                };
+                let audit = self.audit(&actor, "machine.enroll_again", &machine.name);
+                let change = MachineChange {
+                    machine: machine.clone(),
+                    plan: None,
+                    events: Vec::new(),
+                    audit: Some(audit),
+                };
+                self.meta.change_machine(change).await?;
+                machine
+            }
+            Err(StoreError::NotFound(_)) => {
+                let machine = self.new_machine(request, host, &contract, secret.sha256)?;
+                let mut audit = self.audit(&actor, "machine.enroll", &machine.name);
+                audit.detail = format!("contract {}, host {}", machine.contract, machine.host);
+                self.meta.create_machine(machine.clone(), audit).await?;
+                machine
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(EnrollResponse {
+            machine: machine.name,
+            customer: machine.customer,
+            contract: machine.contract,
+            token: secret.text,
+            root,
+        })
+    }
+
+    /// The activation key of the request, where it is one and the machine holds the key that it
+    /// says it holds.
+    async fn accepted_key(&self, request: &EnrollRequest) -> ServiceResult<ActivationKeyRecord> {
+        let digest = Digest::of(request.activation_key.as_bytes());
+        let key = match self.meta.activation_key(&digest).await {
+            Err(StoreError::NotFound(_)) => {
+                return Err(ServiceError::new(
+                    ErrorClass::Unauthenticated,
+                    "ACTIVATION_KEY_UNKNOWN",
+                    "the activation key is not known: ask the vendor's account manager for one",
+                ));
+            }
+            other => other?,
+        };
+        if let Some(expires) = key.expires_at.filter(|expires| *expires <= self.clock.now()) {
+            return Err(ServiceError::new(
+                ErrorClass::Unauthenticated,
+                "ACTIVATION_KEY_EXPIRED",
+                format!("the activation key {} expired at {expires}: ask for a new one", key.id),
+            ));
+        }
+        let message = EnrollRequest::proof_message(
+            &request.activation_key,
+            &request.product,
+            &request.public_key,
+        );
+        if !request.public_key.verify(&message, &request.proof) {
+            return Err(ServiceError::new(
+                ErrorClass::Unauthenticated,
+                "PROOF_INVALID",
+                "the proof is not the machine key's signature over this enrolment",
+            ));
+        }
+        Ok(key)
+    }
+
+    fn require_product(
+        &self,
+        contract: &ContractRecord,
+        request: &EnrollRequest,
+    ) -> ServiceResult<()> {
+        let covered = Contract::at(&contract.amendments, self.clock.now())
+            .is_some_and(|now| now.products.contains(&request.product));
+        if covered {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            ErrorClass::Forbidden,
+            "PRODUCT_NOT_COVERED",
+            format!("contract {} does not cover {}", contract.name, request.product),
+        ))
+    }
+
+    fn new_machine(
+        &self,
+        request: EnrollRequest,
+        host: String,
+        contract: &ContractRecord,
+        token_sha256: Digest,
+    ) -> ServiceResult<MachineRecord> {
+        let now = self.clock.now();
+        Ok(MachineRecord {
+            revision: 1,
+            name: format!("m-{}", random_hex::<6>()?).parse()?,
+            host,
+            customer: contract.customer.clone(),
+            contract: contract.name.clone(),
+            product: request.product,
+            platform: request.platform,
+            public_key: request.public_key,
+            token_sha256,
+            enrolled_at: now,
+            seen_at: now,
+            agent: String::new(),
+            running: None,
+            confirmed: std::collections::BTreeSet::new(),
+            blocks: Vec::new(),
+            order: None,
+            plan: None,
+            event_number: 0,
+        })
+    }
+}

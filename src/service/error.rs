@@ -1,0 +1,151 @@
+use std::fmt;
+
+use mainstay_client::{format::ParseError, tuf::Refusal};
+
+use crate::{clock::RandomError, store::StoreError};
+
+/// What kind of thing went wrong; decides the HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The request is not what was expected.
+    Input,
+    /// Nobody known asks.
+    Unauthenticated,
+    /// Somebody known asks for what they may not have.
+    Forbidden,
+    /// There is no such thing, or it is not to be known that there is.
+    NotFound,
+    /// Something else has changed in the meantime.
+    Conflict,
+    /// Larger than is taken in.
+    TooLarge,
+    /// The request is well formed, and its documents are refused.
+    Refused,
+    /// Cannot be served now.
+    Unavailable,
+    /// A fault of the server.
+    Internal,
+}
+
+/// A use case that did not come about: a stable code, a public message, and a source that only the
+/// log sees.
+#[derive(Debug)]
+pub struct ServiceError {
+    class: ErrorClass,
+    code: String,
+    message: String,
+    problems: Vec<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ServiceError {
+    /// An error of `class` with a stable `code` and a message for the person who asked.
+    pub fn new(class: ErrorClass, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            code: code.into(),
+            message: message.into(),
+            problems: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// A request that is not what was expected.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Input, "INVALID_REQUEST", message)
+    }
+
+    /// Documents that are refused, with everything that is wrong with them.
+    pub fn refused(code: &str, message: impl Into<String>, problems: Vec<String>) -> Self {
+        Self { problems, ..Self::new(ErrorClass::Refused, code, message) }
+    }
+
+    /// A fault of the server, of which the person who asked learns nothing but that it is one.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let message = "the server could not do this; its log says why";
+        Self { source: Some(source.into()), ..Self::new(ErrorClass::Internal, "INTERNAL", message) }
+    }
+
+    /// The class.
+    pub fn class(&self) -> ErrorClass {
+        self.class
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The public message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Everything that is wrong with a refused document.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for ServiceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(_) => {
+                Self::new(ErrorClass::NotFound, "NOT_FOUND", error.to_string())
+            }
+            StoreError::Conflict(message) => Self::new(ErrorClass::Conflict, "CONFLICT", message),
+            StoreError::Unavailable(_) => Self {
+                source: Some(error.into()),
+                ..Self::new(
+                    ErrorClass::Unavailable,
+                    "UNAVAILABLE",
+                    "the store is unavailable; try again later",
+                )
+            },
+            StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<RandomError> for ServiceError {
+    fn from(error: RandomError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<serde_json::Error> for ServiceError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<std::io::Error> for ServiceError {
+    fn from(error: std::io::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<ParseError> for ServiceError {
+    fn from(error: ParseError) -> Self {
+        Self::input(error.to_string())
+    }
+}
+
+impl From<Refusal> for ServiceError {
+    fn from(refusal: Refusal) -> Self {
+        let message = "the document does not pass the check that every client makes";
+        Self::refused("DOCUMENT_REFUSED", message, vec![refusal.to_string()])
+    }
+}

@@ -1,0 +1,72 @@
+//! The server's online keys: timestamp, snapshot, director. Root, targets and release keys never
+//! come here.
+
+use std::{fs, io, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+use mainstay_client::{format::wire::ServerKeys, tuf::SigningKey};
+use secrecy::ExposeSecret as _;
+
+/// The server's own keys.
+#[derive(Debug)]
+pub struct OnlineKeys {
+    /// Signs timestamps.
+    pub timestamp: SigningKey,
+    /// Signs snapshots.
+    pub snapshot: SigningKey,
+    /// Signs plans.
+    pub director: SigningKey,
+}
+
+impl OnlineKeys {
+    /// Reads the keys from `dir`, or makes them (mode 0600) where there are none yet.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let key = |name: &str| read_or_create(&dir.join(name).with_extension("pem"));
+        Ok(Self {
+            timestamp: key("timestamp")?,
+            snapshot: key("snapshot")?,
+            director: key("director")?,
+        })
+    }
+
+    /// The public halves.
+    pub fn public(&self) -> ServerKeys {
+        ServerKeys {
+            timestamp: self.timestamp.public(),
+            snapshot: self.snapshot.public(),
+            director: self.director.public(),
+        }
+    }
+}
+
+fn read_or_create(path: &Path) -> io::Result<SigningKey> {
+    let explain =
+        |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    match fs::read_to_string(path) {
+        Ok(pem) => SigningKey::from_pem(&pem, || None).map_err(|error| explain(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = SigningKey::generate().map_err(|error| explain(&error))?;
+            let pem = key.to_pem(None).map_err(|error| explain(&error))?;
+            write_secret(path, pem.expose_secret())?;
+            Ok(key)
+        }
+        Err(error) => Err(explain(&error)),
+    }
+}
+
+/// Writes `secret` to a new file that only its owner can read, whole and durable or not at all.
+pub fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let part = path.with_extension("part");
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Products: the vendor's root and top-level targets, and what a publisher builds upon.
+
+use std::collections::BTreeMap;
+
+use mainstay_client::{
+    format::{
+        Channel, ProductName,
+        wire::{CreateProductRequest, PublishingState, ServerKeys},
+    },
+    tuf::{DIRECTOR, Envelope, KeyId, Metadata as _, PublicKey, RoleKeys, Root, Targets},
+};
+
+use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, repository::Draft};
+use crate::store::{ProductRecord, ReleaseRecord, StoreError};
+
+impl Service {
+    /// The server's public keys.
+    pub fn server_keys(&self) -> ServerKeys {
+        self.keys.public()
+    }
+
+    /// Registers a product with the root and targets that the vendor signed.
+    pub async fn create_product(
+        &self,
+        actor: &Actor,
+        request: CreateProductRequest,
+    ) -> ServiceResult<ProductRecord> {
+        let name = request.product;
+        match self.meta.product(&name).await {
+            Err(StoreError::NotFound(_)) => {}
+            Ok(_) => {
+                return Err(ServiceError::new(
+                    ErrorClass::Conflict,
+                    "CONFLICT",
+                    format!("product {name} exists already"),
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let root: Root = Envelope::parse("root", request.root.as_bytes())?.document()?;
+        let targets: Targets =
+            Envelope::parse("targets", request.targets.as_bytes())?.document()?;
+        let problems = delegation_problems(&root, &targets, &self.keys.public());
+        if !problems.is_empty() {
+            let message = "the product's root and targets do not fit this server";
+            return Err(ServiceError::refused("PRODUCT_REFUSED", message, problems));
+        }
+        let draft = Draft {
+            roots: vec![request.root.into_bytes()],
+            targets: request.targets.into_bytes(),
+            channels: BTreeMap::new(),
+        };
+        let now = self.clock.now();
+        let signed = self.sign_online(draft, 0, 0)?;
+        signed.verify(now)?;
+        let (repository, files) = self.store_repository(signed).await?;
+        let product = ProductRecord { name, created_at: now, revision: 1, repository };
+        let mut audit = self.audit(actor, "product.create", &product.name);
+        audit.detail = format!("root {}", product.repository.root.sha256);
+        self.meta.create_product(product.clone(), files, audit).await?;
+        Ok(product)
+    }
+
+    /// All products.
+    pub async fn products(&self) -> ServiceResult<Vec<ProductRecord>> {
+        Ok(self.meta.products().await?)
+    }
+
+    /// All releases of a product, as its vendor sees them.
+    pub async fn releases(&self, product: &ProductName) -> ServiceResult<Vec<ReleaseRecord>> {
+        self.meta.product(product).await?;
+        Ok(self.meta.releases(product).await?)
+    }
+
+    /// What a publisher builds the next release upon.
+    pub async fn publishing_state(&self, product: &ProductName) -> ServiceResult<PublishingState> {
+        let record = self.meta.product(product).await?;
+        let draft = self.load_repository(&record).await?;
+        let mut metadata = BTreeMap::new();
+        for (index, root) in draft.roots.iter().enumerate() {
+            metadata.insert(format!("{}.root.json", index + 1), text(root)?);
+        }
+        metadata.insert("targets.json".to_owned(), text(&draft.targets)?);
+        for (channel, bytes) in &draft.channels {
+            metadata.insert(format!("{channel}.json"), text(bytes)?);
+        }
+        for (file_name, file) in [
+            ("timestamp.json", record.repository.timestamp),
+            ("snapshot.json", record.repository.snapshot),
+        ] {
+            let bytes = self.blobs.bytes(&file.sha256, file.length).await?;
+            metadata.insert(file_name.to_owned(), text(&bytes)?);
+        }
+        Ok(PublishingState { revision: record.revision, now: self.clock.now(), metadata })
+    }
+}
+
+/// Metadata is JSON, so it is UTF-8.
+pub(super) fn text(bytes: &[u8]) -> ServiceResult<String> {
+    String::from_utf8(bytes.to_vec()).map_err(ServiceError::internal)
+}
+
+/// What keeps this server from serving a product with this root and these targets.
+fn delegation_problems(root: &Root, targets: &Targets, keys: &ServerKeys) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut expect = |holds: bool, problem: String| {
+        if !holds {
+            problems.push(problem);
+        }
+    };
+    for (what, header) in [("root", root.header()), ("targets", targets.header())] {
+        expect(
+            header.version.get() == 1,
+            format!("{what} has version {}: a new product begins with 1", header.version),
+        );
+    }
+    expect(
+        root.consistent_snapshot,
+        "root says consistent_snapshot false: expected true".to_owned(),
+    );
+    let one_of_ours =
+        |role: &RoleKeys, key: &KeyId| role.keyids.contains(key) && role.threshold.get() == 1;
+    for (what, role, key) in [
+        ("timestamp", &root.roles.timestamp, &keys.timestamp),
+        ("snapshot", &root.roles.snapshot, &keys.snapshot),
+    ] {
+        let id = key.id();
+        expect(
+            one_of_ours(role, &id) && root.keys.get(&id) == Some(key),
+            format!("root does not let this server's key {id} alone sign the {what}"),
+        );
+    }
+    let Some(delegations) = &targets.delegations else {
+        problems.push("targets delegate to nobody: expected the channels and director".to_owned());
+        return problems;
+    };
+    let director = keys.director.id();
+    expect(
+        delegations.role(DIRECTOR).is_some_and(|role| one_of_ours(&role.keys, &director))
+            && delegations.keys.get(&director) == Some(&keys.director),
+        format!("targets do not let this server's key {director} alone sign plans as `{DIRECTOR}`"),
+    );
+    for channel in Channel::ALL {
+        let path = format!("{channel}/1.0.0/release.json");
+        let delegated = delegations.role(channel.as_str()).is_some_and(|role| {
+            role.terminating && role.paths.iter().any(|pattern| pattern.matches(&path))
+        });
+        expect(
+            delegated,
+            format!("targets have no terminating delegation of {channel}/*/* to `{channel}`"),
+        );
+    }
+    for role in &delegations.roles {
+        let online = [&keys.timestamp, &keys.snapshot, &keys.director].map(PublicKey::id);
+        expect(
+            role.name == DIRECTOR || !online.iter().any(|id| role.keys.keyids.contains(id)),
+            format!(
+                "role {} lists a key of this server: only the vendor signs releases",
+                role.name
+            ),
+        );
+    }
+    problems
+}

@@ -1,0 +1,184 @@
+//! The commit of a release: everything that a client would check is checked here by the client's
+//! own code, before anything becomes visible.
+
+mod artifact;
+mod problems;
+
+use mainstay_client::{
+    format::{
+        ChannelName, ProductName, ReleaseManifest, TargetFile,
+        wire::{PublishRequest, PublishResponse},
+    },
+    tuf::{Envelope, Limits as TufLimits, Targets, json},
+};
+
+use self::problems::Candidate;
+use super::{
+    Actor, ErrorClass, Service, ServiceError, ServiceResult, repository::SignedRepository,
+};
+use crate::{
+    policy::{Release, Status},
+    store::{AuditEntry, ProductRecord, Publication, ReleaseRecord, Repository, StoreError},
+};
+
+/// How often a commit is tried again when the server's own part was signed in the meantime.
+const COMMIT_ATTEMPTS_MAX: usize = 5;
+
+impl Service {
+    /// Makes a release visible, or refuses it with everything that is wrong with it.
+    pub async fn publish(
+        &self,
+        actor: &Actor,
+        name: &ProductName,
+        request: PublishRequest,
+    ) -> ServiceResult<PublishResponse> {
+        let product = self.meta.product(name).await?;
+        require_revision(&product, request.expected_revision)?;
+        let manifest = parse_manifest(&request.manifest)?;
+        let channel = manifest.channel_name();
+        let draft = self.load_repository(&product).await?;
+        let previous =
+            draft.channels.get(&channel).map(|bytes| parse_channel(bytes)).transpose()?;
+        let next = parse_channel(request.channel_metadata.as_bytes())?;
+        let channel_metadata = request.channel_metadata.into_bytes();
+
+        let releases = self.meta.releases(name).await?;
+        let candidate = Candidate {
+            product: name,
+            manifest: &manifest,
+            manifest_bytes: request.manifest.as_bytes(),
+            previous: previous.as_ref(),
+            next: &next,
+            releases: &releases,
+            now: self.clock.now(),
+            limits: self.limits(),
+        };
+        let mut problems = candidate.problems();
+        let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
+        if let Err(refusal) = signed.verify(self.clock.now()) {
+            problems.push(refusal.to_string());
+        }
+        // The artifacts are read only for a release that could be published otherwise: that is by
+        // far the most work.
+        if problems.is_empty() {
+            problems.extend(self.artifact_problems(&manifest).await?);
+        }
+        if !problems.is_empty() {
+            let message = format!("{name} {} is refused; nothing was published", manifest.version);
+            return Err(ServiceError::refused("RELEASE_REFUSED", message, problems));
+        }
+        self.put_blob(request.manifest.as_bytes()).await?;
+        let mut audit =
+            self.audit(actor, "release.publish", format!("{name} {}", manifest.version));
+        audit.detail = format!("channel {channel}, severity {}", manifest.severity);
+        let version = manifest.version.clone();
+        let release = release_record(manifest, request.manifest.as_bytes());
+        self.commit(name, request.expected_revision, release, &channel_metadata, audit).await?;
+        Ok(PublishResponse {
+            product: name.clone(),
+            version,
+            revision: request.expected_revision + 1,
+        })
+    }
+
+    /// Signs the product's repository with `channel` replaced.
+    async fn sign_with_channel(
+        &self,
+        product: &ProductRecord,
+        channel: &ChannelName,
+        metadata: &[u8],
+    ) -> ServiceResult<SignedRepository> {
+        let mut draft = self.load_repository(product).await?;
+        draft.channels.insert(channel.clone(), metadata.to_vec());
+        let Repository { snapshot, timestamp, .. } = &product.repository;
+        self.sign_online(draft, snapshot.version, timestamp.version)
+    }
+
+    /// Makes a checked release visible. Where the server has signed its own part anew in the
+    /// meantime, which no publisher needs to know of, the commit is built upon that.
+    async fn commit(
+        &self,
+        name: &ProductName,
+        expected_revision: u64,
+        release: ReleaseRecord,
+        channel_metadata: &[u8],
+        audit: AuditEntry,
+    ) -> ServiceResult<()> {
+        let channel = release.release.channel.into();
+        let mut attempts = 0;
+        loop {
+            let product = self.meta.product(name).await?;
+            require_revision(&product, expected_revision)?;
+            let signed = self.sign_with_channel(&product, &channel, channel_metadata).await?;
+            signed.verify(self.clock.now())?;
+            let (repository, files) = self.store_repository(signed).await?;
+            let publication = Publication { release: release.clone(), repository, files };
+            attempts += 1;
+            match self
+                .meta
+                .publish_release(name, expected_revision, publication, audit.clone())
+                .await
+            {
+                Err(StoreError::Conflict(_)) if attempts < COMMIT_ATTEMPTS_MAX => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+fn require_revision(product: &ProductRecord, expected: u64) -> ServiceResult<()> {
+    if product.revision == expected {
+        return Ok(());
+    }
+    Err(ServiceError::new(
+        ErrorClass::Conflict,
+        "CONFLICT",
+        format!(
+            "the release was built upon revision {expected} of {}, which is at revision {} now: \
+             somebody else published; build it again upon the newest and retry",
+            product.name, product.revision
+        ),
+    ))
+}
+
+fn parse_manifest(text: &str) -> ServiceResult<ReleaseManifest> {
+    let refuse = |problem| {
+        let message = "the release manifest is not one that a client reads";
+        ServiceError::refused("RELEASE_REFUSED", message, vec![problem])
+    };
+    let bytes_max = TufLimits::DEFAULT.manifest_bytes_max;
+    if text.len() as u64 > bytes_max {
+        return Err(refuse(format!("{} bytes: expected at most {bytes_max}", text.len())));
+    }
+    json::from_slice(text.as_bytes()).map_err(|error| refuse(error.to_string()))
+}
+
+fn parse_channel(bytes: &[u8]) -> ServiceResult<Targets> {
+    Ok(Envelope::parse("channel metadata", bytes)?.document()?)
+}
+
+fn release_record(manifest: ReleaseManifest, bytes: &[u8]) -> ReleaseRecord {
+    let file = TargetFile {
+        path: manifest.path(),
+        length: bytes.len() as u64,
+        sha256: mainstay_client::format::Digest::of(bytes),
+    };
+    ReleaseRecord {
+        release: Release {
+            version: manifest.version,
+            channel: manifest.channel,
+            severity: manifest.severity,
+            published_at: manifest.published_at,
+            effective_at: Some(manifest.effective_at),
+            status: Status::Published,
+            advisories: manifest.advisories.into_iter().collect(),
+            requires_addons: manifest.requires_addons.into_iter().collect(),
+            audience: manifest.audience.into_iter().collect(),
+            courtesy: manifest.courtesy,
+        },
+        min_from: manifest.min_from,
+        floor: manifest.floor,
+        manifest: file,
+        artifacts: manifest.artifacts,
+    }
+}

@@ -1,0 +1,137 @@
+use std::io::{self, Read};
+
+use bytes::{Buf as _, Bytes};
+use futures_util::StreamExt as _;
+use mainstay_client::{
+    format::{Artifact, HealthCheck, ReleaseDescription, ReleaseManifest},
+    pack::{self, Inspection, Payload, PayloadIdentity, TreePath},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    service::{Service, ServiceError, ServiceResult},
+    store::{BlobStream, StoreError, StoreResult},
+};
+
+impl Service {
+    /// Reads every artifact of a release as a machine would, down to the last entry of its tree,
+    /// and says what is wrong.
+    pub(super) async fn artifact_problems(
+        &self,
+        manifest: &ReleaseManifest,
+    ) -> ServiceResult<Vec<String>> {
+        let mut problems = Vec::new();
+        for (platform, artifact) in &manifest.artifacts {
+            let found = self.one_artifact_problems(artifact).await?;
+            problems.extend(found.into_iter().map(|problem| format!("{platform}: {problem}")));
+        }
+        Ok(problems)
+    }
+
+    async fn one_artifact_problems(&self, artifact: &Artifact) -> ServiceResult<Vec<String>> {
+        let length = match self.blobs.length(&artifact.sha256).await {
+            Err(StoreError::NotFound(_)) => {
+                return Ok(vec![format!("artifact {} is not uploaded", artifact.sha256)]);
+            }
+            other => other?,
+        };
+        if length != artifact.length {
+            return Ok(vec![format!(
+                "artifact {} has {length} bytes: the manifest says {}",
+                artifact.sha256, artifact.length
+            )]);
+        }
+        let content = self.blobs.read(&artifact.sha256, 0..length).await?;
+        let artifact = artifact.clone();
+        let reader = StreamReader::new(content);
+        tokio::task::spawn_blocking(move || payload_problems(reader, &artifact))
+            .await
+            .map_err(ServiceError::internal)
+    }
+}
+
+fn payload_problems(reader: impl Read, artifact: &Artifact) -> Vec<String> {
+    let inspect = || -> Result<Inspection, pack::Error> {
+        let mut payload =
+            Payload::new(reader, PayloadIdentity::from(artifact), artifact.window_log)?;
+        let inspection = pack::verify(&mut payload, &pack::Limits::default())?;
+        payload.finish()?;
+        Ok(inspection)
+    };
+    match inspect() {
+        Ok(inspection) => description_problems(&inspection, artifact.health.as_ref()),
+        Err(error) => {
+            let mut problems = vec![error.to_string()];
+            problems.extend(error.problems().iter().cloned());
+            problems
+        }
+    }
+}
+
+/// What the tree says of its health check must be what the manifest says, and must be there.
+fn description_problems(inspection: &Inspection, health: Option<&HealthCheck>) -> Vec<String> {
+    let described = match &inspection.description {
+        None => ReleaseDescription::default(),
+        Some(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            match toml::from_str::<ReleaseDescription>(&text) {
+                Ok(description) => description,
+                Err(error) => return vec![format!("mainstay.toml: {}", error.message())],
+            }
+        }
+    };
+    let mut problems = Vec::new();
+    if described.health.as_ref() != health {
+        problems.push("the manifest's health check is not the one in mainstay.toml".to_owned());
+    }
+    if let Some(program) = health.and_then(|health| health.command.first())
+        && program.contains('/')
+        && !program.parse::<TreePath>().is_ok_and(|path| inspection.is_executable(&path))
+    {
+        problems.push(format!(
+            "health.command `{}` is not an executable file of the tree",
+            program.escape_debug()
+        ));
+    }
+    problems
+}
+
+/// A blob's stream as a blocking reader, for use off the runtime's threads. A few pieces are read
+/// ahead.
+struct StreamReader {
+    pieces: mpsc::Receiver<StoreResult<Bytes>>,
+    piece: Bytes,
+}
+
+impl StreamReader {
+    const PIECES_AHEAD: usize = 4;
+
+    fn new(mut content: BlobStream) -> Self {
+        let (sender, pieces) = mpsc::channel(Self::PIECES_AHEAD);
+        tokio::spawn(async move {
+            while let Some(piece) = content.next().await {
+                // A closed channel means that the reader has seen enough.
+                if sender.send(piece).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Self { pieces, piece: Bytes::new() }
+    }
+}
+
+impl Read for StreamReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => return Err(io::Error::other(error)),
+                None => return Ok(0),
+            }
+        }
+        let length = self.piece.len().min(buffer.len());
+        let Some(room) = buffer.get_mut(..length) else { return Ok(0) };
+        self.piece.copy_to_slice(room);
+        Ok(length)
+    }
+}

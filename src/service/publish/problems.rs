@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use mainstay_client::{
+    format::{Channel, ProductName, ReleaseManifest},
+    tuf::{Target, Targets},
+};
+
+use crate::{limits::Limits, store::ReleaseRecord};
+
+/// A release that somebody wants to publish, next to what is published.
+pub(super) struct Candidate<'a> {
+    pub(super) product: &'a ProductName,
+    pub(super) manifest: &'a ReleaseManifest,
+    pub(super) manifest_bytes: &'a [u8],
+    pub(super) previous: Option<&'a Targets>,
+    pub(super) next: &'a Targets,
+    pub(super) releases: &'a [ReleaseRecord],
+    pub(super) now: Timestamp,
+    pub(super) limits: &'a Limits,
+}
+
+impl Candidate<'_> {
+    /// Everything that is wrong with the release but for its signatures and its artifacts' bytes.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = self.manifest.problems();
+        problems.extend(self.history_problems());
+        problems.extend(self.time_problems());
+        problems.extend(self.channel_problems());
+        problems
+    }
+
+    fn history_problems(&self) -> Vec<String> {
+        let ReleaseManifest { product, version, channel, .. } = self.manifest;
+        let mut problems = Vec::new();
+        if product != self.product {
+            problems
+                .push(format!("the manifest is for product {product}: this is {}", self.product));
+        }
+        let mut published = self.releases.iter().map(|release| &release.release);
+        if published.clone().any(|release| release.version == *version) {
+            problems.push(format!("version {version} is published already"));
+        }
+        let line = version.line();
+        let is_patch = matches!(channel, Channel::Bugfix | Channel::Security);
+        let line_is_open =
+            published.any(|release| release.version.line() == line && release.version.opens_line());
+        if is_patch && !line_is_open {
+            problems.push(format!(
+                "version {version} patches the line {line}, which no release opens: publish \
+                 {line}.0 first"
+            ));
+        }
+        problems
+    }
+
+    fn time_problems(&self) -> Vec<String> {
+        let published_at = self.manifest.published_at;
+        let ahead = published_at.duration_since(self.now);
+        let behind = self.now.duration_since(published_at);
+        let exceeds = |span: jiff::SignedDuration, max: std::time::Duration| {
+            std::time::Duration::try_from(span).is_ok_and(|span| span > max)
+        };
+        let Limits { published_ahead_max, published_behind_max, .. } = *self.limits;
+        if exceeds(ahead, published_ahead_max) || exceeds(behind, published_behind_max) {
+            return vec![format!(
+                "published_at is {published_at}: expected at most {} s after and {} s before the \
+                 server's time, {}",
+                published_ahead_max.as_secs(),
+                published_behind_max.as_secs(),
+                self.now
+            )];
+        }
+        Vec::new()
+    }
+
+    /// The channel must be the previous one with exactly this release's targets added.
+    fn channel_problems(&self) -> Vec<String> {
+        let expected = match self.expected_targets() {
+            Ok(expected) => expected,
+            Err(error) => return vec![format!("the manifest cannot be listed: {error}")],
+        };
+        let mut problems = Vec::new();
+        let empty = BTreeMap::new();
+        let previous = self.previous.map_or(&empty, |previous| &previous.targets);
+        let version = self.previous.map_or(0, |previous| previous.header.version.get()) + 1;
+        if self.next.header.version.get() != version {
+            problems.push(format!(
+                "channel {} has version {}: expected {version}",
+                self.manifest.channel, self.next.header.version
+            ));
+        }
+        if self.next.delegations.is_some() {
+            problems.push(format!("channel {} delegates: expected not to", self.manifest.channel));
+        }
+        for (path, target) in previous {
+            if self.next.targets.get(path) != Some(target) {
+                problems.push(format!("target {path} was published and is missing or changed"));
+            }
+        }
+        for (path, target) in &expected {
+            if self.next.targets.get(path) != Some(target) {
+                problems.push(format!("target {path} is missing or not what the manifest says"));
+            }
+        }
+        for path in self.next.targets.keys() {
+            if !previous.contains_key(path) && !expected.contains_key(path) {
+                problems.push(format!("target {path} does not belong to this release"));
+            }
+        }
+        problems
+    }
+
+    fn expected_targets(&self) -> serde_json::Result<BTreeMap<String, Target>> {
+        self.manifest.targets(self.manifest_bytes)
+    }
+}

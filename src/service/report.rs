@@ -1,0 +1,114 @@
+//! What machines report: what happened, and what they run now.
+
+use mainstay_client::format::wire::{Event, EventKind, ReportRequest};
+
+use super::{ErrorClass, Service, ServiceError, ServiceResult};
+use crate::{
+    policy::Block,
+    store::{EventRecord, MachineBlock, MachineChange, MachineRecord, OrderState, StoreError},
+};
+
+/// How often a report is tried again when something else changed the machine in the meantime.
+const ATTEMPTS_MAX: usize = 5;
+
+impl Service {
+    /// Takes in a machine's report. Events that were reported before are passed over.
+    pub async fn report(
+        &self,
+        mut machine: MachineRecord,
+        request: &ReportRequest,
+    ) -> ServiceResult<()> {
+        require_sound(request)?;
+        for _ in 0..ATTEMPTS_MAX {
+            let name = machine.name.clone();
+            match self.meta.change_machine(self.after(machine, request)).await {
+                Err(StoreError::Conflict(_)) => machine = self.meta.machine(&name).await?,
+                other => return Ok(other?),
+            }
+        }
+        Err(ServiceError::new(
+            ErrorClass::Unavailable,
+            "BUSY",
+            "the machine's record keeps changing; report again",
+        ))
+    }
+
+    fn after(&self, mut machine: MachineRecord, request: &ReportRequest) -> MachineChange {
+        let now = self.clock.now();
+        let news: Vec<_> = request
+            .events
+            .iter()
+            .filter(|event| event.number > machine.event_number)
+            .cloned()
+            .collect();
+        for event in &news {
+            self.take_in(&mut machine, event);
+        }
+        machine.running.clone_from(&request.running);
+        machine.seen_at = now;
+        let events = news.into_iter().map(|event| EventRecord { at: now, event }).collect();
+        MachineChange { machine, plan: None, events, audit: None }
+    }
+
+    fn take_in(&self, machine: &mut MachineRecord, event: &Event) {
+        machine.event_number = event.number;
+        let order = machine.order.as_mut().filter(|order| {
+            order.state == OrderState::Pending && event.order == Some(order.number)
+        });
+        match event.kind {
+            EventKind::Confirmed => {
+                machine.confirmed.insert(event.to.clone());
+            }
+            EventKind::RolledBack => {
+                if let Some(order) = order {
+                    order.state = OrderState::Done;
+                }
+            }
+            EventKind::Undone => match order {
+                Some(order) => order.state = OrderState::Failed,
+                None => self.block_failed(machine, event),
+            },
+            EventKind::Installed | EventKind::Refused => {}
+        }
+    }
+
+    /// A version that failed on a machine is not given to it again.
+    fn block_failed(&self, machine: &mut MachineRecord, event: &Event) {
+        if machine.blocks.iter().any(|block| block.block.covers(&event.to)) {
+            return;
+        }
+        machine.blocks.push(MachineBlock {
+            block: Block {
+                over: None,
+                through: event.to.clone(),
+                reason: "it failed on this machine and was undone".to_owned(),
+            },
+            at: self.clock.now(),
+            by: format!("machine {}", machine.name),
+        });
+    }
+}
+
+fn require_sound(request: &ReportRequest) -> ServiceResult<()> {
+    if request.events.len() > ReportRequest::EVENTS_MAX {
+        return Err(ServiceError::input(format!(
+            "{} events: expected at most {}",
+            request.events.len(),
+            ReportRequest::EVENTS_MAX
+        )));
+    }
+    let long =
+        request.events.iter().find(|event| event.detail.chars().count() > Event::DETAIL_CHARS_MAX);
+    if let Some(event) = long {
+        return Err(ServiceError::input(format!(
+            "the detail of event {} is too long: expected at most {} characters",
+            event.number,
+            Event::DETAIL_CHARS_MAX
+        )));
+    }
+    let ascending = request.events.iter().zip(request.events.iter().skip(1));
+    if ascending.into_iter().any(|(one, next)| one.number >= next.number) {
+        return Err(ServiceError::input("events are not in the order of their numbers"));
+    }
+    Ok(())
+}

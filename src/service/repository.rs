@@ -1,0 +1,309 @@
+//! A product's TUF repository: what the server signs of it, and who gets which file.
+
+use std::{collections::BTreeMap, num::NonZeroU64};
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_client::{
+    format::{ChannelName, Digest, ProductName, TargetPath},
+    tuf::{
+        self, Envelope, FileMeta, Header, Limits as TufLimits, Metadata, Refusal, Root, Snapshot,
+        Targets, TrustedRepository, TrustedRoot,
+    },
+};
+
+use super::{ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
+use crate::store::{MachineRecord, ProductRecord, Repository, RepositoryFile, StoredFile};
+
+/// How long a snapshot is good for.
+const SNAPSHOT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a timestamp is good for.
+const TIMESTAMP_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+
+/// The vendor-signed part of a repository, byte for byte.
+pub(super) struct Draft {
+    /// Every root, the first one first.
+    pub(super) roots: Vec<Vec<u8>>,
+    /// The top-level targets.
+    pub(super) targets: Vec<u8>,
+    /// The channels that have a release.
+    pub(super) channels: BTreeMap<ChannelName, Vec<u8>>,
+}
+
+/// A whole repository, byte for byte.
+pub(super) struct SignedRepository {
+    draft: Draft,
+    snapshot: Vec<u8>,
+    timestamp: Vec<u8>,
+}
+
+impl SignedRepository {
+    /// Takes the repository as a new client would: by the client's own workflow, from the first
+    /// root down to every channel.
+    pub(super) fn verify(&self, now: Timestamp) -> Result<TrustedRepository, Refusal> {
+        let mut roots = self.draft.roots.iter();
+        let first = roots.next().map(Vec::as_slice).unwrap_or_default();
+        let mut root = TrustedRoot::pin(first, TufLimits::DEFAULT)?;
+        for next in roots {
+            root.rotate(next)?;
+        }
+        let mut trusted = root
+            .settle(now)?
+            .accept(&self.timestamp)?
+            .accept(&self.snapshot)?
+            .accept(&self.draft.targets)?;
+        for (channel, bytes) in &self.draft.channels {
+            trusted.accept_role(channel.as_str(), bytes)?;
+        }
+        Ok(trusted)
+    }
+}
+
+impl Service {
+    /// Signs snapshot and timestamp over `draft`. The versions are those of the present ones, 0
+    /// where there are none.
+    pub(super) fn sign_online(
+        &self,
+        draft: Draft,
+        snapshot_version: u64,
+        timestamp_version: u64,
+    ) -> ServiceResult<SignedRepository> {
+        let now = self.clock.now();
+        let mut meta = BTreeMap::from([("targets.json".to_owned(), file_meta(&draft.targets)?)]);
+        for (channel, bytes) in &draft.channels {
+            meta.insert(format!("{channel}.json"), file_meta(bytes)?);
+        }
+        let version = next(snapshot_version)?;
+        let snapshot =
+            Snapshot { header: header::<Snapshot>(version, now, SNAPSHOT_LIFETIME)?, meta };
+        let snapshot = tuf::sign(&snapshot, &[&self.keys.snapshot])?;
+        let listed = FileMeta::of(version, &snapshot);
+        let version = next(timestamp_version)?;
+        let timestamp = tuf::Timestamp {
+            header: header::<tuf::Timestamp>(version, now, TIMESTAMP_LIFETIME)?,
+            meta: BTreeMap::from([(tuf::Timestamp::SNAPSHOT.to_owned(), listed)]),
+        };
+        let timestamp = tuf::sign(&timestamp, &[&self.keys.timestamp])?;
+        Ok(SignedRepository { draft, snapshot, timestamp })
+    }
+
+    /// Stores the files of a repository, and says what a record of it holds and under which names
+    /// they are served.
+    pub(super) async fn store_repository(
+        &self,
+        signed: SignedRepository,
+    ) -> ServiceResult<(Repository, Vec<RepositoryFile>)> {
+        let SignedRepository { draft, snapshot, timestamp } = signed;
+        let mut files = Vec::new();
+        let mut root = None;
+        for bytes in &draft.roots {
+            root = Some(self.store_file::<Root>("root", bytes, &mut files).await?);
+        }
+        let root =
+            root.ok_or_else(|| ServiceError::internal("a repository without a root".to_owned()))?;
+        let snapshot = self.store_file::<Snapshot>("snapshot", &snapshot, &mut files).await?;
+        let targets = self.store_file::<Targets>("targets", &draft.targets, &mut files).await?;
+        let mut channels = BTreeMap::new();
+        for (channel, bytes) in &draft.channels {
+            let file = self.store_file::<Targets>(channel.as_str(), bytes, &mut files).await?;
+            channels.insert(channel.clone(), file);
+        }
+        let timestamp =
+            self.store_file::<tuf::Timestamp>("timestamp", &timestamp, &mut Vec::new()).await?;
+        Ok((Repository { root, timestamp, snapshot, targets, channels }, files))
+    }
+
+    async fn store_file<M: Metadata>(
+        &self,
+        role: &str,
+        bytes: &[u8],
+        files: &mut Vec<RepositoryFile>,
+    ) -> ServiceResult<StoredFile> {
+        let metadata: M = Envelope::parse(role, bytes)?.document()?;
+        let Header { version, expires, .. } = metadata.header();
+        let file = StoredFile {
+            version: version.get(),
+            length: bytes.len() as u64,
+            sha256: self.put_blob(bytes).await?,
+            expires: *expires,
+        };
+        files.push(RepositoryFile { name: format!("{version}.{role}.json"), file });
+        Ok(file)
+    }
+
+    /// The vendor-signed part of a product's repository.
+    pub(super) async fn load_repository(&self, product: &ProductRecord) -> ServiceResult<Draft> {
+        let Repository { root, targets, channels, .. } = &product.repository;
+        let mut roots = Vec::new();
+        for version in 1..=root.version {
+            let file =
+                self.meta.repository_file(&product.name, &format!("{version}.root.json")).await?;
+            roots.push(self.file_bytes(&file).await?);
+        }
+        let mut loaded = BTreeMap::new();
+        for (channel, file) in channels {
+            loaded.insert(channel.clone(), self.file_bytes(file).await?);
+        }
+        Ok(Draft { roots, targets: self.file_bytes(targets).await?, channels: loaded })
+    }
+
+    pub(super) async fn file_bytes(&self, file: &StoredFile) -> ServiceResult<Vec<u8>> {
+        Ok(self.blobs.bytes(&file.sha256, file.length).await?.to_vec())
+    }
+
+    /// Signs snapshot and timestamp of every product anew where half of their time is over, and
+    /// says of how many products.
+    pub async fn renew_repositories(&self) -> ServiceResult<usize> {
+        let now = self.clock.now();
+        let due = |file: &StoredFile, lifetime: SignedDuration| {
+            file.expires.duration_since(now) < lifetime / 2
+        };
+        let mut renewed = 0;
+        for product in self.meta.products().await? {
+            let Repository { timestamp, snapshot, .. } = &product.repository;
+            if !due(timestamp, TIMESTAMP_LIFETIME) && !due(snapshot, SNAPSHOT_LIFETIME) {
+                continue;
+            }
+            let draft = self.load_repository(&product).await?;
+            let signed = self.sign_online(draft, snapshot.version, timestamp.version)?;
+            let (repository, files) = self.store_repository(signed).await?;
+            self.meta.renew_repository(&product.name, product.revision, repository, files).await?;
+            renewed += 1;
+        }
+        Ok(renewed)
+    }
+
+    /// The file that a machine asks for, if its contract lets it have it. Metadata goes to every
+    /// machine whose contract has the product; a channel's where the contract has the channel or
+    /// a grant in it; a target where the decision grants its release. Nothing is ever filtered out
+    /// of a signed document.
+    pub async fn machine_file(
+        &self,
+        machine: &MachineRecord,
+        product: &ProductName,
+        path: &str,
+    ) -> ServiceResult<ServedFile> {
+        let standing = self.standing(&machine.contract, product).await?;
+        if machine.product != *product || !standing.covers_product() {
+            return Err(ServiceError::new(
+                ErrorClass::Forbidden,
+                "PRODUCT_NOT_COVERED",
+                format!("the contract of this machine does not cover {product}"),
+            ));
+        }
+        if let Some(target) = path.strip_prefix("targets/") {
+            let target = Target::parse(target)?;
+            let Some((release, file)) = standing.target(&target) else {
+                return Err(no_such_file(path));
+            };
+            standing.require_grant(&release.release.version, &machine.confirmed)?;
+            return Ok(file);
+        }
+        if let Some(channel) = channel_of(path)
+            && !standing.may_see_channel(&channel, &machine.confirmed)
+        {
+            return Err(ServiceError::new(
+                ErrorClass::Forbidden,
+                "CHANNEL_NOT_COVERED",
+                format!("the contract of this machine does not cover the channel {channel}"),
+            ));
+        }
+        self.metadata_file(&standing, path).await
+    }
+
+    /// The file that a member of the vendor's staff asks for.
+    pub async fn staff_file(&self, product: &ProductName, path: &str) -> ServiceResult<ServedFile> {
+        let standing = self.product_standing(product).await?;
+        match path.strip_prefix("targets/") {
+            Some(target) => standing
+                .target(&Target::parse(target)?)
+                .map(|(_, file)| file)
+                .ok_or_else(|| no_such_file(path)),
+            None => self.metadata_file(&standing, path).await,
+        }
+    }
+
+    async fn metadata_file(
+        &self,
+        standing: &ProductStanding,
+        name: &str,
+    ) -> ServiceResult<ServedFile> {
+        let file = match name {
+            "timestamp.json" => standing.product().repository.timestamp,
+            _ => self.meta.repository_file(&standing.product().name, name).await?,
+        };
+        Ok(ServedFile { sha256: file.sha256, length: file.length })
+    }
+
+    /// The bytes `range` of a file.
+    pub async fn read(
+        &self,
+        file: &ServedFile,
+        range: std::ops::Range<u64>,
+    ) -> ServiceResult<crate::store::BlobStream> {
+        Ok(self.blobs.read(&file.sha256, range).await?)
+    }
+}
+
+/// A file that is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServedFile {
+    /// Its digest, which is also its entity tag.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// A target as it is asked for: its path, and the digest that stands before the file's name.
+pub(super) struct Target {
+    pub(super) path: TargetPath,
+    pub(super) sha256: Digest,
+}
+
+impl Target {
+    fn parse(text: &str) -> ServiceResult<Self> {
+        let split = || {
+            let (folder, file) = text.rsplit_once('/')?;
+            let (digest, name) = file.split_once('.')?;
+            let path = format!("{folder}/{name}").parse().ok()?;
+            Some(Self { path, sha256: digest.parse().ok()? })
+        };
+        split().ok_or_else(|| no_such_file(text))
+    }
+}
+
+fn no_such_file(path: &str) -> ServiceError {
+    ServiceError::new(
+        ErrorClass::NotFound,
+        "NOT_FOUND",
+        format!("the repository has no file `{}`", path.escape_debug()),
+    )
+}
+
+/// The channel that a metadata file belongs to, where it is a channel's.
+fn channel_of(file_name: &str) -> Option<ChannelName> {
+    let (_, rest) = file_name.split_once('.')?;
+    let role = rest.strip_suffix(".json")?;
+    let top_level = ["root", "snapshot", "targets", "timestamp"].contains(&role);
+    (!top_level).then(|| role.parse().ok())?
+}
+
+fn file_meta(bytes: &[u8]) -> Result<FileMeta, Refusal> {
+    let targets: Targets = Envelope::parse("targets", bytes)?.document()?;
+    Ok(FileMeta::of(targets.header.version, bytes))
+}
+
+fn next(version: u64) -> ServiceResult<NonZeroU64> {
+    version
+        .checked_add(1)
+        .and_then(NonZeroU64::new)
+        .ok_or_else(|| ServiceError::internal("a metadata version has run over".to_owned()))
+}
+
+fn header<M: Metadata>(
+    version: NonZeroU64,
+    now: Timestamp,
+    lifetime: SignedDuration,
+) -> ServiceResult<Header> {
+    let expires = now.checked_add(lifetime).map_err(ServiceError::internal)?;
+    Ok(Header::new::<M>(version, expires))
+}

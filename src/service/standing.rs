@@ -1,0 +1,204 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use mainstay_client::format::{ChannelName, ContractName, ProductName, Version};
+
+use super::{
+    ErrorClass, Service, ServiceError, ServiceResult,
+    repository::{ServedFile, Target},
+};
+use crate::{
+    policy::{self, Admission, Catalogue, Contract, Decision, Offer, Standing},
+    store::{ContractRecord, MachineRecord, ProductRecord, ReleaseRecord},
+};
+
+/// A product with everything that has been published of it, and the contract of whoever asks. All
+/// routes decide by this one value.
+pub(super) struct ProductStanding {
+    product: ProductRecord,
+    releases: Vec<ReleaseRecord>,
+    catalogue: Catalogue,
+    contract: Option<Contract>,
+    now: Timestamp,
+}
+
+impl Service {
+    /// The product as the holder of `contract` stands before it.
+    pub(super) async fn standing(
+        &self,
+        contract: &ContractName,
+        product: &ProductName,
+    ) -> ServiceResult<ProductStanding> {
+        let ContractRecord { amendments, .. } = self.meta.contract(contract).await?;
+        let standing = self.product_standing(product).await?;
+        Ok(ProductStanding { contract: Contract::at(&amendments, standing.now), ..standing })
+    }
+
+    /// The product as its vendor sees it.
+    pub(super) async fn product_standing(
+        &self,
+        product: &ProductName,
+    ) -> ServiceResult<ProductStanding> {
+        let now = self.clock.now();
+        let record = self.meta.product(product).await?;
+        let releases = self.meta.releases(product).await?;
+        let published = releases.iter().map(|release| release.release.clone());
+        let catalogue =
+            Catalogue::new(product.clone(), [], published).map_err(ServiceError::internal)?;
+        Ok(ProductStanding { product: record, releases, catalogue, contract: None, now })
+    }
+}
+
+/// What a release is to one machine.
+pub(super) struct Judged {
+    pub(super) decision: Decision,
+    pub(super) sentence: String,
+}
+
+impl ProductStanding {
+    pub(super) fn product(&self) -> &ProductRecord {
+        &self.product
+    }
+
+    pub(super) fn contract(&self) -> Option<&Contract> {
+        self.contract.as_ref()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(super) fn covers_product(&self) -> bool {
+        self.contract
+            .as_ref()
+            .is_some_and(|contract| contract.products.contains(&self.product.name))
+    }
+
+    pub(super) fn release(&self, version: &Version) -> Option<&ReleaseRecord> {
+        self.releases.iter().find(|release| release.release.version == *version)
+    }
+
+    /// The decision on every release for a machine that has confirmed the versions in `history`,
+    /// the lowest version first; nothing where no contract is in force.
+    pub(super) fn judge(&self, history: &BTreeSet<Version>) -> Vec<Judged> {
+        let Some(contract) = &self.contract else { return Vec::new() };
+        let standing = Standing::new(contract, &self.catalogue, self.now);
+        standing
+            .decide_all(history)
+            .into_iter()
+            .map(|decision| Judged { sentence: standing.explain(&decision), decision })
+            .collect()
+    }
+
+    /// Lets a version pass that is granted, and says why another is not.
+    pub(super) fn require_grant(
+        &self,
+        version: &Version,
+        history: &BTreeSet<Version>,
+    ) -> ServiceResult<()> {
+        let judged =
+            self.judge(history).into_iter().find(|judged| judged.decision.version == *version);
+        match judged {
+            Some(judged) if judged.decision.is_grant() => Ok(()),
+            Some(judged) if judged.decision.code != policy::Code::NotFound => {
+                let code = judged.decision.code.to_string();
+                Err(ServiceError::new(ErrorClass::Forbidden, code, judged.sentence))
+            }
+            _ => Err(ServiceError::new(
+                ErrorClass::NotFound,
+                "NOT_FOUND",
+                format!("{} has no release {version}", self.product.name),
+            )),
+        }
+    }
+
+    /// Whether a channel's manifest may be seen: the contract has the channel, or a grant in it.
+    pub(super) fn may_see_channel(
+        &self,
+        channel: &ChannelName,
+        history: &BTreeSet<Version>,
+    ) -> bool {
+        let covered = self.contract.iter().flat_map(|contract| &contract.channels);
+        covered.copied().any(|covered| ChannelName::from(covered) == *channel)
+            || self.judge(history).iter().any(|judged| {
+                judged.decision.is_grant()
+                    && self.release(&judged.decision.version).is_some_and(|release| {
+                        ChannelName::from(release.release.channel) == *channel
+                    })
+            })
+    }
+
+    /// The release and file that a target path names.
+    pub(super) fn target(&self, target: &Target) -> Option<(&ReleaseRecord, ServedFile)> {
+        self.releases.iter().find_map(|release| {
+            let manifest = &release.manifest;
+            if manifest.path == target.path && manifest.sha256 == target.sha256 {
+                let file = ServedFile { sha256: manifest.sha256, length: manifest.length };
+                return Some((release, file));
+            }
+            let channel = release.release.channel.into();
+            let (_, artifact) = release.artifacts.iter().find(|(platform, artifact)| {
+                artifact.sha256 == target.sha256
+                    && target.path
+                        == mainstay_client::format::TargetPath::artifact(
+                            &channel,
+                            &release.release.version,
+                            platform,
+                        )
+            })?;
+            Some((release, ServedFile { sha256: artifact.sha256, length: artifact.length }))
+        })
+    }
+
+    /// What a machine is to do.
+    pub(super) fn resolve(&self, machine: &MachineRecord) -> policy::Resolution {
+        let Some(contract) = &self.contract else {
+            return policy::Resolution {
+                action: policy::Action::Stay,
+                withheld: Vec::new(),
+                order_refusal: None,
+            };
+        };
+        let standing = Standing::new(contract, &self.catalogue, self.now);
+        let decisions = standing.decide_all(&machine.confirmed);
+        policy::resolve(&standing, &decisions, &self.offers(), &self.policy_machine(machine))
+    }
+
+    fn offers(&self) -> BTreeMap<Version, Offer> {
+        self.releases
+            .iter()
+            .map(|release| {
+                let offer = Offer {
+                    platforms: release.artifacts.keys().cloned().collect(),
+                    min_from: release.min_from.clone(),
+                    admission: Admission::default(),
+                    requirement_unmet: None,
+                };
+                (release.release.version.clone(), offer)
+            })
+            .collect()
+    }
+
+    fn policy_machine(&self, machine: &MachineRecord) -> policy::Machine {
+        policy::Machine {
+            blocks: machine.blocks.iter().map(|block| block.block.clone()).collect(),
+            rollback: machine.pending_order().map(|order| order.to.clone()),
+            floor: machine.running.as_ref().and_then(|running| self.floor(running)),
+            ..policy::Machine::new(machine.running.clone(), machine.platform.clone())
+        }
+    }
+
+    /// The lowest version that a machine which runs `running` may be rolled back to: the highest
+    /// floor among the releases up to what runs and those of its line. The client computes the
+    /// same from the signed channels.
+    pub(super) fn floor(&self, running: &Version) -> Option<Version> {
+        self.releases
+            .iter()
+            .filter(|release| {
+                let version = &release.release.version;
+                version <= running || version.line() == running.line()
+            })
+            .filter_map(|release| release.floor.clone())
+            .max()
+    }
+}

@@ -1,0 +1,242 @@
+//! What a technician asks and orders.
+
+use mainstay_client::format::{Channel, MachineName, Version};
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
+use crate::{
+    policy::{Block, Status, Verdict},
+    store::{
+        AuditRecord, EventRecord, MachineBlock, MachineChange, MachineRecord, OrderRecord,
+        OrderState, StoreError,
+    },
+};
+
+/// How many events a machine's page shows.
+const EVENTS_SHOWN: usize = 50;
+
+/// A machine with what it reported.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MachineView {
+    /// The machine.
+    pub machine: MachineRecord,
+    /// What it reported, the oldest first.
+    pub events: Vec<EventRecord>,
+    /// What it would be told if it checked now.
+    pub next: NextStep,
+}
+
+/// What a machine would be told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NextStep {
+    /// `stay`, `update` or `rollback`.
+    pub action: String,
+    /// The version to install.
+    pub version: Option<Version>,
+}
+
+/// Why a machine gets a release or does not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The version.
+    pub version: Version,
+    /// Its channel.
+    pub channel: Channel,
+    /// Whether the vendor still gives it out.
+    pub status: Status,
+    /// Whether the contract grants it.
+    pub verdict: Verdict,
+    /// The stable code: the contract's, or of a release that is granted and yet not delivered.
+    pub code: String,
+    /// The reason in a sentence.
+    pub message: String,
+    /// Whether the machine runs it, would be given it next, has confirmed it before.
+    pub standing: MachineStanding,
+    /// A release that the machine would get instead.
+    pub alternative: Option<Version>,
+}
+
+/// What a release is to a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineStanding {
+    /// It runs.
+    Running,
+    /// It would be installed at the next check.
+    Next,
+    /// It is above what runs and is withheld.
+    Withheld,
+    /// It ran and was confirmed before.
+    Confirmed,
+    /// It may be had, and nothing asks for it.
+    Available,
+    /// It may not be had.
+    Denied,
+}
+
+/// `POST /v1/machines/{machine}/rollback`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRollback {
+    /// The version to go back to.
+    pub to: Version,
+    /// Why.
+    pub reason: String,
+    /// The ticket that it belongs to.
+    #[serde(default)]
+    pub ticket: Option<String>,
+}
+
+impl Service {
+    /// All machines.
+    pub async fn machines(&self) -> ServiceResult<Vec<MachineRecord>> {
+        Ok(self.meta.machines().await?)
+    }
+
+    /// One machine with what it reported.
+    pub async fn machine(&self, name: &MachineName) -> ServiceResult<MachineView> {
+        let machine = self.meta.machine(name).await?;
+        let standing = self.standing(&machine.contract, &machine.product).await?;
+        let events = self.meta.events(name, EVENTS_SHOWN).await?;
+        let next = next_step(&standing, &machine);
+        Ok(MachineView { machine, events, next })
+    }
+
+    /// For every release why the machine gets it or does not, the lowest version first.
+    pub async fn explain(&self, name: &MachineName) -> ServiceResult<Vec<Explanation>> {
+        let machine = self.meta.machine(name).await?;
+        let standing = self.standing(&machine.contract, &machine.product).await?;
+        let withheld = standing.resolve(&machine).withheld;
+        let next = next_step(&standing, &machine).version;
+        let explanations = standing.judge(&machine.confirmed).into_iter().filter_map(|judged| {
+            let decision = judged.decision;
+            let release = &standing.release(&decision.version)?.release;
+            let entry = withheld.iter().find(|entry| entry.version == decision.version);
+            let (code, message) = match entry {
+                Some(entry) => (entry.code.to_string(), entry.sentence.clone()),
+                None => (decision.code.to_string(), judged.sentence),
+            };
+            let place = if machine.running.as_ref() == Some(&decision.version) {
+                MachineStanding::Running
+            } else if next.as_ref() == Some(&decision.version) {
+                MachineStanding::Next
+            } else if entry.is_some() {
+                MachineStanding::Withheld
+            } else if machine.confirmed.contains(&decision.version) {
+                MachineStanding::Confirmed
+            } else if decision.is_grant() {
+                MachineStanding::Available
+            } else {
+                MachineStanding::Denied
+            };
+            Some(Explanation {
+                channel: release.channel,
+                status: release.status,
+                verdict: decision.verdict,
+                code,
+                message,
+                standing: place,
+                alternative: decision.alternative,
+                version: decision.version,
+            })
+        });
+        Ok(explanations.collect())
+    }
+
+    /// Orders a machine to go back, and keeps it from what it goes back from until a later release
+    /// comes.
+    pub async fn order_rollback(
+        &self,
+        actor: &Actor,
+        name: &MachineName,
+        request: OrderRollback,
+    ) -> ServiceResult<OrderRecord> {
+        let reason = self.remark("reason", &request.reason)?;
+        let ticket = request.ticket.map(|ticket| self.remark("ticket", &ticket)).transpose()?;
+        let mut machine = self.meta.machine(name).await?;
+        let standing = self.standing(&machine.contract, &machine.product).await?;
+        let from = require_possible(&standing, &machine, &request.to)?;
+        let now = self.clock.now();
+        let order = OrderRecord {
+            number: machine.order.as_ref().map_or(0, |order| order.number) + 1,
+            to: request.to.clone(),
+            from: from.clone(),
+            reason: reason.clone(),
+            ticket: ticket.clone(),
+            at: now,
+            by: actor.id.clone(),
+            state: OrderState::Pending,
+        };
+        machine.order = Some(order.clone());
+        machine.blocks.push(MachineBlock {
+            block: Block { over: Some(request.to), through: from, reason: reason.clone() },
+            at: now,
+            by: actor.id.clone(),
+        });
+        let mut audit = self.audit(actor, "machine.rollback", name);
+        audit.reason = Some(reason);
+        audit.ticket = ticket;
+        audit.detail = format!("from {} to {}", order.from, order.to);
+        let change = MachineChange { machine, plan: None, events: Vec::new(), audit: Some(audit) };
+        self.meta.change_machine(change).await.map_err(|error| match error {
+            StoreError::Conflict(_) => ServiceError::new(
+                ErrorClass::Conflict,
+                "CONFLICT",
+                format!("machine {name} changed just now: look at it again and repeat the order"),
+            ),
+            other => other.into(),
+        })?;
+        Ok(order)
+    }
+
+    /// The audit trail after record `after`.
+    pub async fn audit_trail(&self, after: u64) -> ServiceResult<Vec<AuditRecord>> {
+        Ok(self.meta.audit(after, self.limits.page_records_max).await?)
+    }
+}
+
+fn next_step(standing: &ProductStanding, machine: &MachineRecord) -> NextStep {
+    use crate::policy::Action;
+    let (action, version) = match standing.resolve(machine).action {
+        Action::Stay => ("stay", None),
+        Action::Update(version) => ("update", Some(version)),
+        Action::Rollback(version) => ("rollback", Some(version)),
+    };
+    NextStep { action: action.to_owned(), version }
+}
+
+/// Checks beforehand that the machine could carry the order out, and says what it would go back
+/// from: an order that cannot come about helps nobody.
+fn require_possible(
+    standing: &ProductStanding,
+    machine: &MachineRecord,
+    to: &Version,
+) -> ServiceResult<Version> {
+    let impossible = |message: String| {
+        Err(ServiceError::new(ErrorClass::Conflict, "ROLLBACK_IMPOSSIBLE", message))
+    };
+    let Some(running) = machine.running.clone() else {
+        return impossible(format!("machine {} has not reported what it runs", machine.name));
+    };
+    if *to >= running {
+        return impossible(format!(
+            "machine {} runs {running}: expected a version below it, not {to}",
+            machine.name
+        ));
+    }
+    if let Some(floor) = standing.floor(&running).filter(|floor| to < floor) {
+        return Err(ServiceError::new(
+            ErrorClass::Forbidden,
+            "BELOW_FLOOR",
+            format!("{to} is below the rollback floor that the vendor signed, which is {floor}"),
+        ));
+    }
+    standing.require_grant(to, &machine.confirmed)?;
+    if !standing
+        .release(to)
+        .is_some_and(|release| release.artifacts.contains_key(&machine.platform))
+    {
+        return impossible(format!("{to} has no artifact for {}", machine.platform));
+    }
+    Ok(running)
+}

@@ -1,0 +1,193 @@
+//! Blobs on their way in: streamed, resumable after a cut, named by their own digest.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use mainstay_client::format::{Digest, wire::UploadState};
+use tokio::{
+    fs::{self, File},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+};
+
+use super::{ErrorClass, Service, ServiceError, ServiceResult};
+use crate::store::{BlobStream, StoreError};
+
+/// The unfinished uploads of this process.
+pub struct Uploads {
+    dir: PathBuf,
+    busy: Mutex<BTreeSet<Digest>>,
+}
+
+impl Uploads {
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self { dir, busy: Mutex::default() }
+    }
+
+    fn part(&self, digest: &Digest) -> PathBuf {
+        self.dir.join(format!("{digest}.part"))
+    }
+
+    /// Claims an upload, so that two writers never append to one file.
+    fn claim(&self, digest: Digest) -> ServiceResult<Claim<'_>> {
+        let claimed = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+        claimed.then_some(Claim { uploads: self, digest }).ok_or_else(|| {
+            ServiceError::new(
+                ErrorClass::Conflict,
+                "UPLOAD_BUSY",
+                format!("blob {digest} is being uploaded by somebody else: wait and ask again"),
+            )
+        })
+    }
+}
+
+struct Claim<'a> {
+    uploads: &'a Uploads,
+    digest: Digest,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.uploads.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.digest);
+    }
+}
+
+impl Service {
+    /// How much of a blob has arrived.
+    pub async fn upload_state(&self, digest: &Digest) -> ServiceResult<UploadState> {
+        match self.blobs.length(digest).await {
+            Ok(received) => Ok(UploadState { received, complete: true }),
+            Err(StoreError::NotFound(_)) => {
+                let received = match fs::metadata(self.uploads.part(digest)).await {
+                    Ok(metadata) => metadata.len(),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+                    Err(error) => return Err(error.into()),
+                };
+                Ok(UploadState { received, complete: false })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes in `content` as the bytes from `offset` on of the blob `digest`, which has `length`
+    /// bytes in all. What arrives before a cut is kept; the whole blob is stored if it has the
+    /// digest that it is named by, and thrown away otherwise.
+    pub async fn upload<E: std::fmt::Display>(
+        &self,
+        digest: &Digest,
+        offset: u64,
+        length: u64,
+        content: impl Stream<Item = Result<Bytes, E>>,
+    ) -> ServiceResult<UploadState> {
+        let bytes_max = self.limits.blob_bytes_max;
+        if length > bytes_max {
+            return Err(ServiceError::new(
+                ErrorClass::TooLarge,
+                "BLOB_TOO_LARGE",
+                format!("the blob has {length} bytes: expected at most {bytes_max}"),
+            ));
+        }
+        let claim = self.uploads.claim(*digest)?;
+        let state = self.upload_state(digest).await?;
+        if state.complete {
+            return Ok(state);
+        }
+        if state.received != offset {
+            return Err(ServiceError::new(
+                ErrorClass::Conflict,
+                "UPLOAD_OFFSET",
+                format!(
+                    "the upload stands at byte {}, not {offset}: go on from there",
+                    state.received
+                ),
+            ));
+        }
+        fs::create_dir_all(&self.uploads.dir).await?;
+        let path = self.uploads.part(digest);
+        let file = File::options().append(true).create(true).open(&path).await?;
+        let received = append(file, offset, length, content).await?;
+        if received < length {
+            return Ok(UploadState { received, complete: false });
+        }
+        let stored = self.blobs.put(digest, file_stream(File::open(&path).await?)).await;
+        if matches!(stored, Ok(()) | Err(StoreError::Conflict(_))) {
+            fs::remove_file(&path).await?;
+        }
+        drop(claim);
+        match stored {
+            Ok(()) => Ok(UploadState { received: length, complete: true }),
+            Err(StoreError::Conflict(message)) => Err(ServiceError::new(
+                ErrorClass::Refused,
+                "BLOB_MISMATCH",
+                format!("{message}; what had arrived is thrown away: upload the blob again"),
+            )),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores a document that the server has in memory.
+    pub(super) async fn put_blob(&self, bytes: &[u8]) -> ServiceResult<Digest> {
+        let digest = Digest::of(bytes);
+        let content = stream::once(std::future::ready(Ok(Bytes::copy_from_slice(bytes))));
+        self.blobs.put(&digest, content.boxed()).await?;
+        Ok(digest)
+    }
+}
+
+/// Appends `content` to `file` and says how long it is then. More than `length` bytes are refused,
+/// and the file is left as it was.
+async fn append<E: std::fmt::Display>(
+    mut file: File,
+    offset: u64,
+    length: u64,
+    content: impl Stream<Item = Result<Bytes, E>>,
+) -> ServiceResult<u64> {
+    let mut content = std::pin::pin!(content);
+    let mut received = offset;
+    let mut cut = None;
+    while let Some(piece) = content.next().await {
+        match piece {
+            Ok(piece) if received + piece.len() as u64 > length => {
+                file.set_len(offset).await?;
+                return Err(ServiceError::input(format!(
+                    "the body reaches beyond the {length} bytes that were announced"
+                )));
+            }
+            Ok(piece) => {
+                file.write_all(&piece).await?;
+                received += piece.len() as u64;
+            }
+            Err(error) => {
+                cut = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    file.flush().await?;
+    match cut {
+        Some(error) => Err(ServiceError::input(format!(
+            "the body was cut after byte {received} ({error}): ask for the upload's state and go \
+             on from there"
+        ))),
+        None => Ok(received),
+    }
+}
+
+const PIECE_BYTES: usize = 256 * 1024;
+
+fn file_stream(file: File) -> BlobStream {
+    stream::try_unfold(file, |mut file| async move {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let mut next = (&mut file).take(PIECE_BYTES as u64);
+        let length = next
+            .read_to_end(&mut piece)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok((length > 0).then(|| (Bytes::from(piece), file)))
+    })
+    .boxed()
+}

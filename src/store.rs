@@ -1,0 +1,251 @@
+//! The ports behind which everything that the server keeps is kept.
+//!
+//! [`MetaStore`] holds records and speaks the domain: each of its methods is one transaction, and
+//! those that build upon what was read name the revision that they read, so that of two writers one
+//! is told [`StoreError::Conflict`]. [`BlobStore`] holds bytes under their own digest. An adapter
+//! holds no policy. Every adapter passes the suite in `store/contract.rs`.
+
+mod blobs;
+#[cfg(test)]
+mod contract;
+mod directory;
+mod record;
+mod sled;
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use mainstay_client::{
+    format::{ContractName, CustomerName, Digest, MachineName, ProductName},
+    tuf::PublicKey,
+};
+
+pub use self::{
+    blobs::ObjectBlobs,
+    record::{
+        ActivationKeyRecord, AuditEntry, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
+        MachineBlock, MachineRecord, OrderRecord, OrderState, PlanRecord, ProductRecord,
+        ReleaseRecord, Repository, RepositoryFile, Role, StoredFile, TokenRecord,
+    },
+    sled::SledStore,
+};
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such record or blob.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// The record exists already, or has changed since it was read.
+    #[error("{0}")]
+    Conflict(String),
+    /// The store cannot be reached or written now.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be what was written.
+    #[error("the store is corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// The outcome of a store's method.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// A release as it becomes visible: its record and the metadata that lists it, in one step.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The release.
+    pub release: ReleaseRecord,
+    /// The repository's newest metadata.
+    pub repository: Repository,
+    /// The metadata files that are new.
+    pub files: Vec<RepositoryFile>,
+}
+
+/// What changes with a machine in one step.
+#[derive(Clone, Debug)]
+pub struct MachineChange {
+    /// The machine as it is to be. Its `revision` must be the one that was read; the store raises
+    /// it by one.
+    pub machine: MachineRecord,
+    /// The signed plan, byte for byte, where there is a new one.
+    pub plan: Option<String>,
+    /// What the machine reported.
+    pub events: Vec<EventRecord>,
+    /// Who changed it, where a person did.
+    pub audit: Option<AuditEntry>,
+}
+
+/// The port to the records.
+#[async_trait]
+pub trait MetaStore: Send + Sync + 'static {
+    /// Whether the store can serve reads and writes now.
+    async fn ready(&self) -> StoreResult<()>;
+
+    /// Adds a product, at revision 1, with its first metadata.
+    async fn create_product(
+        &self,
+        product: ProductRecord,
+        files: Vec<RepositoryFile>,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// The product called `name`.
+    async fn product(&self, name: &ProductName) -> StoreResult<ProductRecord>;
+
+    /// All products by name.
+    async fn products(&self) -> StoreResult<Vec<ProductRecord>>;
+
+    /// The metadata file that the repository of `product` serves under `file_name`.
+    async fn repository_file(
+        &self,
+        product: &ProductName,
+        file_name: &str,
+    ) -> StoreResult<StoredFile>;
+
+    /// Makes a release visible if the product is still at `expected_revision`.
+    async fn publish_release(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        publication: Publication,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// Replaces the server-signed metadata if the product is still at `expected_revision`.
+    /// The revision stays: a renewal is no reason for a publisher to start again, and whoever
+    /// builds upon it takes the repository's newest online versions at commit.
+    async fn renew_repository(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        repository: Repository,
+        files: Vec<RepositoryFile>,
+    ) -> StoreResult<()>;
+
+    /// All releases of a product by version.
+    async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>>;
+
+    /// Adds a customer.
+    async fn create_customer(&self, customer: CustomerRecord, audit: AuditEntry)
+    -> StoreResult<()>;
+
+    /// The customer called `name`.
+    async fn customer(&self, name: &CustomerName) -> StoreResult<CustomerRecord>;
+
+    /// All customers by name.
+    async fn customers(&self) -> StoreResult<Vec<CustomerRecord>>;
+
+    /// Adds a contract of an existing customer.
+    async fn create_contract(&self, contract: ContractRecord, audit: AuditEntry)
+    -> StoreResult<()>;
+
+    /// Replaces a contract by one that has exactly one more amendment.
+    async fn amend_contract(&self, contract: ContractRecord, audit: AuditEntry) -> StoreResult<()>;
+
+    /// The contract called `name`.
+    async fn contract(&self, name: &ContractName) -> StoreResult<ContractRecord>;
+
+    /// All contracts by name.
+    async fn contracts(&self) -> StoreResult<Vec<ContractRecord>>;
+
+    /// Adds a token.
+    async fn create_token(&self, token: TokenRecord, audit: AuditEntry) -> StoreResult<()>;
+
+    /// The token of which the secret has this digest.
+    async fn token(&self, digest: &Digest) -> StoreResult<TokenRecord>;
+
+    /// All tokens by identifier.
+    async fn tokens(&self) -> StoreResult<Vec<TokenRecord>>;
+
+    /// Revokes the token `id`.
+    async fn revoke_token(&self, id: &str, at: Timestamp, audit: AuditEntry) -> StoreResult<()>;
+
+    /// Adds an activation key of an existing contract.
+    async fn create_activation_key(
+        &self,
+        key: ActivationKeyRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// The activation key of which the secret has this digest.
+    async fn activation_key(&self, digest: &Digest) -> StoreResult<ActivationKeyRecord>;
+
+    /// Adds a machine, whose name and token must be new.
+    async fn create_machine(&self, machine: MachineRecord, audit: AuditEntry) -> StoreResult<()>;
+
+    /// Changes a machine if it is still at the revision that `change.machine` carries. An event
+    /// with a number that the machine has reported before is passed over.
+    async fn change_machine(&self, change: MachineChange) -> StoreResult<()>;
+
+    /// The machine called `name`.
+    async fn machine(&self, name: &MachineName) -> StoreResult<MachineRecord>;
+
+    /// The machine of which the token's secret has this digest.
+    async fn machine_by_token(&self, digest: &Digest) -> StoreResult<MachineRecord>;
+
+    /// The machine that enrolled for `product` with the key `key`.
+    async fn machine_by_key(
+        &self,
+        product: &ProductName,
+        key: &PublicKey,
+    ) -> StoreResult<MachineRecord>;
+
+    /// All machines by name.
+    async fn machines(&self) -> StoreResult<Vec<MachineRecord>>;
+
+    /// The newest signed plan of a machine, byte for byte.
+    async fn plan(&self, machine: &MachineName) -> StoreResult<String>;
+
+    /// The newest `limit` events of a machine, the oldest of them first.
+    async fn events(&self, machine: &MachineName, limit: usize) -> StoreResult<Vec<EventRecord>>;
+
+    /// At most `limit` audit records with numbers above `after`, in order.
+    async fn audit(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRecord>>;
+
+    /// Records something that changed nothing in the store but is to be known: a denied attempt.
+    async fn record_audit(&self, audit: AuditEntry) -> StoreResult<()>;
+}
+
+/// The bytes of a blob, piece by piece.
+pub type BlobStream = BoxStream<'static, StoreResult<Bytes>>;
+
+/// The port to the blobs.
+#[async_trait]
+pub trait BlobStore: Send + Sync + 'static {
+    /// The length of a blob in bytes.
+    async fn length(&self, digest: &Digest) -> StoreResult<u64>;
+
+    /// The bytes `range` of a blob.
+    async fn read(&self, digest: &Digest, range: Range<u64>) -> StoreResult<BlobStream>;
+
+    /// Stores `content` under `digest` once it is durable, and refuses with
+    /// [`StoreError::Conflict`] content that has another digest. Storing what is there already
+    /// changes nothing.
+    async fn put(&self, digest: &Digest, content: BlobStream) -> StoreResult<()>;
+
+    /// The whole of a blob of at most `bytes_max` bytes.
+    async fn bytes(&self, digest: &Digest, bytes_max: u64) -> StoreResult<Bytes> {
+        use futures_util::TryStreamExt as _;
+        let length = self.length(digest).await?;
+        if length > bytes_max {
+            return Err(StoreError::Corrupt(format!(
+                "blob {digest} has {length} bytes: expected at most {bytes_max}"
+            )));
+        }
+        let stream = self.read(digest, 0..length).await?;
+        let pieces = stream
+            .try_fold(Vec::new(), |mut whole, piece| async move {
+                whole.extend_from_slice(&piece);
+                Ok(whole)
+            })
+            .await?;
+        if Digest::of(&pieces) == *digest {
+            Ok(pieces.into())
+        } else {
+            Err(StoreError::Corrupt(format!("blob {digest} holds other bytes")))
+        }
+    }
+}

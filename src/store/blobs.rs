@@ -1,0 +1,242 @@
+//! The store of blobs on whatever `object_store` reaches.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read as _, Seek as _},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
+use mainstay_client::format::{Digest, Hasher};
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload,
+    WriteMultipart, local::LocalFileSystem, memory::InMemory, path::Path as ObjectPath,
+};
+
+use super::{BlobStore, BlobStream, StoreError, StoreResult, directory};
+
+/// The size of a part of a multipart upload, in bytes. S3 takes 5 MiB or more.
+const PART_BYTES: usize = 8 << 20;
+/// The most parts of one upload on their way at the same time, apart from the one being filled.
+const PARTS_IN_FLIGHT_MAX: usize = 2;
+/// How much of a local file is read at a time, in bytes. `object_store` itself would read 8 KiB,
+/// and hand each over from another thread.
+const READ_BYTES: usize = 256 << 10;
+
+/// Blobs as objects named by their digest: `sha256/ab/abcdef…`.
+pub struct ObjectBlobs {
+    objects: Arc<dyn ObjectStore>,
+}
+
+impl ObjectBlobs {
+    /// Blobs as files below `dir`, which is created where it is missing.
+    pub fn local(dir: &Path) -> StoreResult<Self> {
+        let unavailable = |error: &dyn fmt::Display| {
+            StoreError::Unavailable(format!("{}: {error}", dir.display()))
+        };
+        directory::create_durably(dir).map_err(|error| unavailable(&error))?;
+        // With fsync a finished file, its name and the directories made for it are durable before
+        // a put answers. It is off unless asked for.
+        let files = LocalFileSystem::new_with_prefix(dir)
+            .map_err(|error| unavailable(&error))?
+            .with_fsync(true);
+        Ok(Self { objects: Arc::new(files) })
+    }
+
+    /// Blobs that are gone with the process.
+    pub fn memory() -> Self {
+        Self { objects: Arc::new(InMemory::new()) }
+    }
+
+    async fn upload(&self, digest: &Digest, content: &mut Content) -> StoreResult<()> {
+        let path = path_of(digest);
+        let Gathered { pieces, is_whole } = content.gather(PART_BYTES).await?;
+        if is_whole {
+            // One request, and nothing is written that has another digest.
+            content.check(digest)?;
+            let payload = pieces.into_iter().collect::<PutPayload>();
+            return self.objects.put(&path, payload).await.map(drop).map_err(refused(digest));
+        }
+        let parts = self.objects.put_multipart(&path).await.map_err(refused(digest))?;
+        let mut upload = WriteMultipart::new_with_chunk_size(parts, PART_BYTES);
+        match fill(&mut upload, pieces, digest, content).await {
+            Ok(()) => upload.finish().await.map(drop).map_err(refused(digest)),
+            Err(error) => {
+                if let Err(problem) = upload.abort().await {
+                    tracing::warn!(%digest, %problem, "an aborted upload was not cleaned up");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ObjectBlobs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ObjectBlobs({})", self.objects)
+    }
+}
+
+#[async_trait]
+impl BlobStore for ObjectBlobs {
+    async fn length(&self, digest: &Digest) -> StoreResult<u64> {
+        let head = self.objects.head(&path_of(digest)).await;
+        head.map(|meta| meta.size).map_err(refused(digest))
+    }
+
+    async fn read(&self, digest: &Digest, range: Range<u64>) -> StoreResult<BlobStream> {
+        let length = self.length(digest).await?;
+        if range.end > length {
+            return Err(StoreError::Corrupt(format!(
+                "blob {digest} has {length} bytes: expected at least {}",
+                range.end
+            )));
+        }
+        if range.is_empty() {
+            // An empty range is none in HTTP, and so to object stores.
+            return Ok(stream::empty().boxed());
+        }
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(range.clone())));
+        let found = self.objects.get_opts(&path_of(digest), options).await;
+        let digest = *digest;
+        match found.map_err(refused(&digest))?.payload {
+            GetResultPayload::File(file, _) => Ok(file_pieces(file, range, digest)),
+            GetResultPayload::Stream(pieces) => Ok(pieces.map_err(refused(&digest)).boxed()),
+        }
+    }
+
+    async fn put(&self, digest: &Digest, content: BlobStream) -> StoreResult<()> {
+        let mut content = Content::new(content);
+        match self.length(digest).await {
+            // What is sent is read all the same: wrong bytes are told from right ones whether or
+            // not the right ones are here already.
+            Ok(_) => content.drain(digest).await,
+            Err(StoreError::NotFound(_)) => self.upload(digest, &mut content).await,
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn path_of(digest: &Digest) -> ObjectPath {
+    let text = digest.to_string();
+    // One directory for each first byte: file systems and people dislike directories of millions.
+    let first: String = text.chars().take(2).collect();
+    ObjectPath::from_iter(["sha256", &first, &text])
+}
+
+fn refused(digest: &Digest) -> impl Fn(object_store::Error) -> StoreError + Send + 'static {
+    let digest = *digest;
+    move |error| match error {
+        object_store::Error::NotFound { .. } => StoreError::NotFound(format!("blob {digest}")),
+        error => StoreError::Unavailable(format!("blob {digest}: {error}")),
+    }
+}
+
+/// Hands over the pieces gathered and all that follow, and no more of them at a time than the
+/// store takes.
+async fn fill(
+    upload: &mut WriteMultipart,
+    pieces: Vec<Bytes>,
+    digest: &Digest,
+    content: &mut Content,
+) -> StoreResult<()> {
+    for piece in pieces {
+        upload.put(piece);
+    }
+    while let Some(piece) = content.next().await? {
+        upload.wait_for_capacity(PARTS_IN_FLIGHT_MAX).await.map_err(refused(digest))?;
+        upload.put(piece);
+    }
+    content.check(digest)
+}
+
+/// Content on its way in, hashed as it comes.
+struct Content {
+    pieces: BoxStream<'static, StoreResult<Bytes>>,
+    hasher: Hasher,
+}
+
+/// The beginning of some content, or all of it.
+struct Gathered {
+    pieces: Vec<Bytes>,
+    is_whole: bool,
+}
+
+impl Content {
+    fn new(pieces: BlobStream) -> Self {
+        Self { pieces, hasher: Hasher::new() }
+    }
+
+    async fn next(&mut self) -> StoreResult<Option<Bytes>> {
+        let piece = self.pieces.try_next().await?;
+        if let Some(piece) = &piece {
+            self.hasher.update(piece);
+        }
+        Ok(piece)
+    }
+
+    /// Pieces of at least `bytes` bytes together, or all that there are.
+    async fn gather(&mut self, bytes: usize) -> StoreResult<Gathered> {
+        let mut pieces = Vec::new();
+        let mut gathered = 0;
+        while gathered < bytes {
+            let Some(piece) = self.next().await? else {
+                return Ok(Gathered { pieces, is_whole: true });
+            };
+            gathered += piece.len();
+            pieces.push(piece);
+        }
+        Ok(Gathered { pieces, is_whole: false })
+    }
+
+    /// Whether what came so far has this digest.
+    fn check(&self, digest: &Digest) -> StoreResult<()> {
+        let found = self.hasher.clone().finish();
+        if found == *digest {
+            return Ok(());
+        }
+        Err(StoreError::Conflict(format!(
+            "the content has the digest {found}: expected {digest}; send it again"
+        )))
+    }
+
+    /// Reads to the end and checks the digest of the whole.
+    async fn drain(&mut self, digest: &Digest) -> StoreResult<()> {
+        while self.next().await?.is_some() {}
+        self.check(digest)
+    }
+}
+
+/// The bytes `range` of a local file, read piece by piece where blocking is allowed.
+fn file_pieces(file: File, range: Range<u64>, digest: Digest) -> BlobStream {
+    stream::try_unfold((file, range), move |(file, range)| async move {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || read_piece(file, range)).await;
+        read.map_err(io::Error::other)
+            .flatten()
+            .map(Some)
+            .map_err(|error| StoreError::Unavailable(format!("blob {digest}: {error}")))
+    })
+    .boxed()
+}
+
+fn read_piece(mut file: File, range: Range<u64>) -> io::Result<(Bytes, (File, Range<u64>))> {
+    let length = (range.end - range.start).min(READ_BYTES as u64);
+    file.seek(io::SeekFrom::Start(range.start))?;
+    let mut piece = Vec::with_capacity(READ_BYTES);
+    (&mut file).take(length).read_to_end(&mut piece)?;
+    if piece.len() as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok((piece.into(), (file, range.start + length..range.end)))
+}

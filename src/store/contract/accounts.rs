@@ -1,0 +1,167 @@
+//! Customers, contracts and credentials.
+
+use mainstay_client::format::{ContractName, CustomerName, Digest};
+
+use super::{
+    super::{
+        ActivationKeyRecord, ContractRecord, CustomerRecord, MetaStore, Role, StoreResult,
+        TokenRecord,
+    },
+    at, entry, expect_audited, expect_conflict, missing,
+};
+use crate::policy::{Amendment, Change};
+
+pub(super) async fn customers_and_contracts(store: &dyn MetaStore, scope: &str) {
+    let customer = customer(scope, "contracts");
+    let contract = contract(scope, "c1", &customer.name);
+    missing(store.customer(&customer.name).await);
+    missing(store.contract(&contract.name).await);
+    missing(store.create_contract(contract.clone(), entry("x")).await);
+
+    let change = store.create_customer(customer.clone(), entry("customer.create"));
+    expect_audited(store, "customer.create", change).await;
+    assert_eq!(store.customer(&customer.name).await.unwrap(), customer);
+    let customers = store.customers().await.unwrap();
+    assert!(customers.contains(&customer));
+    assert!(customers.is_sorted_by_key(|customer| customer.name.clone()));
+    let other = CustomerRecord { title: "Other".to_owned(), ..customer.clone() };
+    expect_conflict(store, store.create_customer(other, entry("x"))).await;
+    assert_eq!(store.customer(&customer.name).await.unwrap(), customer);
+
+    let change = store.create_contract(contract.clone(), entry("contract.create"));
+    expect_audited(store, "contract.create", change).await;
+    expect_conflict(store, store.create_contract(contract.clone(), entry("x"))).await;
+    let contracts = store.contracts().await.unwrap();
+    assert!(contracts.contains(&contract));
+    assert!(contracts.is_sorted_by_key(|contract| contract.name.clone()));
+    amendments(store, contract).await;
+}
+
+async fn amendments(store: &dyn MetaStore, contract: ContractRecord) {
+    let amend = |amendments: Vec<Amendment>| {
+        store.amend_contract(ContractRecord { amendments, ..contract.clone() }, entry("amend"))
+    };
+    let [first] = <[Amendment; 1]>::try_from(contract.amendments.clone()).unwrap();
+    let [suspend, resume] = [amendment(10, Change::Suspend), amendment(20, Change::Resume)];
+
+    expect_audited(store, "amend", amend(vec![first.clone(), suspend.clone()])).await;
+    let stored = store.contract(&contract.name).await.unwrap();
+    assert_eq!(stored.amendments, [first.clone(), suspend.clone()]);
+
+    let refused = [
+        vec![],
+        vec![first.clone()],
+        // Somebody else's amendment, made upon what was read before.
+        vec![first.clone(), resume.clone()],
+        vec![suspend.clone(), first.clone(), resume.clone()],
+        vec![first.clone(), suspend.clone(), resume.clone(), resume.clone()],
+    ];
+    for amendments in refused {
+        let message = expect_conflict(store, amend(amendments)).await;
+        assert!(message.contains("has 2 amendments"), "{message}");
+    }
+    let elsewhere = ContractRecord {
+        customer: "somebody-else".parse().unwrap(),
+        amendments: vec![first.clone(), suspend.clone(), resume.clone()],
+        ..contract.clone()
+    };
+    expect_conflict(store, store.amend_contract(elsewhere, entry("x"))).await;
+    assert_eq!(store.contract(&contract.name).await.unwrap(), stored);
+    let unknown = ContractRecord { name: "no-such-contract".parse().unwrap(), ..contract.clone() };
+    missing(store.amend_contract(unknown, entry("x")).await);
+    amend(vec![first, suspend, resume]).await.unwrap();
+}
+
+pub(super) async fn tokens(store: &dyn MetaStore, scope: &str) {
+    let [second, first] = [token(scope, "b"), token(scope, "a")];
+    missing(store.token(&first.sha256).await);
+    for token in [&second, &first] {
+        expect_audited(store, "token", store.create_token(token.clone(), entry("token"))).await;
+        assert_eq!(store.token(&token.sha256).await.unwrap(), *token);
+    }
+    let tokens = store.tokens().await.unwrap();
+    assert!(tokens.contains(&first) && tokens.contains(&second));
+    assert!(tokens.is_sorted_by_key(|token| token.id.clone()));
+
+    let same_id = TokenRecord { sha256: Digest::of(b"another secret"), ..first.clone() };
+    expect_conflict(store, store.create_token(same_id.clone(), entry("x"))).await;
+    missing(store.token(&same_id.sha256).await);
+    let same_secret = TokenRecord { id: format!("{scope}-c"), ..first.clone() };
+    expect_conflict(store, store.create_token(same_secret.clone(), entry("x"))).await;
+    assert!(!store.tokens().await.unwrap().contains(&same_secret));
+
+    let revoke = |seconds| store.revoke_token(&first.id, at(seconds), entry("revoke"));
+    expect_audited(store, "revoke", revoke(50)).await;
+    expect_audited(store, "revoke", revoke(60)).await;
+    let revoked = TokenRecord { revoked_at: Some(at(50)), ..first.clone() };
+    assert_eq!(store.token(&first.sha256).await.unwrap(), revoked, "the first revocation counts");
+    assert_eq!(store.token(&second.sha256).await.unwrap(), second);
+    missing(store.revoke_token("no-such-token", at(0), entry("x")).await);
+}
+
+pub(super) async fn activation_keys(store: &dyn MetaStore, scope: &str) {
+    let key = |id: &str, secret: &str, contract: &ContractName| ActivationKeyRecord {
+        id: format!("{scope}-{id}"),
+        sha256: Digest::of(format!("{scope} key {secret}").as_bytes()),
+        contract: contract.clone(),
+        created_at: at(0),
+        expires_at: Some(at(99)),
+    };
+    let contract = contracted(store, scope, "keys").await.unwrap();
+    let first = key("a", "1", &contract);
+    missing(store.activation_key(&first.sha256).await);
+    let nowhere = key("a", "1", &"no-such-contract".parse().unwrap());
+    missing(store.create_activation_key(nowhere, entry("x")).await);
+
+    let change = store.create_activation_key(first.clone(), entry("key"));
+    expect_audited(store, "key", change).await;
+    assert_eq!(store.activation_key(&first.sha256).await.unwrap(), first);
+    for taken in [key("a", "2", &contract), key("b", "1", &contract)] {
+        expect_conflict(store, store.create_activation_key(taken, entry("x"))).await;
+    }
+    missing(store.activation_key(&key("a", "2", &contract).sha256).await);
+    assert_eq!(store.activation_key(&first.sha256).await.unwrap(), first);
+}
+
+/// A contract that is stored already, and its customer of the same name.
+pub(super) async fn contracted(
+    store: &dyn MetaStore,
+    scope: &str,
+    name: &str,
+) -> StoreResult<ContractName> {
+    let customer = customer(scope, name);
+    let contract = contract(scope, name, &customer.name);
+    let name = contract.name.clone();
+    store.create_customer(customer, entry("customer.create")).await?;
+    store.create_contract(contract, entry("contract.create")).await?;
+    Ok(name)
+}
+
+fn customer(scope: &str, name: &str) -> CustomerRecord {
+    let name = format!("{scope}-{name}").parse().unwrap();
+    CustomerRecord { name, title: "Ä Customer, Ltd.".to_owned(), created_at: at(0) }
+}
+
+fn contract(scope: &str, name: &str, customer: &CustomerName) -> ContractRecord {
+    ContractRecord {
+        name: format!("{scope}-{name}").parse().unwrap(),
+        customer: customer.clone(),
+        amendments: vec![amendment(0, Change::SetSeats { seats: Some(5) })],
+    }
+}
+
+fn amendment(seconds: i64, change: Change) -> Amendment {
+    Amendment { at: at(seconds), change }
+}
+
+fn token(scope: &str, id: &str) -> TokenRecord {
+    TokenRecord {
+        id: format!("{scope}-{id}"),
+        sha256: Digest::of(format!("{scope} {id}").as_bytes()),
+        role: Role::Support,
+        label: "a person".to_owned(),
+        created_at: at(0),
+        expires_at: None,
+        revoked_at: None,
+    }
+}

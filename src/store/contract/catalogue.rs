@@ -1,0 +1,197 @@
+//! Products, their repositories and releases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_client::format::{
+    Artifact, Channel, Digest, ProductName, Severity, TargetFile, TargetPath,
+};
+
+use super::{
+    super::{
+        MetaStore, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
+        StoredFile,
+    },
+    at, entry, expect_audited, expect_conflict, missing,
+};
+use crate::policy::Release;
+
+pub(super) async fn products(store: &dyn MetaStore, scope: &str) {
+    let [second, first] = [product(scope, "b"), product(scope, "a")];
+    assert!(missing(store.product(&first.name).await).contains(first.name.as_str()));
+
+    for product in [&second, &first] {
+        let files = files_of(&product.repository);
+        let change = store.create_product(product.clone(), files, entry("product.create"));
+        expect_audited(store, "product.create", change).await;
+    }
+    let stored = ProductRecord { revision: 1, ..first.clone() };
+    assert_eq!(store.product(&first.name).await.unwrap(), stored, "a product begins at revision 1");
+    let all = store.products().await.unwrap();
+    let names: Vec<_> = all.iter().map(|product| product.name.as_str()).collect();
+    assert!(names.is_sorted(), "{names:?}");
+    assert!(all.contains(&stored));
+
+    let snapshot = store.repository_file(&first.name, "1.snapshot.json").await.unwrap();
+    assert_eq!(snapshot, first.repository.snapshot);
+    missing(store.repository_file(&first.name, "2.snapshot.json").await);
+    missing(store.repository_file(&"nobody".parse().unwrap(), "1.snapshot.json").await);
+
+    let other = ProductRecord { repository: repository(7), ..first.clone() };
+    let files = files_of(&other.repository);
+    let again = store.create_product(other, files, entry("product.create"));
+    expect_conflict(store, again).await;
+    assert_eq!(store.product(&first.name).await.unwrap(), stored);
+    missing(store.repository_file(&first.name, "7.snapshot.json").await);
+}
+
+pub(super) async fn releases(store: &dyn MetaStore, scope: &str) {
+    let product = created(store, scope, "releases").await;
+    assert_eq!(store.releases(&product).await.unwrap(), []);
+    missing(
+        store.publish_release(&named(scope, "no"), 1, publication("1.0.0", 2), entry("x")).await,
+    );
+
+    let versions = ["1.10.0", "1.9.0", "1.10.0-rc.1"];
+    for (revision, version) in (1..).zip(versions) {
+        let publication = publication(version, revision + 1);
+        let change = store.publish_release(&product, revision, publication.clone(), entry(version));
+        expect_audited(store, version, change).await;
+        let stored = store.product(&product).await.unwrap();
+        assert_eq!((stored.revision, &stored.repository), (revision + 1, &publication.repository));
+        let file = store.repository_file(&product, &publication.files[0].name).await.unwrap();
+        assert_eq!(file, publication.files[0].file);
+        let released = store.releases(&product).await.unwrap();
+        assert!(released.contains(&publication.release));
+    }
+    let before = store.releases(&product).await.unwrap();
+    let order: Vec<_> = before.iter().map(|record| record.release.version.to_string()).collect();
+    assert_eq!(order, ["1.9.0", "1.10.0-rc.1", "1.10.0"], "the order of SemVer, not of text");
+
+    let twice = store.publish_release(&product, 4, publication("1.9.0", 9), entry("x"));
+    let message = expect_conflict(store, twice).await;
+    assert!(message.contains("1.9.0"), "{message}");
+    let stale = store.publish_release(&product, 3, publication("2.0.0", 9), entry("x"));
+    let message = expect_conflict(store, stale).await;
+    let expected = "is at revision 4: expected 3; fetch the publishing state again and retry";
+    assert!(message.contains(expected), "{message}");
+    assert_eq!(store.releases(&product).await.unwrap(), before);
+    assert_eq!(store.product(&product).await.unwrap().revision, 4);
+    missing(store.repository_file(&product, "9.snapshot.json").await);
+}
+
+pub(super) async fn renewals(store: &dyn MetaStore, scope: &str) {
+    let product = created(store, scope, "renewals").await;
+    let renewed = repository(2);
+    store.renew_repository(&product, 1, renewed.clone(), files_of(&renewed)).await.unwrap();
+    let stored = store.product(&product).await.unwrap();
+    assert_eq!((stored.revision, stored.repository), (1, renewed.clone()), "the revision stays");
+    let timestamp = store.repository_file(&product, "timestamp.json").await.unwrap();
+    assert_eq!(timestamp, renewed.timestamp, "a name can be given to newer metadata");
+    store.repository_file(&product, "1.snapshot.json").await.unwrap();
+
+    // Two that built upon the same metadata: the second is told, whichever kind it is.
+    let rival = Repository { snapshot: file("rival", 2), ..renewed.clone() };
+    let renewal = store.renew_repository(&product, 1, rival.clone(), files_of(&rival));
+    let message = expect_conflict(store, renewal).await;
+    assert!(message.contains("is at version 2"), "{message}");
+    let publish = store.publish_release(&product, 1, publication("1.0.0", 2), entry("x"));
+    expect_conflict(store, publish).await;
+    assert_eq!(store.releases(&product).await.unwrap(), []);
+    let snapshot = store.repository_file(&product, "2.snapshot.json").await.unwrap();
+    assert_eq!(snapshot, renewed.snapshot);
+
+    store.publish_release(&product, 1, publication("1.0.0", 3), entry("x")).await.unwrap();
+    let stale = store.renew_repository(&product, 1, repository(4), Vec::new());
+    expect_conflict(store, stale).await;
+    missing(store.renew_repository(&named(scope, "no"), 1, repository(4), Vec::new()).await);
+}
+
+pub(super) async fn two_publishers(store: &dyn MetaStore, scope: &str) {
+    let product = created(store, scope, "race").await;
+    let publish =
+        |version: &str| store.publish_release(&product, 1, publication(version, 2), entry(version));
+    let (a, b) = tokio::join!(publish("1.0.0"), publish("2.0.0"));
+    assert!(a.is_ok() != b.is_ok(), "exactly one wins: {a:?}, {b:?}");
+    super::conflict(a.and(b));
+    assert_eq!(store.releases(&product).await.unwrap().len(), 1);
+    assert_eq!(store.product(&product).await.unwrap().revision, 2);
+}
+
+/// A product that is stored already.
+pub(super) async fn created(store: &dyn MetaStore, scope: &str, name: &str) -> ProductName {
+    let product = product(scope, name);
+    let files = files_of(&product.repository);
+    let name = product.name.clone();
+    store.create_product(product, files, entry("product.create")).await.unwrap();
+    name
+}
+
+fn named(scope: &str, name: &str) -> ProductName {
+    format!("{scope}-{name}").parse().unwrap()
+}
+
+fn product(scope: &str, name: &str) -> ProductRecord {
+    let name = named(scope, name);
+    ProductRecord { name, created_at: at(0), revision: 0, repository: repository(1) }
+}
+
+fn repository(version: u64) -> Repository {
+    Repository {
+        root: file("root", 1),
+        timestamp: file("timestamp", version),
+        snapshot: file("snapshot", version),
+        targets: file("targets", 1),
+        channels: BTreeMap::from([("bugfix".parse().unwrap(), file("bugfix", version))]),
+    }
+}
+
+fn file(role: &str, version: u64) -> StoredFile {
+    let sha256 = Digest::of(format!("{role} {version}").as_bytes());
+    StoredFile { version, length: 100 + version, sha256, expires: at(86_400) }
+}
+
+fn files_of(repository: &Repository) -> Vec<RepositoryFile> {
+    let Repository { snapshot, timestamp, .. } = *repository;
+    vec![
+        RepositoryFile { name: format!("{}.snapshot.json", snapshot.version), file: snapshot },
+        RepositoryFile { name: "timestamp.json".to_owned(), file: timestamp },
+    ]
+}
+
+fn publication(version: &str, metadata_version: u64) -> Publication {
+    let repository = repository(metadata_version);
+    Publication { release: release(version), files: files_of(&repository), repository }
+}
+
+fn release(version: &str) -> ReleaseRecord {
+    let version = version.parse().unwrap();
+    let channel = Channel::Feature;
+    let sha256 = Digest::of(b"artifact");
+    let artifact = Artifact {
+        length: 10,
+        sha256,
+        payload_length: 20,
+        payload_sha256: Digest::of(b"payload"),
+        window_log: 20,
+        health: None,
+    };
+    let path = TargetPath::manifest(&channel.into(), &version);
+    ReleaseRecord {
+        min_from: Some("0.9.0".parse().unwrap()),
+        floor: None,
+        manifest: TargetFile { path, length: 5, sha256 },
+        artifacts: BTreeMap::from([("linux-x86_64".parse().unwrap(), artifact)]),
+        release: Release {
+            version,
+            channel,
+            severity: Severity::Major,
+            published_at: at(0),
+            effective_at: None,
+            status: crate::policy::Status::Published,
+            advisories: BTreeSet::from(["CVE-2026-1".parse().unwrap()]),
+            requires_addons: BTreeSet::new(),
+            audience: BTreeSet::new(),
+            courtesy: false,
+        },
+    }
+}

@@ -1,0 +1,252 @@
+//! Machines, their plans and their events.
+
+use std::collections::BTreeSet;
+
+use mainstay_client::{
+    format::{
+        Digest, Version,
+        wire::{Event, EventKind},
+    },
+    tuf::{PublicKey, SigningKey},
+};
+
+use super::{
+    super::{
+        EventRecord, MachineBlock, MachineChange, MachineRecord, MetaStore, OrderRecord,
+        OrderState, PlanRecord, StoreError, StoreResult,
+    },
+    accounts::contracted,
+    at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
+};
+use crate::policy::Block;
+
+pub(super) async fn machines(store: &dyn MetaStore, scope: &str) {
+    let base = fixture(store, scope, "machines").await;
+    let [second, first] = [machine(&base, "2"), machine(&base, "1")];
+    missing(store.machine(&first.name).await);
+    missing(store.machine_by_token(&first.token_sha256).await);
+    missing(store.machine_by_key(&first.product, &first.public_key).await);
+    missing(store.change_machine(change(&first)).await);
+
+    for machine in [&second, &first] {
+        expect_audited(store, "enrol", store.create_machine(machine.clone(), entry("enrol"))).await;
+        assert_found(store, machine).await;
+    }
+    let machines = store.machines().await.unwrap();
+    assert!(machines.contains(&first) && machines.contains(&second));
+    assert!(machines.is_sorted_by_key(|machine| machine.name.clone()));
+    missing(store.machine_by_key(&"another-product".parse().unwrap(), &first.public_key).await);
+
+    let new = machine(&base, "3");
+    let taken = [
+        MachineRecord { name: first.name.clone(), ..new.clone() },
+        MachineRecord { token_sha256: first.token_sha256, ..new.clone() },
+        MachineRecord { public_key: first.public_key.clone(), ..new.clone() },
+    ];
+    for machine in taken {
+        expect_conflict(store, store.create_machine(machine, entry("x"))).await;
+        assert_found(store, &first).await;
+        missing(store.machine(&new.name).await);
+        missing(store.machine_by_token(&new.token_sha256).await);
+    }
+
+    let seen = MachineRecord { seen_at: at(30), running: Some(version("2.0.0")), ..first.clone() };
+    store.change_machine(change(&seen)).await.unwrap();
+    let stored = MachineRecord { revision: first.revision + 1, ..seen.clone() };
+    assert_found(store, &stored).await;
+    let stale = store.change_machine(change(&MachineRecord { seen_at: at(31), ..first.clone() }));
+    let message = expect_conflict(store, stale).await;
+    assert!(message.contains("read the machine again and retry"), "{message}");
+    assert_found(store, &stored).await;
+    assert_found(store, &second).await;
+    two_changes(store, &stored).await;
+}
+
+async fn two_changes(store: &dyn MetaStore, machine: &MachineRecord) {
+    let change_at = |seconds| {
+        let machine = MachineRecord { seen_at: at(seconds), ..machine.clone() };
+        store.change_machine(change(&machine))
+    };
+    let (a, b) = tokio::join!(change_at(40), change_at(41));
+    assert!(a.is_ok() != b.is_ok(), "exactly one wins: {a:?}, {b:?}");
+    conflict(a.and(b));
+    let stored = store.machine(&machine.name).await.unwrap();
+    assert_eq!(stored.revision, machine.revision + 1);
+}
+
+pub(super) async fn reenrolment(store: &dyn MetaStore, scope: &str) {
+    let base = fixture(store, scope, "reenrolment").await;
+    let [first, other] = [machine(&base, "1"), machine(&base, "2")];
+    for machine in [&first, &other] {
+        store.create_machine(machine.clone(), entry("enrol")).await.unwrap();
+    }
+    let renewed = MachineRecord { token_sha256: Digest::of(scope.as_bytes()), ..first.clone() };
+    let audited = MachineChange { audit: Some(entry("reenrol")), ..change(&renewed) };
+    expect_audited(store, "reenrol", store.change_machine(audited)).await;
+    let renewed = MachineRecord { revision: first.revision + 1, ..renewed };
+    assert_found(store, &renewed).await;
+    missing(store.machine_by_token(&first.token_sha256).await);
+
+    let rekeyed = MachineRecord { public_key: key(&format!("{scope} new")), ..renewed.clone() };
+    store.change_machine(change(&rekeyed)).await.unwrap();
+    let rekeyed = MachineRecord { revision: renewed.revision + 1, ..rekeyed };
+    assert_found(store, &rekeyed).await;
+    missing(store.machine_by_key(&first.product, &first.public_key).await);
+
+    let taken = [
+        MachineRecord { token_sha256: other.token_sha256, ..rekeyed.clone() },
+        MachineRecord { public_key: other.public_key.clone(), ..rekeyed.clone() },
+    ];
+    for machine in taken {
+        expect_conflict(store, store.change_machine(change(&machine))).await;
+        assert_found(store, &rekeyed).await;
+        assert_found(store, &other).await;
+    }
+}
+
+pub(super) async fn plans_and_events(store: &dyn MetaStore, scope: &str) {
+    let base = fixture(store, scope, "events").await;
+    let [machine, neighbour] = [machine(&base, "1"), machine(&base, "10")];
+    for machine in [&machine, &neighbour] {
+        store.create_machine(machine.clone(), entry("enrol")).await.unwrap();
+    }
+    missing(store.plan(&machine.name).await);
+    assert_eq!(numbers(store, &machine, usize::MAX).await, [0_u64; 0]);
+
+    report(store, &machine, Some("{\"plan\": \"1\"}\n"), &[1, 2]).await.unwrap();
+    report(store, &neighbour, None, &[7]).await.unwrap();
+    // Number 2 is told again, with other words, along with 300 and, twice, 256.
+    report(store, &machine, None, &[2, 300, 256, 256]).await.unwrap();
+    assert_eq!(store.plan(&machine.name).await.unwrap(), "{\"plan\": \"1\"}\n", "byte for byte");
+    missing(store.plan(&neighbour.name).await);
+
+    assert_eq!(numbers(store, &machine, usize::MAX).await, [1, 2, 256, 300]);
+    assert_eq!(numbers(store, &machine, 2).await, [256, 300], "the newest, the oldest first");
+    assert_eq!(numbers(store, &machine, 0).await, [0_u64; 0]);
+    assert_eq!(numbers(store, &neighbour, 9).await, [7]);
+    let events = store.events(&machine.name, usize::MAX).await.unwrap();
+    assert_eq!(events[1], event(2, machine.revision), "what was told first stays");
+
+    report(store, &machine, Some("{\"plan\": \"2\"}"), &[]).await.unwrap();
+    assert_eq!(store.plan(&machine.name).await.unwrap(), "{\"plan\": \"2\"}");
+
+    let stale = MachineChange {
+        plan: Some("lost".to_owned()),
+        events: vec![event(301, 0)],
+        audit: Some(entry("lost")),
+        ..change(&machine)
+    };
+    expect_conflict(store, store.change_machine(stale)).await;
+    assert_eq!(store.plan(&machine.name).await.unwrap(), "{\"plan\": \"2\"}");
+    assert_eq!(numbers(store, &machine, 1).await, [300]);
+}
+
+/// A machine of a product and contract that are stored.
+async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecord {
+    let product = catalogue::created(store, scope, &format!("fleet-{name}")).await;
+    let contract = contracted(store, scope, &format!("fleet-{name}")).await.unwrap();
+    MachineRecord {
+        revision: 1,
+        name: format!("{scope}-{name}").parse().unwrap(),
+        host: "Büro 1".to_owned(),
+        customer: contract.as_str().parse().unwrap(),
+        contract,
+        product,
+        platform: "linux-x86_64".parse().unwrap(),
+        public_key: key("nobody"),
+        token_sha256: Digest::of(b"nobody"),
+        enrolled_at: at(0),
+        seen_at: at(1),
+        agent: "0.1.0".to_owned(),
+        running: Some(version("1.2.0")),
+        confirmed: BTreeSet::from([version("1.2.0")]),
+        blocks: vec![MachineBlock {
+            block: Block {
+                over: Some(version("1.2.0")),
+                through: version("1.3.0"),
+                reason: "crashes".to_owned(),
+            },
+            at: at(2),
+            by: "token-1".to_owned(),
+        }],
+        order: Some(OrderRecord {
+            number: 3,
+            to: version("1.2.0"),
+            from: version("1.3.0"),
+            reason: "crashes".to_owned(),
+            ticket: Some("T-9".to_owned()),
+            at: at(2),
+            by: "token-1".to_owned(),
+            state: OrderState::Done,
+        }),
+        plan: Some(PlanRecord {
+            version: 4,
+            content_sha256: Digest::of(b"plan"),
+            issued: at(2),
+            expires: at(3),
+        }),
+        event_number: 0,
+    }
+}
+
+fn machine(base: &MachineRecord, name: &str) -> MachineRecord {
+    let name = format!("{}-{name}", base.name);
+    MachineRecord {
+        public_key: key(&name),
+        token_sha256: Digest::of(name.as_bytes()),
+        name: name.parse().unwrap(),
+        ..base.clone()
+    }
+}
+
+fn key(name: &str) -> PublicKey {
+    SigningKey::from_seed(Digest::of(name.as_bytes()).as_bytes()).public()
+}
+
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn change(machine: &MachineRecord) -> MachineChange {
+    MachineChange { machine: machine.clone(), plan: None, events: Vec::new(), audit: None }
+}
+
+async fn report(
+    store: &dyn MetaStore,
+    machine: &MachineRecord,
+    plan: Option<&str>,
+    numbers: &[u64],
+) -> Result<(), StoreError> {
+    let machine = store.machine(&machine.name).await?;
+    let events = numbers.iter().map(|number| event(*number, machine.revision)).collect();
+    let plan = plan.map(str::to_owned);
+    store.change_machine(MachineChange { plan, events, ..change(&machine) }).await
+}
+
+fn event(number: u64, revision: u64) -> EventRecord {
+    let event = Event {
+        number,
+        kind: EventKind::Confirmed,
+        from: Some(version("1.1.0")),
+        to: version("1.2.0"),
+        order: None,
+        detail: format!("reported at revision {revision}"),
+    };
+    EventRecord { at: at(5), event }
+}
+
+async fn numbers(store: &dyn MetaStore, machine: &MachineRecord, limit: usize) -> Vec<u64> {
+    let events = store.events(&machine.name, limit).await.unwrap();
+    events.iter().map(|record| record.event.number).collect()
+}
+
+async fn assert_found(store: &dyn MetaStore, machine: &MachineRecord) {
+    let found: [StoreResult<MachineRecord>; 3] = [
+        store.machine(&machine.name).await,
+        store.machine_by_token(&machine.token_sha256).await,
+        store.machine_by_key(&machine.product, &machine.public_key).await,
+    ];
+    for found in found {
+        assert_eq!(found.unwrap(), *machine);
+    }
+}

@@ -1,0 +1,335 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
+
+use jiff::Timestamp;
+use mainstay_client::{
+    format::{
+        Artifact, ChannelName, ContractName, CustomerName, Digest, MachineName, Platform,
+        ProductName, TargetFile, Version, wire::Event,
+    },
+    tuf::PublicKey,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Amendment, Block, Release};
+
+/// A product and the newest metadata of its repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductRecord {
+    /// The name.
+    pub name: ProductName,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// Rises by one with every publish.
+    pub revision: u64,
+    /// The newest metadata.
+    pub repository: Repository,
+}
+
+/// The newest metadata of a product's TUF repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// The newest root.
+    pub root: StoredFile,
+    /// The timestamp.
+    pub timestamp: StoredFile,
+    /// The snapshot.
+    pub snapshot: StoredFile,
+    /// The top-level targets.
+    pub targets: StoredFile,
+    /// The channels that have a release.
+    pub channels: BTreeMap<ChannelName, StoredFile>,
+}
+
+/// A metadata file in the blob store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// The document's version.
+    pub version: u64,
+    /// Its length in bytes.
+    pub length: u64,
+    /// The blob.
+    pub sha256: Digest,
+    /// From when on it is not to be trusted.
+    pub expires: Timestamp,
+}
+
+/// A metadata file under the name by which the repository serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryFile {
+    /// The name, for example `3.snapshot.json`.
+    pub name: String,
+    /// The file.
+    pub file: StoredFile,
+}
+
+/// A published release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    /// What the entitlement decision looks at.
+    pub release: Release,
+    /// The lowest version that can be updated to it in one step.
+    pub min_from: Option<Version>,
+    /// The lowest version that a rollback may reach once it is known.
+    pub floor: Option<Version>,
+    /// The release manifest in the product's repository.
+    pub manifest: TargetFile,
+    /// The artifact for each platform.
+    pub artifacts: BTreeMap<Platform, Artifact>,
+}
+
+/// A customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerRecord {
+    /// The short name.
+    pub name: CustomerName,
+    /// What people call it.
+    pub title: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// A contract: its amendments, never changed, only added to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractRecord {
+    /// The name.
+    pub name: ContractName,
+    /// Whose contract it is.
+    pub customer: CustomerName,
+    /// The amendments, the first of which creates it.
+    pub amendments: Vec<Amendment>,
+}
+
+/// What a token's bearer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Products and releases.
+    Publisher,
+    /// Customers, contracts and activation keys.
+    Account,
+    /// Machines: looking, explaining, rolling back.
+    Support,
+    /// Looking.
+    Viewer,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 5] =
+        [Self::Admin, Self::Publisher, Self::Account, Self::Support, Self::Viewer];
+
+    /// The role's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Publisher => "publisher",
+            Self::Account => "account",
+            Self::Support => "support",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
+            format!(
+                "role `{}` is not valid: expected admin, publisher, account, support or viewer",
+                text.escape_debug()
+            )
+        })
+    }
+}
+
+/// An API token. The secret itself is known to its bearer only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// By what people and the audit trail name it.
+    pub id: String,
+    /// The digest of the secret.
+    pub sha256: Digest,
+    /// What its bearer may do.
+    pub role: Role,
+    /// Who or what bears it.
+    pub label: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is not accepted.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// An activation key, by which machines enrol under a contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationKeyRecord {
+    /// By what people and the audit trail name it.
+    pub id: String,
+    /// The digest of the secret.
+    pub sha256: Digest,
+    /// The contract under which machines enrol.
+    pub contract: ContractName,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is not accepted.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A machine: one installation of one product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// Rises by one with every change.
+    pub revision: u64,
+    /// The name that the server gave it.
+    pub name: MachineName,
+    /// What its owner calls it.
+    pub host: String,
+    /// Whose machine it is.
+    pub customer: CustomerName,
+    /// The contract that covers it.
+    pub contract: ContractName,
+    /// What it runs.
+    pub product: ProductName,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Its own key.
+    pub public_key: PublicKey,
+    /// The digest of its token's secret.
+    pub token_sha256: Digest,
+    /// When it first enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it was last heard of.
+    pub seen_at: Timestamp,
+    /// The version of its agent.
+    pub agent: String,
+    /// The version that it reports as running.
+    pub running: Option<Version>,
+    /// The versions that it has confirmed.
+    pub confirmed: BTreeSet<Version>,
+    /// Versions that it is not to be given.
+    pub blocks: Vec<MachineBlock>,
+    /// The newest rollback order.
+    pub order: Option<OrderRecord>,
+    /// The newest plan.
+    pub plan: Option<PlanRecord>,
+    /// The number of the newest event that it has reported.
+    pub event_number: u64,
+}
+
+/// Versions that a machine is not to be given, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineBlock {
+    /// The versions and the reason.
+    pub block: Block,
+    /// Since when.
+    pub at: Timestamp,
+    /// Who wanted it: a token's identifier, or the machine itself.
+    pub by: String,
+}
+
+/// A technician's order to go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// Counts up on each machine.
+    pub number: u64,
+    /// The version to go back to.
+    pub to: Version,
+    /// The version that ran when it was ordered.
+    pub from: Version,
+    /// Why.
+    pub reason: String,
+    /// The ticket that it belongs to.
+    pub ticket: Option<String>,
+    /// When it was given.
+    pub at: Timestamp,
+    /// Who gave it: a token's identifier.
+    pub by: String,
+    /// What has become of it.
+    pub state: OrderState,
+}
+
+/// What has become of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// The machine has not carried it out yet.
+    Pending,
+    /// The machine has reported that it went back.
+    Done,
+    /// The machine has reported that it could not, and runs what it ran before.
+    Failed,
+}
+
+/// The newest plan of a machine. Its bytes are kept apart, since most requests do not need them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// The plan's version.
+    pub version: u64,
+    /// The digest of what the plan says, without its version and times.
+    pub content_sha256: Digest,
+    /// When it was signed.
+    pub issued: Timestamp,
+    /// From when on no machine may act on it.
+    pub expires: Timestamp,
+}
+
+/// Something that a machine reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// When the server heard of it.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A change that somebody made, as it is about to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who: a token's identifier, a machine's name, or `server`.
+    pub actor: String,
+    /// From where: an address, or nothing for the server itself.
+    pub address: Option<String>,
+    /// What: the verb, for example `machine.rollback`.
+    pub action: String,
+    /// On what.
+    pub subject: String,
+    /// Why, where a reason was given.
+    pub reason: Option<String>,
+    /// The ticket that it belongs to.
+    pub ticket: Option<String>,
+    /// Whatever else there is to know, in a sentence.
+    pub detail: String,
+}
+
+/// A recorded change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Counts up without gaps.
+    pub number: u64,
+    /// The change.
+    #[serde(flatten)]
+    pub entry: AuditEntry,
+}
+
+impl MachineRecord {
+    /// The rollback order that the machine has not carried out yet.
+    pub fn pending_order(&self) -> Option<&OrderRecord> {
+        self.order.as_ref().filter(|order| order.state == OrderState::Pending)
+    }
+}

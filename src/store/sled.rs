@@ -1,0 +1,278 @@
+//! The embedded store of records: sled, used with its faults in mind.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | `opening` | creating and opening the database, and refusing to |
+//! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
+//! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
+//! | `catalogue`, `accounts`, `fleet`, `audit` | the transactions |
+//!
+//! Reads go to sled directly. They see a change from its transaction on, which is a few
+//! milliseconds before it is durable; whoever *made* it is told only afterwards.
+
+mod accounts;
+mod audit;
+mod catalogue;
+mod codec;
+mod fleet;
+mod opening;
+mod table;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{fmt, fs::File, path::Path};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mainstay_client::{
+    format::{ContractName, CustomerName, Digest, MachineName, ProductName},
+    tuf::PublicKey,
+};
+use sled::transaction::TransactionalTree;
+
+use self::{
+    opening::Opened,
+    tables::{
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CONTRACTS, CUSTOMERS, EVENTS, MACHINES,
+        MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS, PRODUCTS, RELEASES, REPOSITORY_FILES, TOKENS,
+        TOKENS_BY_DIGEST,
+    },
+    writer::Writer,
+};
+use super::{
+    ActivationKeyRecord, AuditEntry, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
+    MachineChange, MachineRecord, MetaStore, ProductRecord, Publication, ReleaseRecord, Repository,
+    RepositoryFile, StoreResult, StoredFile, TokenRecord,
+};
+
+/// The records in one directory, for one process.
+pub struct SledStore {
+    // The order matters: the thread ends, the database closes, the lock goes.
+    writer: Writer,
+    database: sled::Db,
+    _lock: File,
+}
+
+impl SledStore {
+    /// Opens the store in `dir`, or creates it where there is none. Refuses where another process
+    /// has it open, and where opening it would hide a loss.
+    pub fn open(dir: &Path) -> StoreResult<Self> {
+        let Opened { database, file, lock } = opening::open(dir)?;
+        let writer = Writer::start(database.clone(), move || file.sync_all())?;
+        Ok(Self { writer, database, _lock: lock })
+    }
+
+    async fn write(
+        &self,
+        change: impl Fn(&TransactionalTree) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
+        self.writer.write(Box::new(change)).await
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SledStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl MetaStore for SledStore {
+    async fn ready(&self) -> StoreResult<()> {
+        if self.writer.is_running() { Ok(()) } else { Err(writer::stopped()) }
+    }
+
+    async fn create_product(
+        &self,
+        product: ProductRecord,
+        files: Vec<RepositoryFile>,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| {
+            catalogue::create_product(transaction, &product, &files, &audit)
+        })
+        .await
+    }
+
+    async fn product(&self, name: &ProductName) -> StoreResult<ProductRecord> {
+        PRODUCTS.read(&*self.database, name)
+    }
+
+    async fn products(&self) -> StoreResult<Vec<ProductRecord>> {
+        PRODUCTS.all(&self.database)
+    }
+
+    async fn repository_file(
+        &self,
+        product: &ProductName,
+        file_name: &str,
+    ) -> StoreResult<StoredFile> {
+        REPOSITORY_FILES.read(&*self.database, &(product.clone(), file_name.to_owned()))
+    }
+
+    async fn publish_release(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        publication: Publication,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        let product = product.clone();
+        self.write(move |transaction| {
+            catalogue::publish_release(
+                transaction,
+                &product,
+                expected_revision,
+                &publication,
+                &audit,
+            )
+        })
+        .await
+    }
+
+    async fn renew_repository(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        repository: Repository,
+        files: Vec<RepositoryFile>,
+    ) -> StoreResult<()> {
+        let product = product.clone();
+        self.write(move |transaction| {
+            catalogue::renew_repository(
+                transaction,
+                &product,
+                expected_revision,
+                &repository,
+                &files,
+            )
+        })
+        .await
+    }
+
+    async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>> {
+        let mut releases =
+            RELEASES.of(&self.database, product).collect::<StoreResult<Vec<ReleaseRecord>>>()?;
+        // The keys are in the order of their text, in which 1.10.0 comes before 1.9.0.
+        releases.sort_by(|a, b| a.release.version.cmp(&b.release.version));
+        Ok(releases)
+    }
+
+    async fn create_customer(
+        &self,
+        customer: CustomerRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| accounts::create_customer(transaction, &customer, &audit))
+            .await
+    }
+
+    async fn customer(&self, name: &CustomerName) -> StoreResult<CustomerRecord> {
+        CUSTOMERS.read(&*self.database, name)
+    }
+
+    async fn customers(&self) -> StoreResult<Vec<CustomerRecord>> {
+        CUSTOMERS.all(&self.database)
+    }
+
+    async fn create_contract(
+        &self,
+        contract: ContractRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| accounts::create_contract(transaction, &contract, &audit))
+            .await
+    }
+
+    async fn amend_contract(&self, contract: ContractRecord, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| accounts::amend_contract(transaction, &contract, &audit))
+            .await
+    }
+
+    async fn contract(&self, name: &ContractName) -> StoreResult<ContractRecord> {
+        CONTRACTS.read(&*self.database, name)
+    }
+
+    async fn contracts(&self) -> StoreResult<Vec<ContractRecord>> {
+        CONTRACTS.all(&self.database)
+    }
+
+    async fn create_token(&self, token: TokenRecord, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| accounts::create_token(transaction, &token, &audit)).await
+    }
+
+    async fn token(&self, digest: &Digest) -> StoreResult<TokenRecord> {
+        TOKENS_BY_DIGEST.follow(&*self.database, digest, &TOKENS)
+    }
+
+    async fn tokens(&self) -> StoreResult<Vec<TokenRecord>> {
+        TOKENS.all(&self.database)
+    }
+
+    async fn revoke_token(&self, id: &str, at: Timestamp, audit: AuditEntry) -> StoreResult<()> {
+        let id = id.to_owned();
+        self.write(move |transaction| accounts::revoke_token(transaction, &id, at, &audit)).await
+    }
+
+    async fn create_activation_key(
+        &self,
+        key: ActivationKeyRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| accounts::create_activation_key(transaction, &key, &audit))
+            .await
+    }
+
+    async fn activation_key(&self, digest: &Digest) -> StoreResult<ActivationKeyRecord> {
+        ACTIVATION_KEYS_BY_DIGEST.follow(&*self.database, digest, &ACTIVATION_KEYS)
+    }
+
+    async fn create_machine(&self, machine: MachineRecord, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| fleet::create_machine(transaction, &machine, &audit)).await
+    }
+
+    async fn change_machine(&self, change: MachineChange) -> StoreResult<()> {
+        self.write(move |transaction| fleet::change_machine(transaction, &change)).await
+    }
+
+    async fn machine(&self, name: &MachineName) -> StoreResult<MachineRecord> {
+        MACHINES.read(&*self.database, name)
+    }
+
+    async fn machine_by_token(&self, digest: &Digest) -> StoreResult<MachineRecord> {
+        MACHINES_BY_TOKEN.follow(&*self.database, digest, &MACHINES)
+    }
+
+    async fn machine_by_key(
+        &self,
+        product: &ProductName,
+        key: &PublicKey,
+    ) -> StoreResult<MachineRecord> {
+        MACHINES_BY_KEY.follow(&*self.database, &(product.clone(), key.clone()), &MACHINES)
+    }
+
+    async fn machines(&self) -> StoreResult<Vec<MachineRecord>> {
+        MACHINES.all(&self.database)
+    }
+
+    async fn plan(&self, machine: &MachineName) -> StoreResult<String> {
+        PLANS.read(&*self.database, machine)
+    }
+
+    async fn events(&self, machine: &MachineName, limit: usize) -> StoreResult<Vec<EventRecord>> {
+        let newest = EVENTS.of(&self.database, machine).rev().take(limit);
+        let mut events = newest.collect::<StoreResult<Vec<_>>>()?;
+        events.reverse();
+        Ok(events)
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRecord>> {
+        AUDIT.after(&self.database, &after).take(limit).collect()
+    }
+
+    async fn record_audit(&self, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| audit::append(transaction, &audit)).await
+    }
+}

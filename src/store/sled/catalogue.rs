@@ -1,0 +1,98 @@
+//! The transactions on products and their releases.
+
+use mainstay_client::format::ProductName;
+use sled::transaction::TransactionalTree;
+
+use super::{
+    super::{
+        AuditEntry, ProductRecord, Publication, Repository, RepositoryFile, StoreError, StoreResult,
+    },
+    audit,
+    tables::{PRODUCTS, RELEASES, REPOSITORY_FILES},
+};
+
+pub(super) fn create_product(
+    transaction: &TransactionalTree,
+    product: &ProductRecord,
+    files: &[RepositoryFile],
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let product = ProductRecord { revision: 1, ..product.clone() };
+    PRODUCTS.add(transaction, &product.name, &product)?;
+    put_files(transaction, &product.name, files)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn publish_release(
+    transaction: &TransactionalTree,
+    product: &ProductName,
+    expected_revision: u64,
+    publication: &Publication,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let Publication { release, repository, files } = publication;
+    let stored = product_at(transaction, product, expected_revision)?;
+    RELEASES.add(transaction, &(product.clone(), release.release.version.clone()), release)?;
+    let published = ProductRecord { revision: stored.revision + 1, ..stored };
+    replace_repository(transaction, published, repository, files)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn renew_repository(
+    transaction: &TransactionalTree,
+    product: &ProductName,
+    expected_revision: u64,
+    repository: &Repository,
+    files: &[RepositoryFile],
+) -> StoreResult<()> {
+    let stored = product_at(transaction, product, expected_revision)?;
+    replace_repository(transaction, stored, repository, files)
+}
+
+fn product_at(
+    transaction: &TransactionalTree,
+    name: &ProductName,
+    expected_revision: u64,
+) -> StoreResult<ProductRecord> {
+    let stored = PRODUCTS.read(transaction, name)?;
+    if stored.revision != expected_revision {
+        return Err(StoreError::Conflict(format!(
+            "product `{name}` is at revision {}: expected {expected_revision}; fetch the \
+             publishing state again and retry",
+            stored.revision
+        )));
+    }
+    Ok(stored)
+}
+
+/// A renewal does not raise the revision, so it is the timestamp's version that tells two writers
+/// apart who built upon the same metadata: were both accepted, clients would have seen two
+/// documents of one version.
+fn replace_repository(
+    transaction: &TransactionalTree,
+    product: ProductRecord,
+    repository: &Repository,
+    files: &[RepositoryFile],
+) -> StoreResult<()> {
+    let (stored, new) = (product.repository.timestamp.version, repository.timestamp.version);
+    if new <= stored {
+        return Err(StoreError::Conflict(format!(
+            "the timestamp of product `{}` is at version {stored}: expected the new one above it, \
+             found {new}; read the product again and retry",
+            product.name
+        )));
+    }
+    let product = ProductRecord { repository: repository.clone(), ..product };
+    PRODUCTS.put(transaction, &product.name, &product)?;
+    put_files(transaction, &product.name, files)
+}
+
+fn put_files(
+    transaction: &TransactionalTree,
+    product: &ProductName,
+    files: &[RepositoryFile],
+) -> StoreResult<()> {
+    files.iter().try_for_each(|RepositoryFile { name, file }| {
+        REPOSITORY_FILES.put(transaction, &(product.clone(), name.clone()), file)
+    })
+}

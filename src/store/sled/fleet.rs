@@ -1,0 +1,54 @@
+//! The transactions on machines.
+
+use mainstay_client::{format::ProductName, tuf::PublicKey};
+use sled::transaction::TransactionalTree;
+
+use super::{
+    super::{AuditEntry, MachineChange, MachineRecord, StoreError, StoreResult},
+    audit,
+    tables::{EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS},
+};
+
+pub(super) fn create_machine(
+    transaction: &TransactionalTree,
+    machine: &MachineRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    MACHINES.add(transaction, &machine.name, machine)?;
+    MACHINES_BY_TOKEN.add(transaction, &machine.token_sha256, &machine.name)?;
+    MACHINES_BY_KEY.add(transaction, &own_key(machine), &machine.name)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn change_machine(
+    transaction: &TransactionalTree,
+    change: &MachineChange,
+) -> StoreResult<()> {
+    let MachineChange { machine, plan, events, audit } = change;
+    let name = &machine.name;
+    let stored = MACHINES.read(transaction, name)?;
+    if stored.revision != machine.revision {
+        return Err(StoreError::Conflict(format!(
+            "machine `{name}` is at revision {}: expected {}; read the machine again and retry",
+            stored.revision, machine.revision
+        )));
+    }
+    MACHINES_BY_TOKEN.repoint(transaction, &stored.token_sha256, &machine.token_sha256, name)?;
+    MACHINES_BY_KEY.repoint(transaction, &own_key(&stored), &own_key(machine), name)?;
+    let changed = MachineRecord { revision: stored.revision + 1, ..machine.clone() };
+    MACHINES.put(transaction, name, &changed)?;
+    if let Some(plan) = plan {
+        PLANS.put(transaction, name, plan)?;
+    }
+    for event in events {
+        let key = (name.clone(), event.event.number);
+        if EVENTS.find(transaction, &key)?.is_none() {
+            EVENTS.put(transaction, &key, event)?;
+        }
+    }
+    audit.iter().try_for_each(|entry| audit::append(transaction, entry))
+}
+
+fn own_key(machine: &MachineRecord) -> (ProductName, PublicKey) {
+    (machine.product.clone(), machine.public_key.clone())
+}

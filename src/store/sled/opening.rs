@@ -1,0 +1,190 @@
+//! Opening the database, and refusing to where that would hide a loss.
+//!
+//! sled makes a new database of whatever it does not find. So each database carries its format
+//! twice: in the file [`MARKER`] beside it, written last when it is created, and in a record. A
+//! marker without the rest means that something was lost, and then nothing is made anew.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use sled::transaction::{ConflictableTransactionError, TransactionError};
+
+use super::{
+    super::{StoreError, StoreResult, directory},
+    codec::VALUE_BYTES_MAX,
+    table::sled_error,
+    tables::{FORMAT_NUMBER, NUMBERS},
+};
+
+/// The file that tells what the directory holds.
+pub(super) const MARKER: &str = "mainstay-format";
+/// The file that is locked by the one process that has the directory open.
+const LOCK: &str = "lock";
+/// sled's own files.
+const DATABASE: &str = "db";
+const SETTINGS: &str = "conf";
+const SPILL: &str = "blobs";
+
+const FORMAT: u64 = 1;
+const CACHE_BYTES: u64 = 16 << 20;
+
+/// sled writes a page above a quarter of a segment to a file of its own, which it never syncs. A
+/// leaf page holds up to 16 records and a few more before it is split, so the segment is chosen
+/// for the largest page to stay in the log: 8 MiB / 4 = 32 × 64 KiB.
+const SEGMENT_BYTES: usize = 8 << 20;
+const _: () = assert!(SEGMENT_BYTES / 4 >= 32 * VALUE_BYTES_MAX);
+
+/// An open database.
+pub(super) struct Opened {
+    /// The database.
+    pub(super) database: sled::Db,
+    /// The file that holds it, to be synced.
+    pub(super) file: File,
+    /// Held for as long as the database is open.
+    pub(super) lock: File,
+}
+
+/// Opens the database in `dir`, or creates it where there is none.
+pub(super) fn open(dir: &Path) -> StoreResult<Opened> {
+    directory::create_durably(dir).map_err(|error| unavailable(dir, &error))?;
+    let lock = lock(dir)?;
+    let is_marked = check_marker(dir)?;
+    if is_marked {
+        check_files(dir)?;
+    }
+    let database = open_sled(dir)?;
+    let stored = NUMBERS.find(&*database, &FORMAT_NUMBER)?;
+    match (is_marked, stored) {
+        (_, Some(FORMAT)) => {}
+        (false, None) if database.is_empty() => write_format(&database)?,
+        (true, found) => {
+            let found = found.map_or("none".to_owned(), |number| number.to_string());
+            return Err(lost(dir, &format!("its records have format {found}: expected {FORMAT}")));
+        }
+        (false, _) => {
+            return Err(StoreError::Unavailable(format!(
+                "{} holds a sled database that is not Mainstay's: choose another directory",
+                dir.display()
+            )));
+        }
+    }
+    let file = sync_all(dir, &database)?;
+    if !is_marked {
+        write_marker(dir).map_err(|error| unavailable(dir, &error))?;
+    }
+    Ok(Opened { database, file, lock })
+}
+
+fn unavailable(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
+}
+
+fn lost(dir: &Path, problem: &str) -> StoreError {
+    StoreError::Corrupt(format!(
+        "{}: {problem}; nothing was created in its place: restore the directory from a backup",
+        dir.display()
+    ))
+}
+
+fn lock(dir: &Path) -> StoreResult<File> {
+    let path = dir.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| unavailable(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
+            "another server is running on {}: stop it first, or choose another directory",
+            dir.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(unavailable(&path, &error)),
+    }
+}
+
+fn marker_text() -> String {
+    format!("mainstay sled format {FORMAT}\n")
+}
+
+/// Whether the directory is marked as holding a database of this format.
+fn check_marker(dir: &Path) -> StoreResult<bool> {
+    let path = dir.join(MARKER);
+    match fs::read_to_string(&path) {
+        Ok(text) if text == marker_text() => Ok(true),
+        Ok(text) => Err(StoreError::Unavailable(format!(
+            "{} says `{}`: expected `{}`; open it with the Mainstay that wrote it, and use its \
+             `dump` and this one's `restore`",
+            path.display(),
+            text.trim_end().escape_debug(),
+            marker_text().trim_end()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(unavailable(&path, &error)),
+    }
+}
+
+fn check_files(dir: &Path) -> StoreResult<()> {
+    for name in [DATABASE, SETTINGS] {
+        if fs::metadata(dir.join(name)).map_or(0, |metadata| metadata.len()) == 0 {
+            return Err(lost(dir, &format!("its file `{name}` is missing or empty")));
+        }
+    }
+    Ok(())
+}
+
+fn open_sled(dir: &Path) -> StoreResult<sled::Db> {
+    let config = sled::Config::new()
+        .path(dir)
+        .segment_size(SEGMENT_BYTES)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None);
+    // sled answers some damage with a panic.
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(database)) => Ok(database),
+        Ok(Err(sled::Error::Io(error))) => Err(unavailable(dir, &error)),
+        Ok(Err(error)) => Err(lost(dir, &format!("the sled database does not open: {error}"))),
+        Err(_) => Err(lost(dir, "the sled database does not open: sled panicked")),
+    }
+}
+
+fn write_format(database: &sled::Db) -> StoreResult<()> {
+    let outcome = database.transaction(|transaction| {
+        NUMBERS
+            .put(transaction, &FORMAT_NUMBER, &FORMAT)
+            .map_err(ConflictableTransactionError::Abort)
+    });
+    outcome.map_err(|error| match error {
+        TransactionError::Abort(error) => error,
+        TransactionError::Storage(error) => sled_error(error),
+    })
+}
+
+/// Makes everything durable that sled leaves to the operating system when it opens a database.
+fn sync_all(dir: &Path, database: &sled::Db) -> StoreResult<File> {
+    database.flush().map_err(sled_error)?;
+    let sync = || {
+        let file = File::open(dir.join(DATABASE))?;
+        file.sync_all()?;
+        File::open(dir.join(SETTINGS))?.sync_all()?;
+        directory::sync(&dir.join(SPILL))?;
+        directory::sync(dir)?;
+        Ok(file)
+    };
+    sync().map_err(|error| unavailable(dir, &error))
+}
+
+/// The marker comes last and by rename: it is there whole or not at all, and only where the
+/// database is.
+fn write_marker(dir: &Path) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    io::Write::write_all(&mut file, marker_text().as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(dir.join(MARKER))?;
+    directory::sync(dir)
+}

@@ -1,0 +1,270 @@
+//! Typed tables within sled's one tree.
+//!
+//! All tables share one tree, told apart by the table's name in front of the key: so one sled
+//! transaction can span whatever it has to, and there are no trees to create or to lose.
+
+use std::{fmt::Display, marker::PhantomData, ops::Bound};
+
+use mainstay_client::{
+    format::{ContractName, CustomerName, Digest, MachineName, ProductName, Version},
+    tuf::PublicKey,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use sled::{
+    IVec, Tree,
+    transaction::{TransactionalTree, UnabortableTransactionError},
+};
+
+use super::{
+    super::{StoreError, StoreResult},
+    codec,
+};
+
+/// What a table is keyed by.
+pub(super) trait Key {
+    /// Appends the bytes by which the key is found and ordered.
+    fn append_to(&self, bytes: &mut Vec<u8>);
+
+    /// The key as a message shows it.
+    fn shown(&self) -> String;
+}
+
+macro_rules! text_keys {
+    ($($kind:ty),+) => {$(
+        impl Key for $kind {
+            fn append_to(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(self.to_string().as_bytes());
+            }
+
+            fn shown(&self) -> String {
+                format!("`{self}`")
+            }
+        }
+    )+};
+}
+
+text_keys!(
+    &'static str,
+    String,
+    ContractName,
+    CustomerName,
+    MachineName,
+    ProductName,
+    PublicKey,
+    Version
+);
+
+impl Key for u64 {
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        // Big-endian, so that the order of the bytes is that of the numbers.
+        bytes.extend_from_slice(&self.to_be_bytes());
+    }
+
+    fn shown(&self) -> String {
+        format!("number {self}")
+    }
+}
+
+impl Key for Digest {
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.as_bytes());
+    }
+
+    fn shown(&self) -> String {
+        format!("with the digest {self}")
+    }
+}
+
+/// The first is a name, which never contains the zero byte that ends it.
+impl<A: Display + Key, B: Key> Key for (A, B) {
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        self.0.append_to(bytes);
+        bytes.push(0);
+        self.1.append_to(bytes);
+    }
+
+    fn shown(&self) -> String {
+        format!("{} of {}", self.1.shown(), self.0.shown())
+    }
+}
+
+/// Where values are read from: the tree, or the tree as a transaction sees it.
+pub(super) trait Source {
+    /// The value under `key`.
+    fn value(&self, key: &[u8]) -> StoreResult<Option<IVec>>;
+}
+
+impl Source for Tree {
+    fn value(&self, key: &[u8]) -> StoreResult<Option<IVec>> {
+        self.get(key).map_err(sled_error)
+    }
+}
+
+impl Source for TransactionalTree {
+    fn value(&self, key: &[u8]) -> StoreResult<Option<IVec>> {
+        self.get(key).map_err(transaction_error)
+    }
+}
+
+/// What an error of sled means to those who asked.
+pub(super) fn sled_error(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Corruption { .. } => StoreError::Corrupt(error.to_string()),
+        error => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+fn transaction_error(error: UnabortableTransactionError) -> StoreError {
+    match error {
+        UnabortableTransactionError::Storage(error) => sled_error(error),
+        // sled 0.34.7 holds one lock for the whole of a transaction and never says so.
+        UnabortableTransactionError::Conflict => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// Records of one kind by their key.
+pub(super) struct Table<K, V> {
+    name: &'static str,
+    what: &'static str,
+    types: PhantomData<fn(&K) -> V>,
+}
+
+impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
+    /// The table `name`, in which each record is a `what`.
+    pub(super) const fn new(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, types: PhantomData }
+    }
+
+    /// The record under `key`, if there is one.
+    pub(super) fn find(&self, source: &impl Source, key: &K) -> StoreResult<Option<V>> {
+        let key = self.key(key);
+        source.value(&key)?.map(|value| codec::decode(&key, &value)).transpose()
+    }
+
+    /// The record under `key`, which must be there.
+    pub(super) fn read(&self, source: &impl Source, key: &K) -> StoreResult<V> {
+        self.find(source, key)?.ok_or_else(|| StoreError::NotFound(self.shown(key)))
+    }
+
+    /// Puts the record under `key`, whatever is there.
+    pub(super) fn put(
+        &self,
+        transaction: &TransactionalTree,
+        key: &K,
+        record: &V,
+    ) -> StoreResult<()> {
+        let key = self.key(key);
+        let value = codec::encode(&key, record)?;
+        transaction.insert(key, value).map(drop).map_err(transaction_error)
+    }
+
+    /// Puts the record under `key`, where there must be nothing.
+    pub(super) fn add(
+        &self,
+        transaction: &TransactionalTree,
+        key: &K,
+        record: &V,
+    ) -> StoreResult<()> {
+        match transaction.value(&self.key(key))? {
+            Some(_) => Err(StoreError::Conflict(format!("{} exists already", self.shown(key)))),
+            None => self.put(transaction, key, record),
+        }
+    }
+
+    /// Removes the record under `key`.
+    pub(super) fn remove(&self, transaction: &TransactionalTree, key: &K) -> StoreResult<()> {
+        transaction.remove(self.key(key)).map(drop).map_err(transaction_error)
+    }
+
+    /// All records by key.
+    pub(super) fn all(&self, tree: &Tree) -> StoreResult<Vec<V>> {
+        records(tree.scan_prefix(self.prefix())).collect()
+    }
+
+    /// The records with keys above `key`, in order.
+    pub(super) fn after(&self, tree: &Tree, key: &K) -> impl Iterator<Item = StoreResult<V>> {
+        // The byte after the `/` that ends the table's name is above all of its keys.
+        let end = [self.name.as_bytes(), &[b'/' + 1]].concat();
+        records(tree.range((Bound::Excluded(self.key(key)), Bound::Excluded(end))))
+    }
+
+    /// The key in words.
+    pub(super) fn shown(&self, key: &K) -> String {
+        format!("{} {}", self.what, key.shown())
+    }
+
+    fn prefix(&self) -> Vec<u8> {
+        [self.name.as_bytes(), b"/"].concat()
+    }
+
+    fn key(&self, key: &K) -> Vec<u8> {
+        let mut bytes = self.prefix();
+        key.append_to(&mut bytes);
+        bytes
+    }
+}
+
+impl<A, B, V> Table<(A, B), V>
+where
+    A: Display + Key,
+    B: Key,
+    V: Serialize + DeserializeOwned,
+{
+    /// The records of which the key begins with `first`, in order.
+    pub(super) fn of(
+        &self,
+        tree: &Tree,
+        first: &A,
+    ) -> impl DoubleEndedIterator<Item = StoreResult<V>> {
+        let mut prefix = self.prefix();
+        first.append_to(&mut prefix);
+        prefix.push(0);
+        records(tree.scan_prefix(prefix))
+    }
+}
+
+impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
+    /// The record of `table` to which this index points for `key`.
+    pub(super) fn follow<V: Serialize + DeserializeOwned>(
+        &self,
+        source: &impl Source,
+        key: &K,
+        table: &Table<N, V>,
+    ) -> StoreResult<V> {
+        let name = self.read(source, key)?;
+        table.find(source, &name)?.ok_or_else(|| {
+            StoreError::Corrupt(format!(
+                "table `{}` points to {}, which does not exist",
+                self.name,
+                table.shown(&name)
+            ))
+        })
+    }
+
+    /// Lets `to` point to `name`, and `from` no longer.
+    pub(super) fn repoint(
+        &self,
+        transaction: &TransactionalTree,
+        from: &K,
+        to: &K,
+        name: &N,
+    ) -> StoreResult<()>
+    where
+        K: PartialEq,
+    {
+        if from == to {
+            return Ok(());
+        }
+        self.remove(transaction, from)?;
+        self.add(transaction, to, name)
+    }
+}
+
+fn records<V: DeserializeOwned>(
+    entries: sled::Iter,
+) -> impl DoubleEndedIterator<Item = StoreResult<V>> {
+    entries.map(|entry| {
+        let (key, value) = entry.map_err(sled_error)?;
+        codec::decode(&key, &value)
+    })
+}

@@ -1,0 +1,49 @@
+//! The tables. Their names are part of the format on disk.
+
+use mainstay_client::{
+    format::{ContractName, CustomerName, Digest, MachineName, ProductName, Version},
+    tuf::PublicKey,
+};
+
+use super::{
+    super::{
+        ActivationKeyRecord, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
+        MachineRecord, ProductRecord, ReleaseRecord, StoredFile, TokenRecord,
+    },
+    table::Table,
+};
+
+pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
+pub(super) const REPOSITORY_FILES: Table<(ProductName, String), StoredFile> =
+    Table::new("repository-files", "repository file");
+pub(super) const RELEASES: Table<(ProductName, Version), ReleaseRecord> =
+    Table::new("releases", "version");
+
+pub(super) const CUSTOMERS: Table<CustomerName, CustomerRecord> =
+    Table::new("customers", "customer");
+pub(super) const CONTRACTS: Table<ContractName, ContractRecord> =
+    Table::new("contracts", "contract");
+
+pub(super) const TOKENS: Table<String, TokenRecord> = Table::new("tokens", "token");
+pub(super) const TOKENS_BY_DIGEST: Table<Digest, String> = Table::new("tokens-by-digest", "token");
+
+pub(super) const ACTIVATION_KEYS: Table<String, ActivationKeyRecord> =
+    Table::new("activation-keys", "activation key");
+pub(super) const ACTIVATION_KEYS_BY_DIGEST: Table<Digest, String> =
+    Table::new("activation-keys-by-digest", "activation key");
+
+pub(super) const MACHINES: Table<MachineName, MachineRecord> = Table::new("machines", "machine");
+pub(super) const MACHINES_BY_TOKEN: Table<Digest, MachineName> =
+    Table::new("machines-by-token", "machine with a token");
+pub(super) const MACHINES_BY_KEY: Table<(ProductName, PublicKey), MachineName> =
+    Table::new("machines-by-key", "machine with the key");
+pub(super) const PLANS: Table<MachineName, String> = Table::new("plans", "plan of machine");
+pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("events", "event");
+
+pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");
+
+pub(super) const NUMBERS: Table<&'static str, u64> = Table::new("numbers", "number");
+/// In [`NUMBERS`]: the format of the whole store.
+pub(super) const FORMAT_NUMBER: &str = "format";
+/// In [`NUMBERS`]: that of the newest audit record.
+pub(super) const AUDIT_NUMBER: &str = "audit";

@@ -1,0 +1,293 @@
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use mainstay_client::format::{CustomerName, Digest};
+
+use super::{
+    super::{
+        AuditEntry, CustomerRecord, MetaStore, StoreError,
+        contract::{at, entry},
+    },
+    SledStore, audit,
+    codec::VALUE_BYTES_MAX,
+    opening::{self, MARKER},
+    tables::CUSTOMERS,
+    writer::Writer,
+};
+
+fn customer(number: usize) -> CustomerRecord {
+    let name = format!("customer-{number:04}").parse().unwrap();
+    CustomerRecord { name, title: "A Customer".to_owned(), created_at: at(0) }
+}
+
+fn large_entry(number: usize, bytes: usize) -> AuditEntry {
+    AuditEntry { detail: format!("{number}").repeat(bytes), ..entry("large") }
+}
+
+async fn customer_count(store: &SledStore) -> usize {
+    store.customers().await.unwrap().len()
+}
+
+/// Opens the store, which must be refused.
+fn refusal(dir: &Path) -> StoreError {
+    SledStore::open(dir).unwrap_err()
+}
+
+/// A directory with a store in which there is something.
+async fn filled() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    for number in 0..50 {
+        store.create_customer(customer(number), entry("customer.create")).await.unwrap();
+    }
+    dir
+}
+
+#[tokio::test]
+async fn records_are_there_after_reopening() {
+    let dir = filled().await;
+    for round in 0..3 {
+        let store = SledStore::open(dir.path()).unwrap();
+        assert_eq!(customer_count(&store).await, 50 + round);
+        assert_eq!(store.audit(0, 100).await.unwrap().len(), 50 + round);
+        store.create_customer(customer(100 + round), entry("customer.create")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused() {
+    let dir = filled().await;
+    let store = SledStore::open(dir.path()).unwrap();
+    let error = refusal(dir.path());
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("another server is running on"), "{error}");
+    drop(store);
+    SledStore::open(dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_record_is_noticed() {
+    let dir = filled().await;
+    let store = SledStore::open(dir.path()).unwrap();
+    let key = b"customers/customer-0007";
+    let good = store.database.get(key).unwrap().unwrap().to_vec();
+    let name: CustomerName = "customer-0007".parse().unwrap();
+
+    let swapped = store.database.get(b"customers/customer-0008").unwrap().unwrap().to_vec();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let mut newer = good.clone();
+    newer[0] = 2;
+    let cases = [
+        (swapped, "checksum"),
+        (flipped, "checksum"),
+        (newer, "form 2: expected 1"),
+        (good[..5].to_vec(), "checksum"),
+        (Vec::new(), "empty"),
+    ];
+    for (value, expected) in cases {
+        store.database.insert(key, value).unwrap();
+        let [read, list, write] = [
+            store.customer(&name).await.map(drop).unwrap_err(),
+            store.customers().await.map(drop).unwrap_err(),
+            store
+                .create_contract(
+                    super::super::ContractRecord {
+                        name: "contract".parse().unwrap(),
+                        customer: name.clone(),
+                        amendments: Vec::new(),
+                    },
+                    entry("x"),
+                )
+                .await
+                .unwrap_err(),
+        ];
+        for error in [read, list, write] {
+            assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("table `customers`, key `customer-0007`"), "{text}");
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+    store.database.insert(key, good).unwrap();
+    assert_eq!(store.customer(&name).await.unwrap(), customer(7));
+    store.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_without_its_record_is_noticed() {
+    let dir = filled().await;
+    let store = SledStore::open(dir.path()).unwrap();
+    let digest = Digest::of(b"secret");
+    store
+        .write(move |transaction| {
+            super::tables::TOKENS_BY_DIGEST.add(transaction, &digest, &"gone".to_owned())
+        })
+        .await
+        .unwrap();
+    let error = store.token(&digest).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert!(error.to_string().contains("points to token `gone`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_value_too_large_is_refused_and_nothing_changes() {
+    let dir = filled().await;
+    let store = SledStore::open(dir.path()).unwrap();
+    // The customer is fine; the audit record that follows in the same transaction is not.
+    let change = store.create_customer(customer(99), large_entry(1, VALUE_BYTES_MAX));
+    let error = change.await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
+    assert!(error.to_string().contains("expected at most 65536; nothing was changed"), "{error}");
+    assert!(store.customer(&customer(99).name).await.is_err());
+    assert_eq!(store.audit(0, 100).await.unwrap().len(), 50);
+
+    store.create_customer(customer(99), large_entry(1, 60_000)).await.unwrap();
+    assert_eq!(store.audit(50, 100).await.unwrap()[0].number, 51, "the number was not used up");
+}
+
+/// sled never syncs the files that it spills large pages to (see `opening::SEGMENT_BYTES`).
+#[tokio::test]
+async fn pages_full_of_the_largest_values_stay_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    for _ in 0..5 {
+        let writes = (0..40).map(|_| store.record_audit(large_entry(1, VALUE_BYTES_MAX - 400)));
+        join_all(writes).await.into_iter().for_each(Result::unwrap);
+    }
+    let spilled = fs::read_dir(dir.path().join("blobs")).unwrap().count();
+    assert_eq!(spilled, 0);
+    drop(store);
+    let store = SledStore::open(dir.path()).unwrap();
+    assert_eq!(store.audit(0, 1000).await.unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn concurrent_writes_are_made_durable_in_groups() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opening::open(dir.path()).unwrap();
+    let syncs = Arc::new(AtomicU64::new(0));
+    let counted = syncs.clone();
+    let writer = Writer::start(opened.database.clone(), move || {
+        std::thread::sleep(Duration::from_millis(20));
+        counted.fetch_add(1, Ordering::SeqCst);
+        opened.file.sync_all()
+    })
+    .unwrap();
+    let changes = (0..200).map(|number| {
+        writer.write(Box::new(move |transaction| {
+            audit::append(transaction, &entry("customer.create"))?;
+            CUSTOMERS.add(transaction, &customer(number).name, &customer(number))
+        }))
+    });
+    join_all(changes).await.into_iter().for_each(Result::unwrap);
+    let groups = syncs.load(Ordering::SeqCst);
+    assert!((1..=20).contains(&groups), "{groups} groups");
+    drop(writer);
+    assert!(syncs.load(Ordering::SeqCst) > groups, "the last sync comes as the writer ends");
+
+    drop((opened.database, opened.lock));
+    let store = SledStore::open(dir.path()).unwrap();
+    assert_eq!(customer_count(&store).await, 200);
+    let numbers = store.audit(0, 1000).await.unwrap().into_iter().map(|record| record.number);
+    assert!(numbers.eq(1..=200));
+}
+
+#[tokio::test]
+async fn a_change_is_acknowledged_only_after_the_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opening::open(dir.path()).unwrap();
+    let is_synced = Arc::new(AtomicBool::new(false));
+    let flag = is_synced.clone();
+    let writer = Writer::start(opened.database, move || {
+        std::thread::sleep(Duration::from_millis(50));
+        flag.store(true, Ordering::SeqCst);
+        Ok(())
+    })
+    .unwrap();
+    writer.write(Box::new(|transaction| audit::append(transaction, &entry("x")))).await.unwrap();
+    assert!(is_synced.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opening::open(dir.path()).unwrap();
+    let mut calls = 0;
+    let writer = Writer::start(opened.database.clone(), move || {
+        calls += 1;
+        if calls == 2 { Err(io::Error::other("the disk is on fire")) } else { Ok(()) }
+    })
+    .unwrap();
+    let store = SledStore { writer, database: opened.database, _lock: opened.lock };
+    store.record_audit(entry("first")).await.unwrap();
+    let error = store.record_audit(entry("second")).await.unwrap_err();
+    assert!(error.to_string().contains("the disk is on fire"), "{error}");
+    let error = store.record_audit(entry("third")).await.unwrap_err();
+    assert!(error.to_string().contains("restart the server"), "{error}");
+    assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn what_was_lost_is_not_created_anew() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 6] = [
+        ("the database is missing", |dir| fs::remove_file(dir.join("db")).unwrap()),
+        ("the database is empty", |dir| fs::write(dir.join("db"), b"").unwrap()),
+        ("the settings are missing", |dir| fs::remove_file(dir.join("conf")).unwrap()),
+        ("the settings are empty", |dir| fs::write(dir.join("conf"), b"").unwrap()),
+        ("the database is zeroes", |dir| overwrite(dir, 0)),
+        ("the database is rubbish", |dir| overwrite(dir, 0xa5)),
+    ];
+    for (name, damage) in damages {
+        let dir = filled().await;
+        damage(dir.path());
+        let error = refusal(dir.path());
+        assert!(matches!(error, StoreError::Corrupt(_)), "{name}: {error:?}");
+        assert!(error.to_string().contains("restore the directory from a backup"), "{error}");
+    }
+}
+
+fn overwrite(dir: &Path, byte: u8) {
+    let length = fs::metadata(dir.join("db")).unwrap().len();
+    fs::write(dir.join("db"), vec![byte; usize::try_from(length).unwrap()]).unwrap();
+}
+
+#[tokio::test]
+async fn another_format_is_refused() {
+    let dir = filled().await;
+    fs::write(dir.path().join(MARKER), "mainstay sled format 2\n").unwrap();
+    let error = refusal(dir.path()).to_string();
+    assert!(
+        error.contains("says `mainstay sled format 2`: expected `mainstay sled format 1`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_database_of_something_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = sled::Config::new().path(dir.path()).segment_size(8 << 20);
+    config.open().unwrap().insert("key", "value").unwrap();
+    let error = refusal(dir.path()).to_string();
+    assert!(error.contains("holds a sled database that is not Mainstay's"), "{error}");
+}
+
+#[tokio::test]
+async fn a_creation_that_was_cut_short_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(SledStore::open(dir.path()).unwrap());
+    // The marker is the last thing that creation writes.
+    fs::remove_file(dir.path().join(MARKER)).unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    store.record_audit(entry("first")).await.unwrap();
+    assert!(dir.path().join(MARKER).exists());
+}

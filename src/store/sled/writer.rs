@@ -1,0 +1,159 @@
+//! The one thread that writes, and makes what it wrote durable in groups.
+//!
+//! sled's `flush` is `sync_file_range`, which does not survive a power cut. Therefore a group is
+//! acknowledged only after `flush` *and* an fsync of sled's file; and since that takes as long for
+//! many changes as for one, everything that queued up meanwhile is the next group.
+
+use std::{
+    io,
+    thread::{self, JoinHandle},
+};
+
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::{StoreError, StoreResult};
+
+/// The most changes in one group.
+const GROUP_CHANGES_MAX: usize = 256;
+/// The most changes that wait; whoever brings more waits to queue up.
+const QUEUE_CHANGES_MAX: usize = 1024;
+
+/// A transaction. sled may run it more than once, so it must do the same each time.
+pub(super) type Change = Box<dyn Fn(&TransactionalTree) -> StoreResult<()> + Send>;
+
+/// The handle to the writing thread; dropping it waits until everything queued is durable.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Request {
+    change: Change,
+    outcome: oneshot::Sender<StoreResult<()>>,
+}
+
+impl Writer {
+    /// Starts the thread. `sync` makes durable what sled has handed to the operating system.
+    pub(super) fn start(
+        database: sled::Db,
+        sync: impl FnMut() -> io::Result<()> + Send + 'static,
+    ) -> StoreResult<Self> {
+        let (queue, requests) = mpsc::channel(QUEUE_CHANGES_MAX);
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || Room { database, sync }.serve(requests))
+            .map_err(|error| {
+                StoreError::Unavailable(format!("the writing thread did not start: {error}"))
+            })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Whether changes are accepted.
+    pub(super) fn is_running(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_closed())
+    }
+
+    /// Runs the change and answers once it is durable, or has failed and changed nothing.
+    pub(super) async fn write(&self, change: Change) -> StoreResult<()> {
+        let (outcome, answer) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(Request { change, outcome }).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writing thread had panicked");
+        }
+    }
+}
+
+/// What a caller is told when the thread has ended before its time.
+pub(super) fn stopped() -> StoreError {
+    StoreError::Unavailable(
+        "writing has stopped after a failure that is in the log; restart the server".to_owned(),
+    )
+}
+
+struct Room<S> {
+    database: sled::Db,
+    sync: S,
+}
+
+impl<S: FnMut() -> io::Result<()>> Room<S> {
+    fn serve(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP_CHANGES_MAX
+                && let Ok(next) = requests.try_recv()
+            {
+                group.push(next);
+            }
+            if let Err(problem) = self.commit(group) {
+                // After a failed fsync nobody knows what is on disk, and a second one that
+                // succeeds proves nothing. Only opening the database again tells.
+                tracing::error!(%problem, "the store stops writing");
+                return;
+            }
+        }
+        if let Err(problem) = self.make_durable() {
+            tracing::error!(%problem, "the store could not be flushed as it was closed");
+        }
+    }
+
+    /// Runs each change as a transaction, makes all of them durable, then answers all. Refusals
+    /// wait as well, since what they are founded upon may be a change of the same group.
+    fn commit(&mut self, group: Vec<Request>) -> Result<(), String> {
+        match self.outcomes(&group) {
+            Ok(outcomes) => {
+                for (request, outcome) in group.into_iter().zip(outcomes) {
+                    // A caller that has gone away does not need its answer.
+                    drop(request.outcome.send(outcome));
+                }
+                Ok(())
+            }
+            Err(problem) => {
+                for request in group {
+                    let error = StoreError::Unavailable(format!(
+                        "the change could not be made durable: {problem}; whether it was kept is \
+                         known after a restart"
+                    ));
+                    drop(request.outcome.send(Err(error)));
+                }
+                Err(problem)
+            }
+        }
+    }
+
+    fn outcomes(&mut self, group: &[Request]) -> Result<Vec<StoreResult<()>>, String> {
+        let outcomes = group
+            .iter()
+            .map(|request| self.run(&request.change))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| error.to_string())?;
+        if outcomes.iter().any(Result::is_ok) {
+            self.make_durable()?;
+        }
+        Ok(outcomes)
+    }
+
+    fn run(&self, change: &Change) -> sled::Result<StoreResult<()>> {
+        let outcome = self.database.transaction(|transaction| {
+            change(transaction).map_err(ConflictableTransactionError::Abort)
+        });
+        match outcome {
+            Ok(()) => Ok(Ok(())),
+            Err(TransactionError::Abort(refusal)) => Ok(Err(refusal)),
+            Err(TransactionError::Storage(error)) => Err(error),
+        }
+    }
+
+    fn make_durable(&mut self) -> Result<(), String> {
+        self.database.flush().map_err(|error| error.to_string())?;
+        (self.sync)().map_err(|error| error.to_string())
+    }
+}
