@@ -44,6 +44,7 @@ pub struct Service {
     clock: Clock,
     limits: Limits,
     uploads: upload::Uploads,
+    inspector: publish::Inspector,
 }
 
 impl Service {
@@ -57,7 +58,8 @@ impl Service {
         uploads_dir: PathBuf,
     ) -> Self {
         let uploads = upload::Uploads::new(uploads_dir);
-        Self { meta, blobs, keys, clock, limits, uploads }
+        let inspector = publish::Inspector::start();
+        Self { meta, blobs, keys, clock, limits, uploads, inspector }
     }
 
     /// The limits in force.
@@ -70,7 +72,10 @@ impl Service {
         Ok(self.meta.ready().await?)
     }
 
+    /// The audit entry of a change that is about to be made. It goes to the log as well, where
+    /// whoever watches the server looks first.
     fn audit(&self, actor: &Actor, action: &str, subject: impl std::fmt::Display) -> AuditEntry {
+        tracing::info!(action, actor = actor.id, address = actor.address, %subject, "change");
         AuditEntry {
             at: self.clock.now(),
             actor: actor.id.clone(),

@@ -85,7 +85,7 @@ pub enum CliError {
     #[error("{0}")]
     Trust(#[from] Refusal),
     /// A tree could not be packed.
-    #[error(transparent)]
+    #[error("{}", heading(.0))]
     Pack(#[from] pack::Error),
     /// The release is refused before anything is sent.
     #[error("the release is not sound; nothing was sent")]
@@ -102,6 +102,12 @@ pub enum CliError {
     /// A document could not be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+}
+
+/// The first line of what a packing error says: the problems that follow it are listed as those of
+/// every other error are.
+fn heading(error: &pack::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
 }
 
 impl CliError {

@@ -12,6 +12,7 @@ use mainstay_client::{
     tuf::{Envelope, Limits as TufLimits, Targets, json},
 };
 
+pub(super) use self::artifact::Inspector;
 use self::problems::Candidate;
 use super::{
     Actor, ErrorClass, Service, ServiceError, ServiceResult, repository::SignedRepository,

@@ -4,9 +4,9 @@ use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
 use mainstay_client::{
     format::{Artifact, HealthCheck, ReleaseDescription, ReleaseManifest},
-    pack::{self, Inspection, Payload, PayloadIdentity, TreePath},
+    pack::{self, Payload, PayloadIdentity, TreePath},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     service::{Service, ServiceError, ServiceResult},
@@ -44,14 +44,49 @@ impl Service {
         let content = self.blobs.read(&artifact.sha256, 0..length).await?;
         let artifact = artifact.clone();
         let reader = StreamReader::new(content);
-        tokio::task::spawn_blocking(move || payload_problems(reader, &artifact))
-            .await
-            .map_err(ServiceError::internal)
+        self.inspector.run(move || payload_problems(reader, &artifact)).await
     }
 }
 
+/// The one thread on which artifacts are read. One at a time bounds the memory that decompression
+/// takes, however many publish at once; and always on the same thread, because the system's
+/// allocator keeps a freed window for each thread that ever had one.
+pub(in crate::service) struct Inspector(mpsc::Sender<Inspection>);
+
+type Inspection = Box<dyn FnOnce() + Send>;
+
+impl Inspector {
+    pub(in crate::service) fn start() -> Self {
+        let (sender, mut inspections) = mpsc::channel::<Inspection>(1);
+        // It ends when the service, and with it the sender, is gone.
+        std::thread::spawn(move || {
+            while let Some(inspection) = inspections.blocking_recv() {
+                inspection();
+            }
+        });
+        Self(sender)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        inspect: impl FnOnce() -> T + Send + 'static,
+    ) -> ServiceResult<T> {
+        let (answer, answered) = oneshot::channel();
+        let inspection = move || {
+            // Whoever asked may have hung up.
+            let _unheard = answer.send(inspect());
+        };
+        self.0.send(Box::new(inspection)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())
+    }
+}
+
+fn ended() -> ServiceError {
+    ServiceError::internal("the thread that reads artifacts has ended".to_owned())
+}
+
 fn payload_problems(reader: impl Read, artifact: &Artifact) -> Vec<String> {
-    let inspect = || -> Result<Inspection, pack::Error> {
+    let inspect = || -> Result<pack::Inspection, pack::Error> {
         let mut payload =
             Payload::new(reader, PayloadIdentity::from(artifact), artifact.window_log)?;
         let inspection = pack::verify(&mut payload, &pack::Limits::default())?;
@@ -69,7 +104,10 @@ fn payload_problems(reader: impl Read, artifact: &Artifact) -> Vec<String> {
 }
 
 /// What the tree says of its health check must be what the manifest says, and must be there.
-fn description_problems(inspection: &Inspection, health: Option<&HealthCheck>) -> Vec<String> {
+fn description_problems(
+    inspection: &pack::Inspection,
+    health: Option<&HealthCheck>,
+) -> Vec<String> {
     let described = match &inspection.description {
         None => ReleaseDescription::default(),
         Some(bytes) => {
