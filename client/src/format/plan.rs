@@ -136,3 +136,6 @@ pub struct Notice {
     /// The notice in a sentence.
     pub message: String,
 }
+
+#[cfg(test)]
+mod tests;

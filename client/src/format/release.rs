@@ -151,16 +151,15 @@ impl HealthCheck {
     /// Everything that is wrong with the check.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        match self.command.first() {
-            None => problems.push("health.command is empty: expected a program".to_owned()),
-            Some(program) => {
-                if program.starts_with('/') || program.split('/').any(|part| part == "..") {
-                    problems.push(format!(
-                        "health.command `{}` leaves the release's tree: expected a path below it",
-                        program.escape_debug()
-                    ));
-                }
-            }
+        let program = self.command.first().map(String::as_str).unwrap_or_default();
+        if program.is_empty() {
+            problems.push("health.command is empty: expected a program".to_owned());
+        }
+        if program.starts_with('/') || program.split('/').any(|part| part == "..") {
+            problems.push(format!(
+                "health.command `{}` leaves the release's tree: expected a path below it",
+                program.escape_debug()
+            ));
         }
         if self.command.iter().any(|word| word.contains('\0')) {
             problems.push("health.command contains a NUL character".to_owned());
@@ -171,6 +170,11 @@ impl HealthCheck {
                 self.timeout_seconds,
                 Self::TIMEOUT_SECONDS_MAX
             ));
+        }
+        // Nobody confirms within no time: such a release would be undone everywhere.
+        if self.confirm_within_seconds == Some(0) {
+            let problem = "health.confirm_within_seconds is 0: expected at least 1, or none";
+            problems.push(problem.to_owned());
         }
         problems
     }
@@ -296,3 +300,6 @@ impl ReleaseManifest {
         problems
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,189 @@ pub fn sign<T: Serialize>(document: &T, keys: &[&SigningKey]) -> serde_json::Res
     signatures.dedup();
     serde_json::to_vec(&Parts { signatures, signed: &signed })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32])
+    }
+
+    /// `seeds`' keys, and the role of which `threshold` of them must sign.
+    fn role(seeds: &[u8], threshold: u64) -> (BTreeMap<KeyId, PublicKey>, RoleKeys) {
+        let keys: BTreeMap<_, _> =
+            seeds.iter().map(|seed| key(*seed).public()).map(|key| (key.id(), key)).collect();
+        let keyids = keys.keys().cloned().collect();
+        (keys, RoleKeys { keyids, threshold: NonZeroU64::new(threshold).unwrap() })
+    }
+
+    fn signed(seeds: &[u8]) -> Value {
+        let keys: Vec<_> = seeds.iter().map(|seed| key(*seed)).collect();
+        let bytes = sign(&json!({ "n": 1 }), &keys.iter().collect::<Vec<_>>()).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    fn parse(document: &Value) -> Result<Envelope, Refusal> {
+        Envelope::parse("document", &serde_json::to_vec(document).unwrap())
+    }
+
+    #[track_caller]
+    fn misformed(document: &Value) -> String {
+        let refusal = parse(document).unwrap_err();
+        assert_eq!(refusal.rule(), Rule::Form, "{refusal}");
+        refusal.to_string()
+    }
+
+    #[test]
+    fn a_threshold_counts_the_keys_that_have_signed() {
+        let (keys, two_of_three) = role(&[1, 2, 3], 2);
+        for (signers, enough) in
+            [(&[][..], false), (&[1], false), (&[1, 2], true), (&[3, 1], true), (&[1, 2, 3], true)]
+        {
+            let found = parse(&signed(signers)).unwrap().verify(&keys, &two_of_three);
+            assert_eq!(found.is_ok(), enough, "{signers:?}");
+        }
+        let found = parse(&signed(&[1])).unwrap().verify(&keys, &two_of_three).unwrap_err();
+        insta::assert_snapshot!(found, @"document is refused (threshold): 1 of the role's 3 keys have signed: expected at least 2");
+    }
+
+    #[test]
+    fn one_key_with_two_identifiers_counts_once() {
+        let (mut keys, mut two_of_two) = role(&[1, 2], 2);
+        let alias: KeyId = "alias".parse().unwrap();
+        keys.insert(alias.clone(), key(1).public());
+        two_of_two.keyids.insert(alias);
+        let mut document = signed(&[1]);
+        let mut again = document["signatures"][0].clone();
+        again["keyid"] = json!("alias");
+        document["signatures"].as_array_mut().unwrap().push(again);
+        let envelope = parse(&document).unwrap();
+        assert_eq!(envelope.verify(&keys, &two_of_two).unwrap_err().rule(), Rule::Threshold);
+        two_of_two.threshold = NonZeroU64::MIN;
+        envelope.verify(&keys, &two_of_two).unwrap();
+    }
+
+    #[test]
+    fn keys_that_the_role_does_not_list_count_for_nothing() {
+        let (keys, _) = role(&[1, 2, 3], 1);
+        let (_, only_first) = role(&[1], 1);
+        let verify = |signers| parse(&signed(signers)).unwrap().verify(&keys, &only_first);
+        verify(&[1, 2, 9]).unwrap();
+        assert_eq!(verify(&[2, 3, 9]).unwrap_err().rule(), Rule::Threshold);
+    }
+
+    #[test]
+    fn keys_that_nobody_describes_count_for_nothing() {
+        let (_, listed) = role(&[1], 1);
+        let found = parse(&signed(&[1])).unwrap().verify(&BTreeMap::new(), &listed);
+        assert_eq!(found.unwrap_err().rule(), Rule::Threshold);
+    }
+
+    #[test]
+    fn a_signature_under_another_keys_identifier_counts_for_nothing() {
+        let (keys, either) = role(&[1, 2], 1);
+        let mut document = signed(&[1]);
+        document["signatures"][0]["keyid"] = json!(key(2).public().id());
+        let found = parse(&document).unwrap().verify(&keys, &either);
+        assert_eq!(found.unwrap_err().rule(), Rule::Threshold);
+    }
+
+    #[test]
+    fn one_key_signs_once() {
+        let mut document = signed(&[1, 2]);
+        let again = document["signatures"][0].clone();
+        document["signatures"].as_array_mut().unwrap().push(again);
+        let message = misformed(&document);
+        insta::assert_snapshot!(message, @"document is refused (form): one key has signed twice");
+    }
+
+    #[test]
+    fn a_document_carries_so_many_signatures_and_no_more() {
+        let mut document = signed(&[]);
+        let mut carrying = |count: usize| {
+            document["signatures"] = (0..count)
+                .map(|number| json!({ "keyid": format!("k{number}"), "sig": "" }))
+                .collect();
+            document.clone()
+        };
+        let most = parse(&carrying(Envelope::SIGNATURES_MAX)).unwrap();
+        assert_eq!(most.signatures().len(), Envelope::SIGNATURES_MAX);
+        let message = misformed(&carrying(Envelope::SIGNATURES_MAX + 1));
+        insta::assert_snapshot!(message, @"document is refused (form): 65 signatures: expected at most 64");
+    }
+
+    #[test]
+    fn a_signature_has_one_spelling() {
+        let (keys, role) = role(&[1], 1);
+        let good = signed(&[1]);
+        let text = good["signatures"][0]["sig"].as_str().unwrap().to_owned();
+        for bad in
+            [text.to_uppercase(), format!(" {text}"), text[2..].to_owned(), format!("{text}00")]
+        {
+            let mut document = good.clone();
+            document["signatures"][0]["sig"] = json!(bad);
+            let found = parse(&document).unwrap().verify(&keys, &role);
+            assert_eq!(found.unwrap_err().rule(), Rule::Threshold, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_envelope_is_refused() {
+        let good = signed(&[1]);
+        for (pointer, bad) in [
+            ("/signatures", json!({})),
+            ("/signatures/0/keyid", json!("")),
+            ("/signatures/0/keyid", json!("a/../b")),
+            ("/signatures/0/keyid", json!("a".repeat(129))),
+            ("/signatures/0/sig", json!(1)),
+        ] {
+            let mut document = good.clone();
+            *document.pointer_mut(pointer).unwrap() = bad;
+            misformed(&document);
+        }
+        for missing in ["signatures", "signed"] {
+            let mut document = good.clone();
+            document.as_object_mut().unwrap().remove(missing);
+            assert!(misformed(&document).contains(missing));
+        }
+        misformed(&json!([good, good]));
+    }
+
+    /// The one reading that is verified is the one that is used.
+    #[test]
+    fn a_member_that_stands_twice_is_refused_wherever_it_stands() {
+        let good = serde_json::to_string(&signed(&[1])).unwrap();
+        Envelope::parse("document", good.as_bytes()).unwrap();
+        for (member, twice) in [
+            ("\"n\":1", "\"n\":1,\"n\":2"),
+            ("\"signed\":", "\"signed\":{\"n\":2},\"signed\":"),
+            ("\"sig\":", "\"sig\":\"\",\"sig\":"),
+        ] {
+            let bad = good.replacen(member, twice, 1);
+            let refusal = Envelope::parse("document", bad.as_bytes()).unwrap_err().to_string();
+            assert!(refusal.contains("stands twice"), "{bad}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn white_space_and_order_are_not_signed() {
+        let (keys, role) = role(&[1], 1);
+        let signature = signed(&[1])["signatures"].clone();
+        let loose = format!("{{ \"signed\" : {{ \"n\" :\n1 }}, \"signatures\": {signature} }}\n");
+        let envelope = Envelope::parse("document", loose.as_bytes()).unwrap();
+        envelope.verify(&keys, &role).unwrap();
+        assert_eq!(envelope.document::<Value>().unwrap(), json!({ "n": 1 }));
+    }
+
+    #[test]
+    fn signing_twice_with_one_key_is_signing_once() {
+        let key = key(1);
+        let bytes = sign(&json!({}), &[&key, &key]).unwrap();
+        assert_eq!(Envelope::parse("document", &bytes).unwrap().signatures().len(), 1);
+    }
+}

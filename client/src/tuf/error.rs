@@ -50,8 +50,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(document: impl Into<String>, rule: Rule, detail: impl Into<String>) -> Self {
-        Self { document: document.into(), rule, detail: detail.into() }
+    pub(crate) fn new(document: impl Into<String>, rule: Rule, detail: impl AsRef<str>) -> Self {
+        Self { document: document.into(), rule, detail: printable(detail.as_ref()) }
     }
 
     /// The document, for example `snapshot` or `plan`.
@@ -63,6 +63,18 @@ impl Refusal {
     pub fn rule(&self) -> Rule {
         self.rule
     }
+}
+
+/// `detail` with characters escaped that a terminal would obey rather than show: it repeats parts of
+/// documents that nobody has vouched for.
+fn printable(detail: &str) -> String {
+    detail.chars().fold(String::with_capacity(detail.len()), |mut text, character| {
+        match character {
+            '"' | '\'' | '\\' => text.push(character),
+            _ => text.extend(character.escape_debug()),
+        }
+        text
+    })
 }
 
 impl fmt::Display for Refusal {

@@ -169,6 +169,8 @@ impl<'de> Visitor<'de> for Strict {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn canonical_text(text: &str) -> String {
@@ -207,6 +209,10 @@ mod tests {
             ("{} {}", "trailing"),
             ("", "EOF"),
             ("\"\\ud800\"", "escape"),
+            ("\"\\ud800\\u0041\"", "surrogate"),
+            ("-0", "floating point"),
+            ("\"a\nb\"", "control character"),
+            ("\u{feff}{}", "expected value"),
         ] {
             let error = parse(bad.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(why), "{bad}: {error}");
@@ -220,5 +226,78 @@ mod tests {
         let error = parse(nested(DEPTH_MAX + 1).as_bytes()).unwrap_err().to_string();
         assert!(error.contains("nested deeper than 32"), "{error}");
         assert!(parse("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn integers_reach_as_far_as_64_bits() {
+        for text in ["0", "-1", "18446744073709551615", "-9223372036854775808"] {
+            assert_eq!(canonical_text(text), text);
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 40, 6, |inner| {
+            let members = proptest::collection::btree_map(any::<String>(), inner.clone(), 0..6);
+            prop_oneof![
+                proptest::collection::vec(inner, 0..6).prop_map(Value::from),
+                members.prop_map(|members| members.into_iter().collect::<Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    /// The canonical form leaves control characters as they are, which JSON does not allow.
+    fn control_characters_escaped(text: &[u8]) -> Vec<u8> {
+        let escape = |byte: &u8| match byte {
+            0..0x20 => format!("\\u{byte:04x}").into_bytes(),
+            byte => vec![*byte],
+        };
+        text.iter().flat_map(escape).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn no_damage_makes_the_parser_panic(
+            value in any_value(),
+            position: proptest::sample::Index,
+            byte: u8,
+        ) {
+            let mut bytes = serde_json::to_vec(&value).unwrap();
+            let index = position.index(bytes.len());
+            bytes[index] = byte;
+            if let Ok(parsed) = parse(&bytes) {
+                let lenient: Value = serde_json::from_slice(&bytes).unwrap();
+                prop_assert_eq!(parsed, lenient);
+            }
+        }
+
+        #[test]
+        fn whatever_has_one_reading_is_parsed_to_it(value in any_value()) {
+            prop_assert_eq!(parse(&serde_json::to_vec(&value).unwrap()).unwrap(), value.clone());
+            prop_assert_eq!(parse(&serde_json::to_vec_pretty(&value).unwrap()).unwrap(), value);
+        }
+
+        /// No two values have one canonical form, since each can be read back from its own; and
+        /// where the form is JSON it is its own canonical form.
+        #[test]
+        fn the_canonical_form_is_a_fixed_point(value in any_value()) {
+            let bytes = canonical(&value);
+            let escaped = control_characters_escaped(&bytes);
+            let parsed = parse(&escaped).unwrap();
+            prop_assert_eq!(canonical(&parsed), bytes.clone());
+            prop_assert_eq!(parsed, value);
+            prop_assert_eq!(parse(&bytes).is_ok(), bytes == escaped);
+        }
     }
 }

@@ -10,14 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    format::{Digest, ParseError},
+    format::{Digest, ParseError, text_serde},
     hex,
 };
 
 /// The identifier of a key: the SHA-256 of its canonical form (TUF 1.0.34 §4.2), or whatever
 /// another repository calls it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(String);
 
 impl FromStr for KeyId {
@@ -37,6 +36,8 @@ impl fmt::Display for KeyId {
         formatter.pad(&self.0)
     }
 }
+
+text_serde!(KeyId);
 
 /// A public key as TUF metadata lists it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -231,6 +231,7 @@ pub struct Delegations {
     #[serde(deserialize_with = "known_keys")]
     pub keys: BTreeMap<KeyId, PublicKey>,
     /// The roles, in the order in which they are asked.
+    #[serde(deserialize_with = "distinct_roles")]
     pub roles: Vec<DelegatedRole>,
 }
 
@@ -276,4 +277,23 @@ fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<KeyId
     } else {
         Err(D::Error::custom("a key id stands twice in one role"))
     }
+}
+
+/// One name is one role: with two, the keys of the one could speak for the paths of the other. The
+/// top-level roles are root's to name.
+fn distinct_roles<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<DelegatedRole>, D::Error> {
+    let roles = Vec::<DelegatedRole>::deserialize(deserializer)?;
+    let mut seen = BTreeSet::new();
+    for DelegatedRole { name, .. } in &roles {
+        if [Root::KIND, Timestamp::KIND, Snapshot::KIND, Targets::KIND].contains(&name.as_str()) {
+            let problem = format_args!("`{name}` is a top-level role: expected another name");
+            return Err(D::Error::custom(problem));
+        }
+        if !seen.insert(name) {
+            return Err(D::Error::custom(format_args!("role {name} is delegated to twice")));
+        }
+    }
+    Ok(roles)
 }

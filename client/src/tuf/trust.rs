@@ -3,13 +3,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp as Instant;
 
 use super::{
-    Delegations, Envelope, FileMeta, KeyId, Metadata, PublicKey, Refusal, RoleKeys, Root, Rule,
-    Snapshot, Target, Targets, Timestamp,
+    DelegatedRole, Delegations, Envelope, FileMeta, KeyId, Metadata, PublicKey, Refusal, RoleKeys,
+    Root, Rule, Snapshot, Target, Targets, Timestamp,
 };
-use crate::format::{CustomerName, MachineName, PLAN_FORMAT, Plan, ProductName, TargetPath};
+use crate::format::TargetPath;
 
-/// The name of the delegated role that signs plans.
-pub const DIRECTOR: &str = "director";
+mod plan;
+
+pub use plan::{DIRECTOR, PlanBinding};
 
 /// How much the workflow is willing to read.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +122,7 @@ fn announced(document: &str, bytes: &[u8], meta: &FileMeta) -> Result<(), Refusa
 pub struct TrustedRoot {
     root: Root,
     limits: Limits,
+    rotations: u64,
 }
 
 impl TrustedRoot {
@@ -130,7 +132,7 @@ impl TrustedRoot {
         let envelope = envelope("root", bytes, limits.root_bytes_max)?;
         let root: Root = typed("root", &envelope)?;
         envelope.verify(&root.keys, &root.roles.root)?;
-        Ok(Self { root, limits })
+        Ok(Self { root, limits, rotations: 0 })
     }
 
     /// The version that is trusted.
@@ -147,16 +149,27 @@ impl TrustedRoot {
     /// trusted root and itself. Expiry of an intermediate root does not matter (§5.3.10 looks at
     /// the last one only).
     pub fn rotate(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let refuse = |detail| Err(Refusal::new("root", Rule::Version, detail));
+        let most = self.limits.root_rotations_max;
+        if self.rotations >= most {
+            return refuse(format!(
+                "{} rotations were followed already: expected at most {most} in one refresh",
+                self.rotations
+            ));
+        }
         let envelope = envelope("root", bytes, self.limits.root_bytes_max)?;
         envelope.verify(&self.root.keys, &self.root.roles.root)?;
         let next: Root = typed("root", &envelope)?;
         envelope.verify(&next.keys, &next.roles.root)?;
-        let expected = self.version().saturating_add(1);
-        if next.header.version.get() != expected {
-            let detail = format!("version {}: expected {expected}", next.header.version);
-            return Err(Refusal::new("root", Rule::Version, detail));
+        let version = next.header.version;
+        if self.root.header.version.checked_add(1) != Some(version) {
+            return refuse(format!(
+                "version {version}: expected the one after {}",
+                self.root.header.version
+            ));
         }
         self.root = next;
+        self.rotations += 1;
         Ok(())
     }
 
@@ -353,19 +366,6 @@ pub struct TrustedRepository {
     roles: BTreeMap<String, Targets>,
 }
 
-/// Whom a plan must be for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanBinding {
-    /// The product.
-    pub product: ProductName,
-    /// The customer.
-    pub customer: CustomerName,
-    /// The machine.
-    pub machine: MachineName,
-    /// The version of the newest plan that the machine has seen; an older one is a replay.
-    pub version_min: u64,
-}
-
 impl TrustedRepository {
     /// The root.
     pub fn root(&self) -> &Root {
@@ -397,8 +397,13 @@ impl TrustedRepository {
         listed(&self.snapshot, name)
     }
 
-    /// Accepts the delegated role `name`.
+    /// Accepts the delegated role `name`, which is never [`DIRECTOR`]: its key is on the server, and
+    /// no server may say what machines install.
     pub fn accept_role(&mut self, name: &str, bytes: &[u8]) -> Result<&Targets, Refusal> {
+        if name == DIRECTOR {
+            let detail = "it signs plans: expected a role that lists targets";
+            return Err(Refusal::new(name, Rule::NotListed, detail));
+        }
         let meta = self.listed_role(name)?.clone();
         let delegations = self.delegations(name)?;
         let role = delegations.role(name).ok_or_else(|| not_delegated(name))?;
@@ -419,10 +424,10 @@ impl TrustedRepository {
         if let Some(target) = self.targets.targets.get(path.as_str()) {
             return Ok(target);
         }
-        for role in &self.delegations(path.as_str())?.roles {
-            if !role.paths.iter().any(|pattern| pattern.matches(path.as_str())) {
-                continue;
-            }
+        let speaks = |role: &&DelegatedRole| {
+            role.name != DIRECTOR && role.paths.iter().any(|pattern| pattern.matches(path.as_str()))
+        };
+        for role in self.delegations(path.as_str())?.roles.iter().filter(speaks) {
             let Some(targets) = self.roles.get(&role.name) else {
                 return Err(missing(format!("role {} is not loaded", role.name)));
             };
@@ -434,45 +439,6 @@ impl TrustedRepository {
             }
         }
         Err(missing("no role that may speak for it lists it".to_owned()))
-    }
-
-    /// Verifies a plan: signed by the director that the vendor delegated to, for this machine, not
-    /// older than one that was seen before, not expired.
-    pub fn plan(&self, bytes: &[u8], binding: &PlanBinding) -> Result<Plan, Refusal> {
-        let refuse = |rule, detail| Err(Refusal::new("plan", rule, detail));
-        let delegations = self.delegations(DIRECTOR)?;
-        let role = delegations.role(DIRECTOR).ok_or_else(|| not_delegated(DIRECTOR))?;
-        let envelope = envelope("plan", bytes, self.limits.plan_bytes_max)?;
-        envelope.verify(&delegations.keys, &role.keys)?;
-        let plan: Plan = envelope.document()?;
-        if plan.kind != Plan::KIND || plan.format != PLAN_FORMAT {
-            let detail = format!(
-                "it is `{}` of format {}: expected `{}` of format {PLAN_FORMAT}",
-                plan.kind.escape_debug(),
-                plan.format,
-                Plan::KIND
-            );
-            return refuse(Rule::Form, detail);
-        }
-        let found = (&plan.product, &plan.customer, &plan.machine);
-        let expected = (&binding.product, &binding.customer, &binding.machine);
-        if found != expected {
-            let name = |(product, customer, machine)| {
-                format!("product {product}, customer {customer}, machine {machine}")
-            };
-            let detail = format!("it is for {}: this is {}", name(found), name(expected));
-            return refuse(Rule::Binding, detail);
-        }
-        if plan.version < binding.version_min {
-            let detail =
-                format!("version {}: {} was seen already", plan.version, binding.version_min);
-            return refuse(Rule::Rollback, detail);
-        }
-        if plan.expires <= self.now {
-            let detail = format!("it expired at {}; it is {} now", plan.expires, self.now);
-            return refuse(Rule::Expired, detail);
-        }
-        Ok(plan)
     }
 }
 
@@ -511,3 +477,6 @@ fn targets_role(
     unexpired(name, &targets, now)?;
     Ok(targets)
 }
+
+#[cfg(test)]
+mod tests;
