@@ -74,7 +74,7 @@
 //! | 12 | `check`: a rollback is ordered |
 //! | 13 | installed, on probation until it is confirmed |
 //! | 14 | the update failed its probation and was undone |
-//! | 15 | up to date as far as the contract allows: newer releases are withheld |
+//! | 15 | up to date, nothing changed; newer releases are withheld, and it says why |
 //! | 17 | `verify`: the installed files are not those that were signed |
 //! | 30 | the machine is not enrolled |
 //! | 31 | another agent holds the installation's lock |

@@ -22,7 +22,7 @@ pub enum Exit {
     Probation,
     /// 14: the update failed its probation and was undone.
     Undone,
-    /// 15: up to date as far as the contract allows; newer releases are withheld.
+    /// 15: up to date, nothing changed; newer releases are withheld, and it says why.
     Withheld,
     /// 17: the installed files are not those that were signed (`verify`).
     Modified,
@@ -99,7 +99,7 @@ impl Exit {
             Self::Probation => "installed, on probation until it is confirmed",
             Self::Undone => "the update failed its probation and was undone",
             Self::Withheld => {
-                "up to date as far as the contract allows: newer releases are withheld"
+                "up to date, nothing changed; newer releases are withheld, and it says why"
             }
             Self::Modified => "verify: the installed files are not those that were signed",
             Self::NotEnrolled => "the machine is not enrolled",

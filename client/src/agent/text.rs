@@ -55,7 +55,7 @@ fn headline(document: &Document) -> String {
             format!("Enrolled as {machine} of {customer} for {product}.")
         }
         "up_to_date" => format!("{product}: up to date ({from})."),
-        "withheld" => format!("{product}: up to date as far as the contract allows ({from})."),
+        "withheld" => format!("{product}: up to date ({from}); newer releases are withheld."),
         "update_offered" => format!("{product}: update {from} -> {to} is offered."),
         "rollback_ordered" => {
             let order = document.order.as_ref();
