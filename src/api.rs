@@ -32,6 +32,9 @@ type Shared = web::Data<Service>;
 
 /// Registers all routes; those that machines use all the time come first.
 pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::QueryConfig::default().error_handler(|error, _| unreadable(&error).into()))
+        .app_data(web::PathConfig::default().error_handler(|error, _| unreadable(&error).into()));
     machine::configure(config);
     vendor::configure(config);
     account::configure(config);
@@ -40,6 +43,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/healthz", web::get().to(healthz))
         .route("/readyz", web::get().to(readyz))
         .default_service(web::to(no_such_route));
+}
+
+/// What actix-web could not make out of an address, as every other problem is told.
+fn unreadable(error: &dyn std::fmt::Display) -> ApiError {
+    ServiceError::input(format!("the address is not one of this server: {error}")).into()
 }
 
 /// The process runs.

@@ -14,6 +14,8 @@ pub struct Limits {
     pub blob_bytes_max: u64,
     /// How long a request's head may take to arrive.
     pub request_head_timeout: Duration,
+    /// How long the next piece of a body may take to arrive.
+    pub body_piece_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
     /// How long requests under way may take to end when the server is told to stop.
@@ -38,6 +40,7 @@ impl Limits {
         machine_request_bytes_max: 512 << 10,
         blob_bytes_max: 64 << 30,
         request_head_timeout: Duration::from_secs(10),
+        body_piece_timeout: Duration::from_secs(30),
         keep_alive: Duration::from_secs(75),
         shutdown_timeout: Duration::from_secs(10),
         withheld_max: 100,

@@ -25,6 +25,7 @@ pub mod upload;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub(crate) use self::error::chain;
 pub use self::error::{ErrorClass, ServiceError};
 use crate::{
     clock::Clock,

@@ -7,9 +7,54 @@
     clippy::panic,
     reason = "a scenario that cannot go on has failed; clippy.toml exempts `#[test]` functions only"
 )]
-#![expect(dead_code, unreachable_pub, reason = "the harness is ahead of its scenarios")]
 
 #[path = "e2e/harness.rs"]
 mod harness;
+
+#[path = "e2e/by_hand.rs"]
+mod by_hand;
+#[path = "e2e/cut.rs"]
+mod cut;
+#[path = "e2e/fleet.rs"]
+mod fleet;
+#[path = "e2e/http.rs"]
+mod http;
+#[path = "e2e/proxy.rs"]
+mod proxy;
+
+#[path = "e2e/access.rs"]
+mod access;
+#[path = "e2e/bad_input.rs"]
+mod bad_input;
+#[path = "e2e/bad_request.rs"]
+mod bad_request;
+#[path = "e2e/crash.rs"]
+mod crash;
+#[path = "e2e/download.rs"]
+mod download;
+#[path = "e2e/enrolment.rs"]
+mod enrolment;
+#[path = "e2e/machine.rs"]
+mod machine;
+#[path = "e2e/memory.rs"]
+mod memory;
+#[path = "e2e/publish.rs"]
+mod publish;
+#[path = "e2e/publish_artifact.rs"]
+mod publish_artifact;
+#[path = "e2e/publish_race.rs"]
+mod publish_race;
+#[path = "e2e/quickstart.rs"]
+mod quickstart;
+#[path = "e2e/repository.rs"]
+mod repository;
 #[path = "e2e/server.rs"]
 mod server;
+#[path = "e2e/technician.rs"]
+mod technician;
+#[path = "e2e/tls.rs"]
+mod tls;
+#[path = "e2e/undo.rs"]
+mod undo;
+#[path = "e2e/upload.rs"]
+mod upload;

@@ -12,25 +12,16 @@ use crate::{
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(
-            web::resource("/v1/customers")
-                .route(web::get().to(customers))
-                .route(web::post().to(create_customer)),
-        )
+        .route("/v1/customers", web::get().to(customers))
+        .route("/v1/customers", web::post().to(create_customer))
         .route("/v1/customers/{customer}", web::get().to(customer))
-        .service(
-            web::resource("/v1/contracts")
-                .route(web::get().to(contracts))
-                .route(web::post().to(create_contract)),
-        )
+        .route("/v1/contracts", web::get().to(contracts))
+        .route("/v1/contracts", web::post().to(create_contract))
         .route("/v1/contracts/{contract}", web::get().to(contract))
         .route("/v1/contracts/{contract}/amendments", web::post().to(amend_contract))
         .route("/v1/contracts/{contract}/activation-keys", web::post().to(create_activation_key))
-        .service(
-            web::resource("/v1/tokens")
-                .route(web::get().to(tokens))
-                .route(web::post().to(create_token)),
-        )
+        .route("/v1/tokens", web::get().to(tokens))
+        .route("/v1/tokens", web::post().to(create_token))
         .route("/v1/tokens/{id}", web::delete().to(revoke_token));
 }
 
@@ -41,7 +32,7 @@ async fn customers(service: Shared, staff: Staff) -> ApiResult {
 
 async fn create_customer(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
     let actor = staff.require(&[Role::Account]).await?;
-    let request: CreateCustomer = body::read(payload, service.limits().request_bytes_max).await?;
+    let request: CreateCustomer = body::read(&service, payload).await?;
     body::created(&service.create_customer(&actor, request).await?)
 }
 
@@ -58,7 +49,7 @@ async fn contracts(service: Shared, staff: Staff) -> ApiResult {
 
 async fn create_contract(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
     let actor = staff.require(&[Role::Account]).await?;
-    let request: CreateContract = body::read(payload, service.limits().request_bytes_max).await?;
+    let request: CreateContract = body::read(&service, payload).await?;
     body::created(&service.create_contract(&actor, request).await?)
 }
 
@@ -76,7 +67,7 @@ async fn amend_contract(
 ) -> ApiResult {
     let actor = staff.require(&[Role::Account]).await?;
     let name: ContractName = name.parse()?;
-    let request: AmendContract = body::read(payload, service.limits().request_bytes_max).await?;
+    let request: AmendContract = body::read(&service, payload).await?;
     body::created(&service.amend_contract(&actor, &name, request).await?)
 }
 
@@ -88,8 +79,7 @@ async fn create_activation_key(
 ) -> ApiResult {
     let actor = staff.require(&[Role::Account]).await?;
     let name: ContractName = name.parse()?;
-    let request: CreateActivationKey =
-        body::read(payload, service.limits().request_bytes_max).await?;
+    let request: CreateActivationKey = body::read(&service, payload).await?;
     body::created(&service.create_activation_key(&actor, name, request).await?)
 }
 
@@ -100,7 +90,7 @@ async fn tokens(service: Shared, staff: Staff) -> ApiResult {
 
 async fn create_token(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
     let actor = staff.require(&[]).await?;
-    let request: CreateToken = body::read(payload, service.limits().request_bytes_max).await?;
+    let request: CreateToken = body::read(&service, payload).await?;
     body::created(&service.create_token(&actor, request).await?)
 }
 

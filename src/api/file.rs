@@ -27,9 +27,12 @@ pub(super) async fn send(service: &Service, request: &HttpRequest, file: ServedF
         .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::CACHE_CONTROL, "private, no-transform"))
         .content_type("application/octet-stream");
-    let known = text(header::IF_NONE_MATCH).is_some_and(|tags| {
-        tags.split(',').any(|known| [tag.as_str(), "*"].contains(&known.trim()))
-    });
+    // Compared weakly, as RFC 9110 §13.1.2 has it.
+    let is_known = |known: &str| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    };
+    let known = text(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(is_known));
     if known {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }

@@ -16,29 +16,23 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/check", web::post().to(check))
         .route("/v1/report", web::post().to(report))
         .route("/v1/enroll", web::post().to(enroll))
-        .service(
-            web::resource("/repo/{product}/{path:.*}")
-                .route(web::get().to(repository_file))
-                .route(web::head().to(repository_file)),
-        );
+        .route("/repo/{product}/{path:.*}", web::get().to(repository_file))
+        .route("/repo/{product}/{path:.*}", web::head().to(repository_file));
 }
 
 async fn check(service: Shared, machine: Machine, payload: web::Payload) -> ApiResult {
-    let request: CheckRequest =
-        body::read(payload, service.limits().machine_request_bytes_max).await?;
+    let request: CheckRequest = body::read_from_machine(&service, payload).await?;
     body::ok(&service.check(machine.0, &request).await?)
 }
 
 async fn report(service: Shared, machine: Machine, payload: web::Payload) -> ApiResult {
-    let request: ReportRequest =
-        body::read(payload, service.limits().machine_request_bytes_max).await?;
+    let request: ReportRequest = body::read_from_machine(&service, payload).await?;
     service.report(machine.0, &request).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn enroll(service: Shared, request: HttpRequest, payload: web::Payload) -> ApiResult {
-    let enrollment: EnrollRequest =
-        body::read(payload, service.limits().machine_request_bytes_max).await?;
+    let enrollment: EnrollRequest = body::read_from_machine(&service, payload).await?;
     body::created(&service.enroll(enrollment, address(&request)).await?)
 }
 

@@ -39,7 +39,7 @@ async fn order_rollback(
 ) -> ApiResult {
     let actor = staff.require(&[Role::Support]).await?;
     let name: MachineName = name.parse()?;
-    let request: OrderRollback = body::read(payload, service.limits().request_bytes_max).await?;
+    let request: OrderRollback = body::read(&service, payload).await?;
     body::created(&service.order_rollback(&actor, &name, request).await?)
 }
 

@@ -11,22 +11,13 @@ use crate::store::Role;
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/v1/server-keys", web::get().to(server_keys))
-        .service(
-            web::resource("/v1/products")
-                .route(web::get().to(products))
-                .route(web::post().to(create_product)),
-        )
+        .route("/v1/products", web::get().to(products))
+        .route("/v1/products", web::post().to(create_product))
         .route("/v1/products/{product}/publishing", web::get().to(publishing_state))
-        .service(
-            web::resource("/v1/products/{product}/releases")
-                .route(web::get().to(releases))
-                .route(web::post().to(publish)),
-        )
-        .service(
-            web::resource("/v1/uploads/{digest}")
-                .route(web::get().to(upload_state))
-                .route(web::patch().to(upload)),
-        );
+        .route("/v1/products/{product}/releases", web::get().to(releases))
+        .route("/v1/products/{product}/releases", web::post().to(publish))
+        .route("/v1/uploads/{digest}", web::get().to(upload_state))
+        .route("/v1/uploads/{digest}", web::patch().to(upload));
 }
 
 async fn server_keys(service: Shared, staff: Staff) -> ApiResult {
@@ -41,8 +32,7 @@ async fn products(service: Shared, staff: Staff) -> ApiResult {
 
 async fn create_product(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
     let actor = staff.require(&[Role::Publisher]).await?;
-    let request: CreateProductRequest =
-        body::read(payload, service.limits().request_bytes_max).await?;
+    let request: CreateProductRequest = body::read(&service, payload).await?;
     body::created(&service.create_product(&actor, request).await?)
 }
 
@@ -66,7 +56,7 @@ async fn publish(
 ) -> ApiResult {
     let actor = staff.require(&[Role::Publisher]).await?;
     let product: ProductName = product.parse()?;
-    let request: PublishRequest = body::read(payload, service.limits().request_bytes_max).await?;
+    let request: PublishRequest = body::read(&service, payload).await?;
     body::created(&service.publish(&actor, &product, request).await?)
 }
 
@@ -92,5 +82,6 @@ async fn upload(
     staff.require(&[Role::Publisher]).await?;
     let digest: Digest = digest.parse()?;
     let Position { offset, length } = position.into_inner();
-    body::ok(&service.upload(&digest, offset, length, payload).await?)
+    let content = body::pieces(payload, service.limits().body_piece_timeout);
+    body::ok(&service.upload(&digest, offset, length, content).await?)
 }

@@ -86,18 +86,21 @@ impl Connection {
         let path = format!("/v1/uploads/{digest}");
         let mut attempts = 0;
         loop {
-            let state: UploadState = self.get(&path)?;
-            progress(state.received);
-            if state.complete {
-                return Ok(());
-            }
-            match self.upload_rest(file, &path, state.received, length, progress) {
-                Err(CliError::Network { .. }) if attempts < UPLOAD_ATTEMPTS_MAX => {
+            let state = self.get(&path).and_then(|state: UploadState| {
+                progress(state.received);
+                if !state.complete {
+                    self.upload_rest(file, &path, state.received, length, progress)?;
+                }
+                Ok(state)
+            });
+            match state {
+                Ok(state) if state.complete => return Ok(()),
+                Ok(_) => {}
+                Err(error) if is_passing(&error) && attempts < UPLOAD_ATTEMPTS_MAX => {
                     attempts += 1;
                     std::thread::sleep(Duration::from_millis(200 << attempts));
                 }
                 Err(error) => return Err(error),
-                Ok(()) => {}
             }
         }
     }
@@ -169,6 +172,16 @@ impl Connection {
             url: self.url.clone(),
             message: format!("the answer is not one of a Mainstay server: {error}"),
         }
+    }
+}
+
+/// Whether an upload can be taken up again after `error`: the network failed, or the server has not
+/// noticed yet that it did.
+fn is_passing(error: &CliError) -> bool {
+    match error {
+        CliError::Network { .. } => true,
+        CliError::Server(problem) => ["UPLOAD_BUSY", "UPLOAD_OFFSET"].contains(&&*problem.code),
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use mainstay_client::{
     tuf::{KeyFileError, Refusal},
 };
 
-use crate::{config::ConfigError, server::ServerError};
+use crate::{config::ConfigError, server::ServerError, service::chain};
 
 /// What the `mainstay` command exits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub enum CliError {
     #[error("{0}")]
     Trust(#[from] Refusal),
     /// A tree could not be packed.
-    #[error("{}", heading(.0))]
+    #[error("{}", pack_message(.0))]
     Pack(#[from] pack::Error),
     /// The release is refused before anything is sent.
     #[error("the release is not sound; nothing was sent")]
@@ -104,10 +104,13 @@ pub enum CliError {
     Json(#[from] serde_json::Error),
 }
 
-/// The first line of what a packing error says: the problems that follow it are listed as those of
-/// every other error are.
-fn heading(error: &pack::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
+/// What is wrong with a tree is listed one by one ([`CliError::problems`]) and not said here again.
+fn pack_message(error: &pack::Error) -> String {
+    if error.problems().is_empty() {
+        chain(error)
+    } else {
+        "the tree cannot be packed; nothing was sent".to_owned()
+    }
 }
 
 impl CliError {

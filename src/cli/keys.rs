@@ -106,8 +106,9 @@ fn generate(
                 name.escape_debug()
             )));
         }
-        let path = dir.join(name).with_extension("pem");
-        if path.exists() {
+        // The public half may be here alone, where the private one is kept offline.
+        let paths = ["pem", "pub"].map(|extension| dir.join(name).with_extension(extension));
+        if let Some(path) = paths.iter().find(|path| path.exists()) {
             return Err(CliError::Input(format!(
                 "{} exists already: it is not written over; take another name or directory",
                 path.display()

@@ -144,10 +144,14 @@ impl Service {
         }
         let detail = serde_json::to_string(&request.change)?;
         record.amendments.push(Amendment { at, change: request.change });
-        let amended = Contract::at(&record.amendments, at.max(now)).ok_or_else(|| {
-            ServiceError::internal("an amended contract is no contract".to_owned())
-        })?;
-        require_sound(name, &amended)?;
+        // It must go with what is in force now, and with every later amendment.
+        let instants = record.amendments.iter().map(|amendment| amendment.at.max(at).max(now));
+        for instant in instants.collect::<std::collections::BTreeSet<_>>() {
+            let amended = Contract::at(&record.amendments, instant).ok_or_else(|| {
+                ServiceError::internal("an amended contract is no contract".to_owned())
+            })?;
+            require_sound(name, &amended)?;
+        }
         let mut audit = self.audit(actor, "contract.amend", name);
         audit.detail = detail;
         self.meta.amend_contract(record.clone(), audit).await?;

@@ -1,6 +1,9 @@
 //! What machines report: what happened, and what they run now.
 
-use mainstay_client::format::wire::{Event, EventKind, ReportRequest};
+use mainstay_client::format::{
+    Version,
+    wire::{Event, EventKind, ReportRequest},
+};
 
 use super::{ErrorClass, Service, ServiceError, ServiceResult};
 use crate::{
@@ -59,30 +62,40 @@ impl Service {
             EventKind::Confirmed => {
                 machine.confirmed.insert(event.to.clone());
             }
-            EventKind::RolledBack => {
-                if let Some(order) = order {
-                    order.state = OrderState::Done;
+            EventKind::RolledBack => match (order, &event.from) {
+                (Some(order), _) => order.state = OrderState::Done,
+                // Ordered at the machine: what it left, and what lies between, is not given to it
+                // again, just as after an order from here.
+                (None, Some(left)) if event.order.is_none() => {
+                    let reason = "it was left by a rollback at this machine";
+                    self.block(machine, Some(event.to.clone()), left.clone(), reason);
                 }
-            }
+                (None, _) => {}
+            },
             EventKind::Undone => match order {
                 Some(order) => order.state = OrderState::Failed,
-                None => self.block_failed(machine, event),
+                None if event.order.is_none() => {
+                    let reason = "it failed on this machine and was undone";
+                    self.block(machine, None, event.to.clone(), reason);
+                }
+                None => {}
             },
-            EventKind::Installed | EventKind::Refused => {}
+            EventKind::Installed | EventKind::Interrupted | EventKind::Refused => {}
         }
     }
 
-    /// A version that failed on a machine is not given to it again.
-    fn block_failed(&self, machine: &mut MachineRecord, event: &Event) {
-        if machine.blocks.iter().any(|block| block.block.covers(&event.to)) {
+    fn block(
+        &self,
+        machine: &mut MachineRecord,
+        over: Option<Version>,
+        through: Version,
+        reason: &str,
+    ) {
+        if machine.blocks.iter().any(|block| block.block.covers(&through)) {
             return;
         }
         machine.blocks.push(MachineBlock {
-            block: Block {
-                over: None,
-                through: event.to.clone(),
-                reason: "it failed on this machine and was undone".to_owned(),
-            },
+            block: Block { over, through, reason: reason.to_owned() },
             at: self.clock.now(),
             by: format!("machine {}", machine.name),
         });

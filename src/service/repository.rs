@@ -182,13 +182,20 @@ impl Service {
         product: &ProductName,
         path: &str,
     ) -> ServiceResult<ServedFile> {
-        let standing = self.standing(&machine.contract, product).await?;
-        if machine.product != *product || !standing.covers_product() {
-            return Err(ServiceError::new(
+        let not_covered = || {
+            ServiceError::new(
                 ErrorClass::Forbidden,
                 "PRODUCT_NOT_COVERED",
                 format!("the contract of this machine does not cover {product}"),
-            ));
+            )
+        };
+        // Asked before the product is looked for: whether there is another one is not told.
+        if machine.product != *product {
+            return Err(not_covered());
+        }
+        let standing = self.standing(&machine.contract, product).await?;
+        if !standing.covers_product() {
+            return Err(not_covered());
         }
         if let Some(target) = path.strip_prefix("targets/") {
             let target = Target::parse(target)?;

@@ -35,13 +35,15 @@ impl Uploads {
     /// Claims an upload, so that two writers never append to one file.
     fn claim(&self, digest: Digest) -> ServiceResult<Claim<'_>> {
         let claimed = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
-        claimed.then_some(Claim { uploads: self, digest }).ok_or_else(|| {
-            ServiceError::new(
-                ErrorClass::Conflict,
-                "UPLOAD_BUSY",
-                format!("blob {digest} is being uploaded by somebody else: wait and ask again"),
-            )
-        })
+        // A `Claim` made for whoever is refused would end the other's claim as it is dropped.
+        if claimed {
+            return Ok(Claim { uploads: self, digest });
+        }
+        Err(ServiceError::new(
+            ErrorClass::Conflict,
+            "UPLOAD_BUSY",
+            format!("blob {digest} is being uploaded by somebody else: wait and ask again"),
+        ))
     }
 }
 
@@ -90,6 +92,11 @@ impl Service {
                 "BLOB_TOO_LARGE",
                 format!("the blob has {length} bytes: expected at most {bytes_max}"),
             ));
+        }
+        if offset > length {
+            return Err(ServiceError::input(format!(
+                "offset {offset} is beyond the {length} bytes that were announced"
+            )));
         }
         let claim = self.uploads.claim(*digest)?;
         let state = self.upload_state(digest).await?;

@@ -6,22 +6,22 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The product that the tests publish.
-pub const PRODUCT: &str = "acme-db";
+pub(crate) const PRODUCT: &str = "acme-db";
 
 /// The platform that the agent under test runs on.
-pub fn platform() -> String {
+pub(crate) fn platform() -> String {
     format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
 /// A running `mainstay serve`, and the vendor's directory beside it.
-pub struct Server {
+pub(crate) struct Server {
     dir: TempDir,
     child: Child,
     url: String,
@@ -29,12 +29,12 @@ pub struct Server {
 
 impl Server {
     /// A fresh server without a product.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::start_in(TempDir::new().unwrap(), &[])
     }
 
     /// A fresh server with unencrypted vendor keys and the product [`PRODUCT`].
-    pub fn with_product() -> Self {
+    pub(crate) fn with_product() -> Self {
         let server = Self::empty();
         server.mainstay(&["keys", "generate", "--no-passphrase"]).succeeds();
         server.mainstay(&["product", "create", "--product", PRODUCT]).succeeds();
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// Kills the server as a power cut would, and starts it again on the same data.
-    pub fn kill_and_restart(&mut self) {
+    pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
         let (child, url) = start(&self.dir.path().join("server"), &[]);
         self.child = child;
@@ -55,40 +55,40 @@ impl Server {
     }
 
     /// Kills the server with SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Asks the server to stop (SIGTERM) and waits for its end.
-    pub fn stop(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(&mut self) -> std::process::ExitStatus {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.child.wait().unwrap()
     }
 
     /// The server's address.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The server's process.
-    pub fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 
     /// A path in the test's directory.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// The administrator's token.
-    pub fn admin_token(&self) -> String {
+    pub(crate) fn admin_token(&self) -> String {
         fs::read_to_string(self.path("server/admin.token")).unwrap()
     }
 
     /// A `mainstay` command against this server, not run yet, as the administrator.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
         command
             .args(arguments)
@@ -102,13 +102,13 @@ impl Server {
     }
 
     /// Runs a `mainstay` command against this server as the administrator.
-    pub fn mainstay(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn mainstay(&self, arguments: &[&str]) -> Ran {
         Ran::run(&mut self.command(arguments))
     }
 
     /// Lays out the tree of a release that works: a program that prints its version, and a health
     /// check that runs it. Says where.
-    pub fn tree(&self, version: &str) -> PathBuf {
+    pub(crate) fn tree(&self, version: &str) -> PathBuf {
         let tree = self.path(&format!("trees/{version}"));
         write(&tree.join("VERSION"), 0o644, version);
         write(&tree.join("bin/run"), 0o755, "#!/bin/sh\ncat \"$(dirname \"$0\")/../VERSION\"\n");
@@ -116,31 +116,45 @@ impl Server {
         tree
     }
 
-    /// The arguments that publish `tree` as `version` of [`PRODUCT`] in `channel`.
-    pub fn publish_arguments(&self, version: &str, channel: &str, tree: &Path) -> Vec<String> {
+    /// The command that publishes `tree` as `version` of [`PRODUCT`] in `channel`, not run yet.
+    pub(crate) fn publish_command(
+        &self,
+        version: &str,
+        channel: &str,
+        tree: &Path,
+        more: &[&str],
+    ) -> Command {
         let notes = self.path("notes.md");
         fs::write(&notes, format!("Notes of {version}.\n")).unwrap();
-        let platform = format!("{}={}", platform(), tree.display());
-        ["publish", "--product", PRODUCT, "--version", version, "--channel", channel]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(["--platform".to_owned(), platform])
-            .chain(["--notes".to_owned(), notes.display().to_string()])
-            .collect()
+        let mut command = self.command(&["publish", "--product", PRODUCT]);
+        command
+            .args(["--version", version, "--channel", channel])
+            .args(["--platform", &format!("{}={}", platform(), tree.display())])
+            .arg("--notes")
+            .arg(notes)
+            .args(more);
+        command
+    }
+
+    /// Publishes `tree`, whatever comes of it.
+    pub(crate) fn publish_tree(
+        &self,
+        version: &str,
+        channel: &str,
+        tree: &Path,
+        more: &[&str],
+    ) -> Ran {
+        Ran::run(&mut self.publish_command(version, channel, tree, more))
     }
 
     /// Publishes a release that works, and expects that to succeed.
-    pub fn publish(&self, version: &str, channel: &str, more: &[&str]) {
-        let tree = self.tree(version);
-        let arguments = self.publish_arguments(version, channel, &tree);
-        let arguments: Vec<&str> =
-            arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
-        self.mainstay(&arguments).succeeds();
+    pub(crate) fn publish(&self, version: &str, channel: &str, more: &[&str]) {
+        self.publish_tree(version, channel, &self.tree(version), more).succeeds();
     }
 
     /// Adds a customer with a contract of `tier` on line 1.0 over the given years, both called
     /// `name`, and says its activation key.
-    pub fn customer(&self, name: &str, tier: &str, start: &str, end: &str) -> String {
+    pub(crate) fn customer(&self, name: &str, tier: &str, start: &str, end: &str) -> String {
         self.mainstay(&["customer", "create", "--customer", name]).succeeds();
         self.mainstay(&[
             "contract",
@@ -165,7 +179,7 @@ impl Server {
     }
 
     /// Enrols a machine with `activation_key`.
-    pub fn machine(&self, activation_key: &str) -> Machine {
+    pub(crate) fn machine(&self, activation_key: &str) -> Machine {
         let dir = TempDir::new().unwrap();
         let root = dir.path().join("acme");
         let machine = Machine { _dir: dir, root };
@@ -183,44 +197,6 @@ impl Server {
             ])
             .succeeds();
         machine
-    }
-
-    /// Asks the API as the bearer of `token`; says the status and the body.
-    pub fn request(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, Vec<u8>) {
-        let (status, _, body) =
-            self.request_with(method, path, &[("Authorization", &format!("Bearer {token}"))], body);
-        (status, body)
-    }
-
-    /// Asks with headers; says the status, the head and the body.
-    pub fn request_with(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> (u16, String, Vec<u8>) {
-        use std::{
-            fmt::Write as _,
-            io::{Read as _, Write as _},
-        };
-        let host = self.url.trim_start_matches("http://");
-        let mut connection = std::net::TcpStream::connect(host).unwrap();
-        connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            write!(head, "{name}: {value}\r\n").unwrap();
-        }
-        write!(head, "Content-Length: {}\r\n\r\n", body.len()).unwrap();
-        connection.write_all(head.as_bytes()).unwrap();
-        // A server that has refused already may close before it has read everything.
-        let _refused = connection.write_all(body);
-        let mut answer = Vec::new();
-        let _closed = connection.read_to_end(&mut answer);
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head, answer[end + 4..].to_vec())
     }
 }
 
@@ -257,26 +233,26 @@ fn start(dir: &Path, arguments: &[&str]) -> (Child, String) {
 }
 
 /// A machine with an installation directory of its own.
-pub struct Machine {
+pub(crate) struct Machine {
     _dir: TempDir,
     root: PathBuf,
 }
 
 impl Machine {
     /// A machine that is not enrolled.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         let dir = TempDir::new().unwrap();
         let root = dir.path().join("acme");
         Self { _dir: dir, root }
     }
 
     /// The installation's root.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// A `mainstay-agent` command on this machine, not run yet.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let agent = Path::new(env!("CARGO_BIN_EXE_mainstay")).with_file_name("mainstay-agent");
         assert!(agent.exists(), "no {}: run the tests with --workspace", agent.display());
         let mut command = Command::new(agent);
@@ -285,71 +261,71 @@ impl Machine {
     }
 
     /// Runs a `mainstay-agent` command on this machine.
-    pub fn agent(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn agent(&self, arguments: &[&str]) -> Ran {
         Ran::run(&mut self.command(arguments))
     }
 
     /// Runs a `mainstay-agent` command with `--json`; says its exit code and its document.
-    pub fn agent_json(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn agent_json(&self, arguments: &[&str]) -> (i32, Value) {
         let ran = self.agent(&[&["--json"], arguments].concat());
         (ran.code(), ran.json())
     }
 
     /// The version that `current` points to.
-    pub fn running(&self) -> Option<String> {
+    pub(crate) fn running(&self) -> Option<String> {
         fs::read_to_string(self.root.join("current/VERSION")).ok()
     }
 
     /// The machine's name on the server.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.agent_json(&["status"]).1["machine"].as_str().unwrap().to_owned()
     }
 }
 
 /// A command that has ended.
-pub struct Ran {
+pub(crate) struct Ran {
     line: String,
     output: Output,
 }
 
 impl Ran {
     /// Runs `command` to its end.
-    pub fn run(command: &mut Command) -> Self {
+    pub(crate) fn run(command: &mut Command) -> Self {
         let line = format!("{command:?}");
         Self { line, output: command.output().unwrap() }
     }
 
     /// Expects success.
     #[track_caller]
-    pub fn succeeds(self) -> Self {
+    pub(crate) fn succeeds(self) -> Self {
         self.exits(0)
     }
 
     /// Expects the exit code `code`.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code(), code, "{}\n{}\n{}", self.line, self.stdout(), self.stderr());
         self
     }
 
     /// The exit code.
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.output.status.code().unwrap()
     }
 
     /// What was printed.
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
     /// What was printed beside the answer.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
     /// The one JSON document that was printed.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = self.stdout();
         serde_json::from_str(&text).unwrap_or_else(|error| {
             panic!("{}\nis not one JSON document ({error}):\n{text}\n{}", self.line, self.stderr())
@@ -357,8 +333,22 @@ impl Ran {
     }
 }
 
+/// Asks `question` until it has an answer. How long a slow machine may take for it is no part of
+/// any promise, so the limit is far beyond what any takes.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = question() {
+            return answer;
+        }
+        assert!(started.elapsed() < Duration::from_mins(1), "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Writes a file with a mode, and the folders above it.
-pub fn write(path: &Path, mode: u32, contents: &str) {
+pub(crate) fn write(path: &Path, mode: u32, contents: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, contents).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

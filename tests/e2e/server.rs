@@ -7,8 +7,8 @@ use crate::harness::{PRODUCT, Ran, Server};
 #[test]
 fn it_is_alive_ready_and_stops_when_told() {
     let mut server = Server::empty();
-    assert_eq!(server.request("GET", "/healthz", "", b"").0, 200);
-    assert_eq!(server.request("GET", "/readyz", "", b"").0, 200);
+    assert_eq!(server.request("GET", "/healthz", "", b"").status, 200);
+    assert_eq!(server.request("GET", "/readyz", "", b"").status, 200);
     assert!(server.stop().success());
 }
 
@@ -38,7 +38,7 @@ fn a_second_server_on_the_same_directory_is_refused_clearly() {
     let second =
         Ran::run(server.command(&["serve", "--listen", "127.0.0.1:0", "--dir"]).arg(dir)).exits(1);
     assert!(second.stderr().contains("another"), "{}", second.stderr());
-    assert_eq!(server.request("GET", "/readyz", "", b"").0, 200);
+    assert_eq!(server.request("GET", "/readyz", "", b"").status, 200);
 }
 
 #[test]

@@ -175,6 +175,9 @@ pub enum EventKind {
     Confirmed,
     /// `to` failed its probation or installation and `from` runs again.
     Undone,
+    /// The machine was cut short (a crash, a full disk) and `from` runs again. It is no fault of
+    /// `to`, which may be tried again.
+    Interrupted,
     /// The machine went back to `to` because it was ordered to.
     RolledBack,
     /// The machine would not do what its plan said.
@@ -188,6 +191,7 @@ impl EventKind {
             Self::Installed => "installed",
             Self::Confirmed => "confirmed",
             Self::Undone => "undone",
+            Self::Interrupted => "interrupted",
             Self::RolledBack => "rolled_back",
             Self::Refused => "refused",
         }

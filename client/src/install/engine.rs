@@ -208,7 +208,10 @@ impl Engine {
             }
             journal.snapshots = retain::snapshots(&journal.record, &journal.snapshots);
             let draft = Draft {
-                kind: EventKind::Undone,
+                kind: match fault {
+                    Fault::Release => EventKind::Undone,
+                    Fault::Machine => EventKind::Interrupted,
+                },
                 from: from.as_ref(),
                 to: &attempt.version,
                 order: attempt.kind.order(),

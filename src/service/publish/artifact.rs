@@ -1,4 +1,7 @@
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    panic::AssertUnwindSafe,
+};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
@@ -9,7 +12,7 @@ use mainstay_client::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    service::{Service, ServiceError, ServiceResult},
+    service::{Service, ServiceError, ServiceResult, chain},
     store::{BlobStream, StoreError, StoreResult},
 };
 
@@ -61,7 +64,8 @@ impl Inspector {
         // It ends when the service, and with it the sender, is gone.
         std::thread::spawn(move || {
             while let Some(inspection) = inspections.blocking_recv() {
-                inspection();
+                // Whoever asked learns of a panic by getting no answer; the thread must go on.
+                let _panicked = std::panic::catch_unwind(AssertUnwindSafe(inspection));
             }
         });
         Self(sender)
@@ -82,7 +86,7 @@ impl Inspector {
 }
 
 fn ended() -> ServiceError {
-    ServiceError::internal("the thread that reads artifacts has ended".to_owned())
+    ServiceError::internal("the thread that reads artifacts gave no answer".to_owned())
 }
 
 fn payload_problems(reader: impl Read, artifact: &Artifact) -> Vec<String> {
@@ -95,11 +99,7 @@ fn payload_problems(reader: impl Read, artifact: &Artifact) -> Vec<String> {
     };
     match inspect() {
         Ok(inspection) => description_problems(&inspection, artifact.health.as_ref()),
-        Err(error) => {
-            let mut problems = vec![error.to_string()];
-            problems.extend(error.problems().iter().cloned());
-            problems
-        }
+        Err(error) => vec![chain(&error)],
     }
 }
 

@@ -1,0 +1,157 @@
+//! A server with a certificate of the operator's own authority.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use crate::{
+    fleet::enroll,
+    harness::{Machine, PRODUCT, Ran, write},
+};
+
+/// A server that speaks TLS only, and the certificate of its authority.
+struct TlsServer {
+    dir: TempDir,
+    child: Child,
+    url: String,
+}
+
+impl TlsServer {
+    fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let server = dir.path().join("server");
+        let authority = authority("the operator's authority");
+        let key = KeyPair::generate().unwrap();
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let params = CertificateParams::new(names).unwrap();
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        write(&dir.path().join("ca.pem"), 0o644, &authority.pem());
+        write(&server.join("server.pem"), 0o644, &certificate.pem());
+        write(&server.join("server.key"), 0o600, &key.serialize_pem());
+        let config = "[tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n";
+        write(&server.join("mainstay.toml"), 0o644, config);
+        let (child, url) = start(&server);
+        Self { dir, child, url }
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_remove("MAINSTAY_CA")
+            .env("MAINSTAY_SERVER", &self.url)
+            .env("MAINSTAY_TOKEN_FILE", self.dir.path().join("server/admin.token"))
+            .env("MAINSTAY_KEYS", self.dir.path().join("keys"));
+        command
+    }
+
+    /// Runs a `mainstay` command that trusts the authority.
+    fn mainstay(&self, arguments: &[&str]) -> Ran {
+        Ran::run(self.command(arguments).env("MAINSTAY_CA", self.ca()))
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn start(dir: &Path) -> (Child, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mainstay"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "json", "--dir"])
+        .arg(dir)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let url = log.by_ref().lines().map(Result::unwrap).find_map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(&line).ok()?;
+        entry["fields"]["url"].as_str().map(str::to_owned)
+    });
+    // The log is read to its end so that the server never waits for us.
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    (child, url.unwrap())
+}
+
+#[test]
+fn agent_and_command_trust_the_authority_that_they_are_given() {
+    let server = TlsServer::start();
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    server.mainstay(&["keys", "generate", "--no-passphrase"]).succeeds();
+    server.mainstay(&["product", "create", "--product", PRODUCT]).succeeds();
+    server.mainstay(&["customer", "create", "--customer", "safe"]).succeeds();
+    let contract = ["contract", "create", "--contract", "safe", "--customer", "safe"];
+    let terms = ["--start", "2020-01-01T00:00:00Z", "--end", "2100-01-01T00:00:00Z"];
+    let what = ["--tier", "basic", "--product", PRODUCT, "--base-line", "1.0"];
+    server.mainstay(&[&contract[..], &terms, &what].concat()).succeeds();
+    let key = server.mainstay(&["contract", "activation-key", "safe"]).succeeds().stdout();
+    let tree = server.dir.path().join("tree");
+    write(&tree.join("VERSION"), 0o644, "1.0.0");
+    write(&tree.join("notes.md"), 0o644, "The first.");
+    let platform = format!("{}={}", crate::harness::platform(), tree.display());
+    let notes = tree.join("notes.md");
+    let publish = ["publish", "--product", PRODUCT, "--version", "1.0.0", "--channel", "major"];
+    let files = ["--platform", &platform, "--notes", notes.to_str().unwrap()];
+    server.mainstay(&[&publish[..], &files].concat()).succeeds();
+
+    let machine = Machine::bare();
+    let ca = server.ca();
+    enroll(&machine, &server.url, key.trim(), &["--ca", ca.to_str().unwrap()]).succeeds();
+    machine.agent(&["update"]).succeeds();
+    assert_eq!(machine.running().as_deref(), Some("1.0.0"));
+    machine.agent(&["update"]).exits(10);
+}
+
+#[test]
+fn without_the_authority_nobody_talks_to_the_server() {
+    let server = TlsServer::start();
+    let refused = Ran::run(&mut server.command(&["--json", "product", "list"])).exits(5);
+    assert_eq!(refused.json()["code"], "NETWORK");
+    let machine = Machine::bare();
+    let refused = enroll(&machine, &server.url, "mak_secret", &[]).exits(32).json();
+    assert_eq!(refused["retryable"], false, "trying again does not mend it: {refused}");
+    machine.agent(&["status"]).exits(30);
+}
+
+#[test]
+fn another_authority_of_the_same_name_is_not_trusted() {
+    let server = TlsServer::start();
+    let other = server.dir.path().join("other.pem");
+    fs::write(&other, authority("the operator's authority").pem()).unwrap();
+    let other = other.to_str().unwrap();
+    Ran::run(server.command(&["product", "list"]).env("MAINSTAY_CA", other)).exits(5);
+    enroll(&Machine::bare(), &server.url, "mak_secret", &["--ca", other]).exits(32);
+    server.mainstay(&["product", "list"]).succeeds();
+}
+
+#[test]
+fn a_certificate_that_is_missing_keeps_the_server_from_starting() {
+    let dir = TempDir::new().unwrap();
+    let config = "[tls]\ncertificate = \"absent.pem\"\nkey = \"absent.key\"\n";
+    write(&dir.path().join("mainstay.toml"), 0o644, config);
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    let refused =
+        Ran::run(serve.args(["serve", "--listen", "127.0.0.1:0", "--dir"]).arg(dir.path()));
+    assert_ne!(refused.code(), 0);
+    assert!(refused.stderr().contains("absent.pem"), "{}", refused.stderr());
+}
