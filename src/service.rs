@@ -100,3 +100,6 @@ pub struct Actor {
     /// From where.
     pub address: Option<String>,
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -153,8 +153,8 @@ impl Publish {
         let product = format!("/v1/products/{}", self.product);
         let state: PublishingState = server.get(&format!("{product}/publishing"))?;
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
-        let trusted = trust.verify(&state, &self.channel.into())?;
-        self.require_delegated(&trusted, &release_keys)?;
+        let view = trust.verify(&state, &self.channel.into())?;
+        self.require_delegated(&view.repository, &release_keys)?;
 
         let mut artifacts = Vec::new();
         for (platform, dir) in &self.platform {
@@ -170,7 +170,7 @@ impl Publish {
             return Err(CliError::Unsound(problems));
         }
         let manifest_bytes = serde_json::to_vec(&manifest)?;
-        let channel = self.channel_metadata(&trusted, &manifest, &manifest_bytes, state.now)?;
+        let channel = self.channel_metadata(view.channel, &manifest, &manifest_bytes, state.now)?;
         let signers: Vec<_> = release_keys.iter().collect();
         let channel = tuf::sign(&channel, &signers)?;
 
@@ -243,20 +243,20 @@ impl Publish {
     /// The channel with this release added.
     fn channel_metadata(
         &self,
-        trusted: &TrustedRepository,
+        previous: Option<Targets>,
         manifest: &ReleaseManifest,
         manifest_bytes: &[u8],
         now: Timestamp,
     ) -> Result<Targets, CliError> {
-        let previous = trusted.roles().get(self.channel.as_str());
         let version = previous
+            .as_ref()
             .map_or(Some(NonZeroU64::MIN), |previous| previous.header.version.checked_add(1));
         let version =
             version.ok_or_else(|| CliError::Input("the channel's version has run over".into()))?;
         let expires = now
             .checked_add(CHANNEL_LIFETIME)
             .map_err(|error| CliError::Input(error.to_string()))?;
-        let mut targets = previous.map(|previous| previous.targets.clone()).unwrap_or_default();
+        let mut targets = previous.map(|previous| previous.targets).unwrap_or_default();
         targets.extend(manifest.targets(manifest_bytes)?);
         Ok(Targets { header: Header::new::<Targets>(version, expires), targets, delegations: None })
     }

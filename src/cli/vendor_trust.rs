@@ -6,7 +6,7 @@ use std::{
 
 use mainstay_client::{
     format::{ChannelName, ProductName, wire::PublishingState},
-    tuf::{Limits, TrustedRepository, TrustedRoot},
+    tuf::{Envelope, Limits, Rule, Targets, TrustedRepository, TrustedRoot},
 };
 
 use super::CliError;
@@ -15,6 +15,13 @@ use super::CliError;
 /// that a server that was broken into cannot have the vendor sign upon something forged or old.
 pub(super) struct VendorTrust {
     dir: PathBuf,
+}
+
+/// What a publisher builds upon, verified.
+pub(super) struct VendorView {
+    pub(super) repository: TrustedRepository,
+    /// The channel as it was published last; nothing before its first release.
+    pub(super) channel: Option<Targets>,
 }
 
 impl VendorTrust {
@@ -40,11 +47,14 @@ impl VendorTrust {
     }
 
     /// Takes the server's present metadata through the client's workflow, and remembers it.
+    ///
+    /// The channel may have expired, which no client would take: what is built upon it is about to
+    /// be signed anew, and the snapshot says that it is the newest.
     pub(super) fn verify(
         &self,
         state: &PublishingState,
         channel: &ChannelName,
-    ) -> Result<TrustedRepository, CliError> {
+    ) -> Result<VendorView, CliError> {
         let pinned = self.read("root.json")?.ok_or_else(|| {
             CliError::Input(format!(
                 "{} is not there: use the keys directory that the product was created with, or \
@@ -69,15 +79,25 @@ impl VendorTrust {
         if let Some(known) = self.read("snapshot.json")? {
             timestamp.recall(&known);
         }
-        let mut trusted = timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
+        let mut repository =
+            timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
         let file = format!("{channel}.json");
-        if trusted.snapshot().meta.contains_key(&file) {
-            trusted.accept_role(channel.as_str(), part(&file))?;
-        }
+        let channel = if repository.snapshot().meta.contains_key(&file) {
+            match repository.accept_role(channel.as_str(), part(&file)) {
+                Ok(targets) => Some(targets.clone()),
+                // Expiry is judged last: all else was found right.
+                Err(refusal) if refusal.rule() == Rule::Expired => {
+                    Some(Envelope::parse(channel.as_str(), part(&file))?.document()?)
+                }
+                Err(refusal) => return Err(refusal.into()),
+            }
+        } else {
+            None
+        };
         self.write("root.json", &newest)?;
         self.write("timestamp.json", part("timestamp.json"))?;
         self.write("snapshot.json", part("snapshot.json"))?;
-        Ok(trusted)
+        Ok(VendorView { repository, channel })
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CliError> {
@@ -100,5 +120,33 @@ impl VendorTrust {
             Ok(())
         };
         write().map_err(|source| CliError::file("write", &path, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_client::format::Channel;
+
+    use super::*;
+    use crate::service::tests::world::{World, product};
+
+    /// The trust of a vendor who created the world's product.
+    async fn trust(world: &World, keys: &Path) -> VendorTrust {
+        let state = world.on_day(0).publishing_state(&product()).await.unwrap();
+        let trust = VendorTrust::new(keys, &product());
+        trust.begin(state.metadata["1.root.json"].as_bytes()).unwrap();
+        trust
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_has_expired_is_built_upon() {
+        let (world, keys) = (World::new().await, tempfile::tempdir().unwrap());
+        world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+        let service = world.on_day(100);
+        service.renew_repositories().await.unwrap();
+        let state = service.publishing_state(&product()).await.unwrap();
+        let trust = trust(&world, keys.path()).await;
+        let view = trust.verify(&state, &Channel::Major.into()).unwrap();
+        assert_eq!(view.channel.unwrap().targets.len(), 2);
     }
 }

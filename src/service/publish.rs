@@ -56,7 +56,7 @@ impl Service {
         };
         let mut problems = candidate.problems();
         let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
-        if let Err(refusal) = signed.verify(self.clock.now()) {
+        if let Err(refusal) = signed.verify(self.clock.now(), Some(&channel)) {
             problems.push(refusal.to_string());
         }
         // The artifacts are read only for a release that could be published otherwise: that is by
@@ -111,7 +111,7 @@ impl Service {
             let product = self.meta.product(name).await?;
             require_revision(&product, expected_revision)?;
             let signed = self.sign_with_channel(&product, &channel, channel_metadata).await?;
-            signed.verify(self.clock.now())?;
+            signed.verify(self.clock.now(), Some(&channel))?;
             let (repository, files) = self.store_repository(signed).await?;
             let publication = Publication { release: release.clone(), repository, files };
             attempts += 1;

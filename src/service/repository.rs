@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, Digest, ProductName, TargetPath},
     tuf::{
-        self, Envelope, FileMeta, Header, Limits as TufLimits, Metadata, Refusal, Root, Snapshot,
-        Targets, TrustedRepository, TrustedRoot,
+        self, Envelope, FileMeta, Header, Limits as TufLimits, Metadata, Refusal, Root, Rule,
+        Snapshot, Targets, TrustedRepository, TrustedRoot,
     },
 };
 
@@ -39,7 +39,14 @@ pub(super) struct SignedRepository {
 impl SignedRepository {
     /// Takes the repository as a new client would: by the client's own workflow, from the first
     /// root down to every channel.
-    pub(super) fn verify(&self, now: Timestamp) -> Result<TrustedRepository, Refusal> {
+    ///
+    /// A channel whose time is over is passed over, as a client does, unless it is the one that is
+    /// `published` now: it must not keep the others from their releases, nor those it from its next.
+    pub(super) fn verify(
+        &self,
+        now: Timestamp,
+        published: Option<&ChannelName>,
+    ) -> Result<TrustedRepository, Refusal> {
         let mut roots = self.draft.roots.iter();
         let first = roots.next().map(Vec::as_slice).unwrap_or_default();
         let mut root = TrustedRoot::pin(first, TufLimits::DEFAULT)?;
@@ -52,7 +59,10 @@ impl SignedRepository {
             .accept(&self.snapshot)?
             .accept(&self.draft.targets)?;
         for (channel, bytes) in &self.draft.channels {
-            trusted.accept_role(channel.as_str(), bytes)?;
+            match trusted.accept_role(channel.as_str(), bytes) {
+                Err(refusal) if refusal.rule() == Rule::Expired && published != Some(channel) => {}
+                accepted => drop(accepted?),
+            }
         }
         Ok(trusted)
     }

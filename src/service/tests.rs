@@ -1,0 +1,16 @@
+//! The use cases over real stores, with the clock in the test's hand.
+
+pub(crate) mod world;
+
+use mainstay_client::format::Channel;
+use world::World;
+
+#[tokio::test]
+async fn a_channel_that_has_expired_keeps_no_other_channel_from_a_release() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    world.publish(60, Channel::Bugfix, "1.0.1").await.unwrap();
+    world.publish(100, Channel::Bugfix, "1.0.2").await.unwrap();
+    world.publish(300, Channel::Bugfix, "1.0.3").await.unwrap();
+    world.publish(301, Channel::Major, "2.0.0").await.unwrap();
+}

@@ -1,0 +1,306 @@
+use std::{collections::BTreeMap, num::NonZeroU64, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+use mainstay_client::{
+    format::{
+        Artifact, Channel, Digest, MachineName, Platform, ProductName, RELEASE_FORMAT,
+        ReleaseManifest, Severity, Version,
+        wire::{
+            CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest, EnrollResponse,
+            KnownMetadata, PublishRequest, PublishResponse,
+        },
+    },
+    pack::{self, Compression, Compressor},
+    tuf::{
+        self, DIRECTOR, DelegatedRole, Delegations, Envelope, Header, PathPattern, PublicKey,
+        RoleKeys, Root, RootRoles, SigningKey, Targets,
+    },
+};
+
+use crate::{
+    clock::Clock,
+    limits::Limits,
+    policy::{Bridge, Contract, Fallback, State, Term, Tier},
+    service::{
+        Actor, Service, ServiceResult,
+        contract::{CreateActivationKey, CreateContract, CreateCustomer},
+        keys::OnlineKeys,
+    },
+    store::{BlobStore, MachineRecord, MetaStore, ObjectBlobs, Role, SledStore},
+};
+
+pub(crate) const PRODUCT: &str = "acme-db";
+
+/// The instant `days` after the world began.
+pub(crate) fn after_days(days: i64) -> Timestamp {
+    let beginning: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    beginning.checked_add(SignedDuration::from_hours(24 * days)).unwrap()
+}
+
+pub(crate) fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+pub(crate) fn platform() -> Platform {
+    "linux-x86_64".parse().unwrap()
+}
+
+/// A vendor with one product, and the stores of its server.
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+    pub(crate) meta: Arc<SledStore>,
+    blobs: Arc<ObjectBlobs>,
+    targets_key: SigningKey,
+    release_key: SigningKey,
+}
+
+impl World {
+    /// A world with the product [`PRODUCT`], created on day 0.
+    pub(crate) async fn new() -> Self {
+        Self::with_paths(|channel| format!("{channel}/*/*")).await
+    }
+
+    /// As [`World::new`], with other paths delegated to the channels.
+    pub(crate) async fn with_paths(paths: impl Fn(Channel) -> String) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let world = Self {
+            meta: Arc::new(SledStore::open(&dir.path().join("records")).unwrap()),
+            blobs: Arc::new(ObjectBlobs::memory()),
+            targets_key: SigningKey::from_seed(&[1; 32]),
+            release_key: SigningKey::from_seed(&[2; 32]),
+            dir,
+        };
+        let service = world.on_day(0);
+        let online = service.server_keys();
+        let root_key = SigningKey::from_seed(&[3; 32]);
+        let all =
+            [&root_key.public(), &world.targets_key.public(), &online.timestamp, &online.snapshot]
+                .map(|key| (key.id(), key.clone()));
+        let root = Root {
+            header: Header::new::<Root>(NonZeroU64::MIN, after_days(3650)),
+            consistent_snapshot: true,
+            keys: all.into_iter().collect(),
+            roles: RootRoles {
+                root: RoleKeys::any_of([&root_key.public()]),
+                timestamp: RoleKeys::any_of([&online.timestamp]),
+                snapshot: RoleKeys::any_of([&online.snapshot]),
+                targets: RoleKeys::any_of([&world.targets_key.public()]),
+            },
+        };
+        let delegated = |name: &str, key: &PublicKey, paths: String| DelegatedRole {
+            name: name.to_owned(),
+            keys: RoleKeys::any_of([key]),
+            terminating: true,
+            paths: vec![PathPattern::try_from(paths).unwrap()],
+        };
+        let release = world.release_key.public();
+        let mut roles: Vec<_> = Channel::ALL
+            .into_iter()
+            .map(|channel| delegated(channel.as_str(), &release, paths(channel)))
+            .collect();
+        roles.push(delegated(DIRECTOR, &online.director, DIRECTOR.to_owned()));
+        let targets = Targets {
+            header: Header::new::<Targets>(NonZeroU64::MIN, after_days(3650)),
+            targets: BTreeMap::new(),
+            delegations: Some(Delegations {
+                keys: [release, online.director].map(|key| (key.id(), key)).into(),
+                roles,
+            }),
+        };
+        let text = |bytes: serde_json::Result<Vec<u8>>| String::from_utf8(bytes.unwrap()).unwrap();
+        let request = CreateProductRequest {
+            product: product(),
+            root: text(tuf::sign(&root, &[&root_key])),
+            targets: text(tuf::sign(&targets, &[&world.targets_key])),
+        };
+        service.create_product(&actor(), request).await.unwrap();
+        world
+    }
+
+    /// The use cases on day `days`.
+    pub(crate) fn on_day(&self, days: i64) -> Service {
+        let keys = OnlineKeys::open(&self.dir.path().join("keys")).unwrap();
+        let clock = Clock::fixed(after_days(days));
+        let uploads = self.dir.path().join("uploads");
+        Service::new(self.meta.clone(), self.blobs.clone(), keys, clock, Limits::DEFAULT, uploads)
+    }
+
+    /// Publishes a release without anything special.
+    pub(crate) async fn publish(
+        &self,
+        days: i64,
+        channel: Channel,
+        version: &str,
+    ) -> ServiceResult<PublishResponse> {
+        self.publish_as(days, channel, version, |_| {}).await
+    }
+
+    /// Publishes a release that `change` has had its way with.
+    pub(crate) async fn publish_as(
+        &self,
+        days: i64,
+        channel: Channel,
+        text: &str,
+        change: impl FnOnce(&mut ReleaseManifest),
+    ) -> ServiceResult<PublishResponse> {
+        let service = self.on_day(days);
+        let mut manifest = ReleaseManifest {
+            format: RELEASE_FORMAT,
+            product: product(),
+            version: version(text),
+            channel,
+            severity: Severity::Minor,
+            published_at: after_days(days),
+            effective_at: after_days(days),
+            advisories: Vec::new(),
+            requires_addons: Vec::new(),
+            audience: Vec::new(),
+            courtesy: false,
+            min_from: None,
+            floor: None,
+            notes: "Notes.".to_owned(),
+            artifacts: BTreeMap::from([(platform(), self.artifact(text).await)]),
+        };
+        change(&mut manifest);
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let state = service.publishing_state(&product()).await?;
+        let previous: Option<Targets> = state
+            .metadata
+            .get(&format!("{channel}.json"))
+            .map(|text| Envelope::parse("channel", text.as_bytes()).unwrap().document().unwrap());
+        let next = previous.as_ref().map_or(1, |previous| previous.header.version.get() + 1);
+        let mut targets = previous.map(|previous| previous.targets).unwrap_or_default();
+        targets.extend(manifest.targets(&bytes).unwrap());
+        let next = Targets {
+            header: Header::new::<Targets>(NonZeroU64::new(next).unwrap(), after_days(days + 90)),
+            targets,
+            delegations: None,
+        };
+        let channel_metadata = tuf::sign(&next, &[&self.release_key]).unwrap();
+        let request = PublishRequest {
+            expected_revision: state.revision,
+            manifest: String::from_utf8(bytes).unwrap(),
+            channel_metadata: String::from_utf8(channel_metadata).unwrap(),
+        };
+        service.publish(&actor(), &product(), request).await
+    }
+
+    /// Packs and uploads a tree of one file.
+    async fn artifact(&self, contents: &str) -> Artifact {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::write(tree.path().join("VERSION"), contents).unwrap();
+        let (packed, payload) = (packed(tree.path(), true), packed(tree.path(), false));
+        let (sha256, length) = (Digest::of(&packed), packed.len() as u64);
+        let content = stream::once(std::future::ready(Ok(Bytes::from(packed)))).boxed();
+        self.blobs.put(&sha256, content).await.unwrap();
+        Artifact {
+            length,
+            sha256,
+            payload_length: payload.len() as u64,
+            payload_sha256: Digest::of(&payload),
+            window_log: WINDOW_LOG,
+            health: None,
+        }
+    }
+
+    /// Adds a customer with a contract of `tier` for line 1.0 over 10 years, both called `name`, and
+    /// says its activation key.
+    pub(crate) async fn customer(&self, name: &str, tier: Tier) -> String {
+        let service = self.on_day(0);
+        let customer = CreateCustomer { name: name.parse().unwrap(), title: None };
+        service.create_customer(&actor(), customer).await.unwrap();
+        let mut contract = Contract {
+            state: State::Active,
+            products: [product()].into(),
+            channels: [].into(),
+            terms: vec![Term { start: after_days(0), end: after_days(3650) }],
+            grace_days: 0,
+            security_tail_days: 0,
+            base_line: "1.0".parse().unwrap(),
+            cap: None,
+            fallback: Fallback::Perpetual,
+            addons: [].into(),
+            els_lines: [].into(),
+            audience: [].into(),
+            bridge: Bridge::Never,
+            seats: None,
+            tier: None,
+        };
+        contract.set_tier(tier);
+        let (name, customer) = (name.parse().unwrap(), name.parse().unwrap());
+        let request = CreateContract { name, customer, contract };
+        let view = service.create_contract(&actor(), request).await.unwrap();
+        service
+            .create_activation_key(&actor(), view.record.name, CreateActivationKey::default())
+            .await
+            .unwrap()
+            .activation_key
+    }
+
+    /// Enrols the machine with the key made from `seed`.
+    pub(crate) async fn enroll(
+        &self,
+        activation_key: &str,
+        seed: u8,
+    ) -> ServiceResult<EnrollResponse> {
+        let key = SigningKey::from_seed(&[seed; 32]);
+        let message = EnrollRequest::proof_message(activation_key, &product(), &key.public());
+        let request = EnrollRequest {
+            activation_key: activation_key.to_owned(),
+            product: product(),
+            platform: platform(),
+            host: "host".to_owned(),
+            public_key: key.public(),
+            proof: key.sign(&message),
+        };
+        self.on_day(0).enroll(request, None).await
+    }
+
+    /// The record of a machine.
+    pub(crate) async fn machine(&self, name: &MachineName) -> MachineRecord {
+        self.meta.machine(name).await.unwrap()
+    }
+
+    /// What the machine is answered that checks while it runs `running` and knows no metadata.
+    pub(crate) async fn check(
+        &self,
+        days: i64,
+        name: &MachineName,
+        running: Option<&str>,
+    ) -> CheckResponse {
+        let request = CheckRequest {
+            product: product(),
+            platform: platform(),
+            running: running.map(version),
+            known: KnownMetadata { root: 1, ..KnownMetadata::default() },
+            agent: "test".to_owned(),
+        };
+        self.on_day(days).check(self.machine(name).await, &request).await.unwrap()
+    }
+}
+
+const WINDOW_LOG: u32 = 17;
+
+fn packed(tree: &Path, compressed: bool) -> Vec<u8> {
+    let plan = pack::scan_tree(tree, &pack::Limits::default()).unwrap();
+    if !compressed {
+        let mut payload = Vec::new();
+        plan.pack(&mut payload, &mut |_| {}).unwrap();
+        return payload;
+    }
+    let compression = Compression { level: 3, window_log: WINDOW_LOG, workers: 0 };
+    let compressor = Compressor::new(Vec::new(), compression).unwrap();
+    let (compressor, _) = plan.pack(compressor, &mut |_| {}).unwrap();
+    compressor.finish().unwrap()
+}
+
+pub(crate) fn product() -> ProductName {
+    PRODUCT.parse().unwrap()
+}
+
+/// An administrator.
+pub(crate) fn actor() -> Actor {
+    Actor { id: "tok-1 (test)".to_owned(), role: Role::Admin, address: None }
+}
