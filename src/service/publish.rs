@@ -56,8 +56,9 @@ impl Service {
         };
         let mut problems = candidate.problems();
         let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
-        if let Err(refusal) = signed.verify(self.clock.now(), Some(&channel)) {
-            problems.push(refusal.to_string());
+        match signed.verify(self.clock.now(), Some(&channel)) {
+            Ok(repository) => problems.extend(candidate.lookup_problems(&repository)),
+            Err(refusal) => problems.push(refusal.to_string()),
         }
         // The artifacts are read only for a release that could be published otherwise: that is by
         // far the most work.

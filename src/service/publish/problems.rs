@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_client::{
     format::{Channel, ProductName, ReleaseManifest},
-    tuf::{Target, Targets},
+    tuf::{Target, Targets, TrustedRepository},
 };
 
 use crate::{limits::Limits, store::ReleaseRecord};
@@ -109,6 +109,29 @@ impl Candidate<'_> {
             }
         }
         problems
+    }
+
+    /// A client must find each target by the vendor's delegations, and find this channel's.
+    pub(super) fn lookup_problems(&self, repository: &TrustedRepository) -> Vec<String> {
+        let channel = repository.roles().get(self.manifest.channel.as_str());
+        let artifacts = self.manifest.artifacts.keys();
+        let paths = artifacts.map(|platform| self.manifest.artifact_path(platform));
+        std::iter::once(self.manifest.path())
+            .chain(paths)
+            .filter_map(|path| match repository.target(&path) {
+                Err(refusal) => Some(refusal.to_string()),
+                Ok(found) => {
+                    let listed = channel.and_then(|channel| channel.targets.get(path.as_str()));
+                    (listed != Some(found)).then(|| {
+                        format!(
+                            "target {path} is also listed by a role that is asked before channel \
+                             {}: a machine would take that one",
+                            self.manifest.channel
+                        )
+                    })
+                }
+            })
+            .collect()
     }
 
     fn expected_targets(&self) -> serde_json::Result<BTreeMap<String, Target>> {
