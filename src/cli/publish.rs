@@ -21,6 +21,7 @@ use self::artifact::{CompressionArgs, PackedArtifact};
 use super::{
     CliError, CliResult, Connection, Output, ServerArgs, keys::KeyArgs, vendor_trust::VendorTrust,
 };
+use crate::clock::Clock;
 
 /// How long a channel is good for after a publish.
 const CHANNEL_LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -153,7 +154,7 @@ impl Publish {
         let product = format!("/v1/products/{}", self.product);
         let state: PublishingState = server.get(&format!("{product}/publishing"))?;
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
-        let view = trust.verify(&state, &self.channel.into())?;
+        let view = trust.verify(&state, &self.channel.into(), Clock::system().now())?;
         self.require_delegated(&view.repository, &release_keys)?;
 
         let mut artifacts = Vec::new();

@@ -4,12 +4,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, ProductName, wire::PublishingState},
     tuf::{Envelope, Limits, Rule, Targets, TrustedRepository, TrustedRoot},
 };
 
 use super::CliError;
+
+/// How far the server's clock may be from this computer's. By the server's clock releases are
+/// stamped; one that was broken into must not have them stamped, or metadata judged, as it likes.
+const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the vendor's side has seen of a product: its root of trust, and the newest metadata, so
 /// that a server that was broken into cannot have the vendor sign upon something forged or old.
@@ -46,7 +51,8 @@ impl VendorTrust {
         fs::remove_dir_all(&self.dir).map_err(|source| CliError::file("remove", &self.dir, source))
     }
 
-    /// Takes the server's present metadata through the client's workflow, and remembers it.
+    /// Takes the server's present metadata through the client's workflow, and remembers it. `now`
+    /// is the time by this computer's clock.
     ///
     /// The channel may have expired, which no client would take: what is built upon it is about to
     /// be signed anew, and the snapshot says that it is the newest.
@@ -54,7 +60,16 @@ impl VendorTrust {
         &self,
         state: &PublishingState,
         channel: &ChannelName,
+        now: Timestamp,
     ) -> Result<VendorView, CliError> {
+        if state.now.duration_since(now).abs() > CLOCKS_APART_MAX {
+            return Err(CliError::Input(format!(
+                "the server says that it is {}, and this computer says {now}: expected at most {} \
+                 minutes between them; set the clock that is wrong, and sign nothing until then",
+                state.now,
+                CLOCKS_APART_MAX.as_mins()
+            )));
+        }
         let pinned = self.read("root.json")?.ok_or_else(|| {
             CliError::Input(format!(
                 "{} is not there: use the keys directory that the product was created with, or \
@@ -128,7 +143,7 @@ mod tests {
     use mainstay_client::format::Channel;
 
     use super::*;
-    use crate::service::tests::world::{World, product};
+    use crate::service::tests::world::{World, after_days, product};
 
     /// The trust of a vendor who created the world's product.
     async fn trust(world: &World, keys: &Path) -> VendorTrust {
@@ -146,7 +161,20 @@ mod tests {
         service.renew_repositories().await.unwrap();
         let state = service.publishing_state(&product()).await.unwrap();
         let trust = trust(&world, keys.path()).await;
-        let view = trust.verify(&state, &Channel::Major.into()).unwrap();
+        let view = trust.verify(&state, &Channel::Major.into(), after_days(100)).unwrap();
         assert_eq!(view.channel.unwrap().targets.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_server_with_another_clock_gets_nothing_signed() {
+        let (world, keys) = (World::new().await, tempfile::tempdir().unwrap());
+        let state = world.on_day(0).publishing_state(&product()).await.unwrap();
+        let trust = trust(&world, keys.path()).await;
+        for days in [-1, 1] {
+            let refused = trust.verify(&state, &Channel::Major.into(), after_days(days));
+            let message = refused.err().unwrap().to_string();
+            assert!(message.contains("expected at most 15 minutes"), "{message}");
+        }
+        assert!(trust.verify(&state, &Channel::Major.into(), after_days(0)).is_ok());
     }
 }

@@ -30,7 +30,7 @@
 //!
 //! | stolen | can | cannot |
 //! |---|---|---|
-//! | the server with its online keys | withhold updates until expiry shows it; send a machine any release that the vendor signed and that lies at or above the floor; order rollbacks above the floor; read what machines report | make a machine install bytes that the vendor did not sign; go below the floor; have the vendor sign upon forged or older metadata |
+//! | the server with its online keys | withhold updates until expiry shows it; send a machine any release that the vendor signed and that lies at or above the floor; order rollbacks above the floor; read what machines report | make a machine install bytes that the vendor did not sign; go below the floor; have the vendor sign upon forged or older metadata, or under another date |
 //! | a release key (threshold 1) | sign releases; a machine takes them once the server, too, publishes them | install anything without the server or its online keys |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
