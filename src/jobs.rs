@@ -1,8 +1,8 @@
 //! Background work.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
-use crate::service::Service;
+use crate::service::{Service, ServiceError, repository::Renewals};
 
 /// How often it is looked whether anything is to be done.
 const INTERVAL: Duration = Duration::from_mins(5);
@@ -14,12 +14,20 @@ pub async fn run(service: Arc<Service>) {
     loop {
         ticks.tick().await;
         match service.renew_repositories().await {
-            Ok(0) => {}
-            Ok(renewed) => tracing::info!(renewed, "signed online metadata anew"),
-            Err(error) => {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, source, "online metadata could not be signed anew");
+            Ok(Renewals { renewed, failed }) => {
+                if renewed > 0 {
+                    tracing::info!(renewed, "signed online metadata anew");
+                }
+                for (product, error) in failed {
+                    tell(Some(product.as_str()), &error);
+                }
             }
+            Err(error) => tell(None, &error),
         }
     }
+}
+
+fn tell(product: Option<&str>, error: &ServiceError) {
+    let source = error.source().map(ToString::to_string);
+    tracing::error!(product, %error, source, "online metadata could not be signed anew");
 }

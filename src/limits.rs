@@ -22,6 +22,8 @@ pub struct Limits {
     pub shutdown_timeout: Duration,
     /// How many releases a plan lists as withheld; the nearest ones.
     pub withheld_max: usize,
+    /// How many bytes of JSON they may come to in all, so that the plan fits into a record.
+    pub withheld_bytes_max: usize,
     /// How far a publisher's stamp may lie ahead of the server's clock.
     pub published_ahead_max: Duration,
     /// How far a publisher's stamp may lie behind the server's clock: packing and uploading take
@@ -44,6 +46,7 @@ impl Limits {
         keep_alive: Duration::from_secs(75),
         shutdown_timeout: Duration::from_secs(10),
         withheld_max: 100,
+        withheld_bytes_max: 24 << 10,
         published_ahead_max: Duration::from_mins(5),
         published_behind_max: Duration::from_hours(7 * 24),
         remark_chars_max: 500,

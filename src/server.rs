@@ -110,9 +110,13 @@ impl Server {
 async fn open_service(dir: &Path) -> Result<Service, ServerError> {
     let io = |what: String| move |source| ServerError::Io { what, source };
     std::fs::create_dir_all(dir).map_err(io(format!("cannot make {}", dir.display())))?;
-    let meta = Arc::new(SledStore::open(&dir.join("records"))?);
+    // The keys come first and only once: records without keys have lost them.
+    let (records, keys) = (dir.join("records"), dir.join("keys"));
+    let keys =
+        if records.exists() { OnlineKeys::open(&keys) } else { OnlineKeys::open_or_create(&keys) };
+    let keys = keys.map_err(io("the server's keys".to_owned()))?;
+    let meta = Arc::new(SledStore::open(&records)?);
     let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs"))?);
-    let keys = OnlineKeys::open(&dir.join("keys")).map_err(io("the server's keys".to_owned()))?;
     let service =
         Service::new(meta, blobs, keys, Clock::system(), Limits::DEFAULT, dir.join("uploads"));
     let token_file = dir.join(ADMIN_TOKEN_FILE);

@@ -34,6 +34,8 @@ mod crash;
 mod download;
 #[path = "e2e/enrolment.rs"]
 mod enrolment;
+#[path = "e2e/lost_keys.rs"]
+mod lost_keys;
 #[path = "e2e/machine.rs"]
 mod machine;
 #[path = "e2e/memory.rs"]

@@ -210,11 +210,18 @@ impl Installation {
     }
 
     /// Queues the event that the machine would not do what its plan said. The same refusal is not
-    /// queued twice in a row, however often the plan is repeated.
-    pub fn note_refusal(&mut self, to: &Version, detail: &str) -> Result<(), Error> {
+    /// queued twice in a row, however often the plan is repeated. `order` is the order that the
+    /// machine will never carry out, where there is one.
+    pub fn note_refusal(
+        &mut self,
+        to: &Version,
+        order: Option<u64>,
+        detail: &str,
+    ) -> Result<(), Error> {
         let detail = shorten(detail);
         let is_same = |event: &Event| {
-            (event.kind, &event.to, &event.detail) == (EventKind::Refused, to, &detail)
+            (event.kind, &event.to, event.order, &event.detail)
+                == (EventKind::Refused, to, order, &detail)
         };
         if self.events().last().is_some_and(is_same) {
             return Ok(());
@@ -222,7 +229,7 @@ impl Installation {
         let (from, limits) = (self.running().cloned(), self.engine.limits.clone());
         let kind = EventKind::Refused;
         self.engine.write(|journal| {
-            let draft = Draft { kind, from: from.as_ref(), to, order: None, detail: &detail };
+            let draft = Draft { kind, from: from.as_ref(), to, order, detail: &detail };
             journal.queue(&draft, &limits);
         })
     }

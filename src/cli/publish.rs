@@ -171,7 +171,7 @@ impl Publish {
             return Err(CliError::Unsound(problems));
         }
         let manifest_bytes = serde_json::to_vec(&manifest)?;
-        let channel = self.channel_metadata(view.channel, &manifest, &manifest_bytes, state.now)?;
+        let channel = Self::channel_metadata(view.channel, &manifest, &manifest_bytes, state.now)?;
         let signers: Vec<_> = release_keys.iter().collect();
         let channel = tuf::sign(&channel, &signers)?;
 
@@ -243,7 +243,6 @@ impl Publish {
 
     /// The channel with this release added.
     fn channel_metadata(
-        &self,
         previous: Option<Targets>,
         manifest: &ReleaseManifest,
         manifest_bytes: &[u8],

@@ -66,7 +66,8 @@
 //!
 //! Stop the server and copy its directory; it holds everything ([`storage`](super::storage)). A copy
 //! of a running server's directory may not open. The vendor's keys are not in it: keep them, and the
-//! `trust` directory beside them, somewhere else and twice.
+//! `trust` directory beside them, somewhere else and twice. A server that finds its records but not
+//! its keys does not start: put `keys/` back.
 //!
 //! # What is not there yet
 //!

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Action, ChannelName, Digest, Notice, PLAN_FORMAT, Plan, PlanTarget, Platform,
+        Action, ChannelName, CustomerName, Digest, Notice, PLAN_FORMAT, Plan, PlanTarget, Platform,
         RollbackOrder, TargetFile, Version, Withheld,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     },
@@ -19,8 +19,7 @@ use super::{
 use crate::{
     policy::{self, Resolution},
     store::{
-        MachineChange, MachineRecord, OrderState, PlanRecord, ReleaseRecord, Repository,
-        StoreError, StoredFile,
+        MachineChange, MachineRecord, PlanRecord, ReleaseRecord, Repository, StoreError, StoredFile,
     },
 };
 
@@ -38,16 +37,7 @@ impl Service {
         mut machine: MachineRecord,
         request: &CheckRequest,
     ) -> ServiceResult<CheckResponse> {
-        if machine.product != request.product {
-            return Err(ServiceError::new(
-                ErrorClass::Forbidden,
-                "WRONG_PRODUCT",
-                format!(
-                    "this machine is enrolled for {}, not {}",
-                    machine.product, request.product
-                ),
-            ));
-        }
+        machine.require_product(&request.product)?;
         let standing = self.standing(&machine.contract, &request.product).await?;
         for _ in 0..ATTEMPTS_MAX {
             match self.planned(&standing, machine, request).await {
@@ -79,10 +69,13 @@ impl Service {
         machine.running.clone_from(&request.running);
         machine.platform = request.platform.clone();
         machine.agent = request.agent.chars().filter(|c| !c.is_control()).take(64).collect();
-        close_carried_out_order(&mut machine);
+        machine.close_order();
 
         let now = standing.now();
         let content = self.plan_content(standing, &machine)?;
+        if let Some(target) = content.action.target() {
+            machine.offered.insert(target.version.clone());
+        }
         let canonical = serde_json::to_value(&content).map_err(ServiceError::from)?;
         let content_sha256 = Digest::of(&json::canonical(&canonical));
         let fresh = machine.plan.as_ref().filter(|plan| {
@@ -146,7 +139,13 @@ impl Service {
                 Action::Rollback { target: target(version)?, order }
             }
         };
-        let withheld = withheld.into_iter().take(self.limits.withheld_max);
+        let withheld = withheld.into_iter().take(self.limits.withheld_max).map(|entry| Withheld {
+            version: entry.version,
+            channel: entry.channel,
+            code: entry.code.to_string(),
+            message: entry.sentence,
+            alternative: entry.alternative,
+        });
         let mut notices = Vec::new();
         if let Some(refusal) = order_refusal {
             notices.push(Notice { code: "ORDER_REFUSED".to_owned(), message: refusal.to_string() });
@@ -158,16 +157,9 @@ impl Service {
             });
         }
         Ok(PlanContent {
+            customer: machine.customer.clone(),
             action,
-            withheld: withheld
-                .map(|entry| Withheld {
-                    version: entry.version,
-                    channel: entry.channel,
-                    code: entry.code.to_string(),
-                    message: entry.sentence,
-                    alternative: entry.alternative,
-                })
-                .collect(),
+            withheld: fitting(withheld, self.limits.withheld_bytes_max)?,
             notices,
             poll_seconds: standing
                 .contract()
@@ -227,10 +219,27 @@ impl From<ServiceError> for PlanError {
 /// What a plan says, without the parts that change with every signature.
 #[derive(Serialize)]
 struct PlanContent {
+    customer: CustomerName,
     action: Action,
     withheld: Vec<Withheld>,
     notices: Vec<Notice>,
     poll_seconds: u32,
+}
+
+/// The first of `entries` that take at most `bytes_max` bytes of JSON together.
+fn fitting(
+    entries: impl Iterator<Item = Withheld>,
+    bytes_max: usize,
+) -> ServiceResult<Vec<Withheld>> {
+    let (mut fitting, mut bytes) = (Vec::new(), 0);
+    for entry in entries {
+        bytes += serde_json::to_vec(&entry)?.len();
+        if bytes > bytes_max {
+            break;
+        }
+        fitting.push(entry);
+    }
+    Ok(fitting)
 }
 
 fn plan_document(
@@ -239,13 +248,13 @@ fn plan_document(
     version: u64,
     (issued, expires): (Timestamp, Timestamp),
 ) -> Plan {
-    let PlanContent { action, withheld, notices, poll_seconds } = content;
+    let PlanContent { customer, action, withheld, notices, poll_seconds } = content;
     Plan {
         kind: Plan::KIND.to_owned(),
         format: PLAN_FORMAT,
         version,
         product: machine.product.clone(),
-        customer: machine.customer.clone(),
+        customer,
         machine: machine.name.clone(),
         issued,
         expires,
@@ -267,16 +276,4 @@ fn plan_target(release: &ReleaseRecord, platform: &Platform) -> Option<PlanTarge
         channel,
         version,
     })
-}
-
-/// A machine that runs what it was ordered to go back to has carried the order out, whether or not
-/// its report has come.
-fn close_carried_out_order(machine: &mut MachineRecord) {
-    let running = machine.running.clone();
-    if let Some(order) = &mut machine.order
-        && order.state == OrderState::Pending
-        && running.is_some_and(|running| running == order.to)
-    {
-        order.state = OrderState::Done;
-    }
 }

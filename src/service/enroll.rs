@@ -13,8 +13,14 @@ use super::{
 use crate::{
     clock::random_hex,
     policy::Contract,
-    store::{ActivationKeyRecord, ContractRecord, MachineChange, MachineRecord, Role, StoreError},
+    store::{
+        ActivationKeyRecord, AuditEntry, ContractRecord, MachineChange, MachineRecord, Role,
+        StoreError,
+    },
 };
+
+/// How often an enrolment is tried again when something else changed the machine in the meantime.
+const ATTEMPTS_MAX: usize = 5;
 
 impl Service {
     /// Enrols a machine. A machine whose key is known already keeps its name and history and gets
@@ -31,46 +37,67 @@ impl Service {
         let first_root = self.meta.repository_file(&request.product, "1.root.json").await?;
         let root = text(&self.file_bytes(&first_root).await?)?;
 
-        let secret = Secret::generate(MACHINE_TOKEN_PREFIX)?;
         let actor = Actor { id: format!("activation key {}", key.id), role: Role::Viewer, address };
-        let known = self.meta.machine_by_key(&request.product, &request.public_key).await;
-        let machine = match known {
-            Ok(machine) => {
-                let machine = MachineRecord {
-                    host,
-                    customer: contract.customer,
-                    contract: contract.name,
-                    platform: request.platform,
-                    token_sha256: secret.sha256,
-                    seen_at: self.clock.now(),
-                    ..machine
-                };
-                let audit = self.audit(&actor, "machine.enroll_again", &machine.name);
-                let change = MachineChange {
-                    machine: machine.clone(),
-                    plan: None,
-                    events: Vec::new(),
-                    audit: Some(audit),
-                };
-                self.meta.change_machine(change).await?;
-                machine
+        let mut attempts = 0;
+        let (machine, token) = loop {
+            attempts += 1;
+            match self.introduce(&actor, &request, &host, &contract).await {
+                // The same machine has enrolled or checked in the meantime: look again.
+                Err(error) if error.class() == ErrorClass::Conflict && attempts < ATTEMPTS_MAX => {}
+                introduced => break introduced?,
             }
-            Err(StoreError::NotFound(_)) => {
-                let machine = self.new_machine(request, host, &contract, secret.sha256)?;
-                let mut audit = self.audit(&actor, "machine.enroll", &machine.name);
-                audit.detail = format!("contract {}, host {}", machine.contract, machine.host);
-                self.meta.create_machine(machine.clone(), audit).await?;
-                machine
-            }
-            Err(error) => return Err(error.into()),
         };
         Ok(EnrollResponse {
             machine: machine.name,
             customer: machine.customer,
             contract: machine.contract,
-            token: secret.text,
+            token,
             root,
         })
+    }
+
+    /// Records the machine, or what has changed with it, and says its new credential.
+    async fn introduce(
+        &self,
+        actor: &Actor,
+        request: &EnrollRequest,
+        host: &str,
+        contract: &ContractRecord,
+    ) -> ServiceResult<(MachineRecord, String)> {
+        let secret = Secret::generate(MACHINE_TOKEN_PREFIX)?;
+        let detail = format!("contract {}, host {host}", contract.name);
+        let known = self.meta.machine_by_key(&request.product, &request.public_key).await;
+        let machine = match known {
+            Ok(machine) => {
+                let machine = MachineRecord {
+                    host: host.to_owned(),
+                    customer: contract.customer.clone(),
+                    contract: contract.name.clone(),
+                    platform: request.platform.clone(),
+                    token_sha256: secret.sha256,
+                    seen_at: self.clock.now(),
+                    ..machine
+                };
+                let audit = self.audit(actor, "machine.enroll_again", &machine.name);
+                let change = MachineChange {
+                    machine: machine.clone(),
+                    plan: None,
+                    events: Vec::new(),
+                    audit: Some(AuditEntry { detail, ..audit }),
+                };
+                self.meta.change_machine(change).await?;
+                machine
+            }
+            Err(StoreError::NotFound(_)) => {
+                let machine = self.new_machine(request, host, contract, secret.sha256)?;
+                let audit = self.audit(actor, "machine.enroll", &machine.name);
+                let audit = AuditEntry { detail, ..audit };
+                self.meta.create_machine(machine.clone(), audit).await?;
+                machine
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok((machine, secret.text))
     }
 
     /// The activation key of the request, where it is one and the machine holds the key that it
@@ -128,8 +155,8 @@ impl Service {
 
     fn new_machine(
         &self,
-        request: EnrollRequest,
-        host: String,
+        request: &EnrollRequest,
+        host: &str,
         contract: &ContractRecord,
         token_sha256: Digest,
     ) -> ServiceResult<MachineRecord> {
@@ -137,17 +164,18 @@ impl Service {
         Ok(MachineRecord {
             revision: 1,
             name: format!("m-{}", random_hex::<6>()?).parse()?,
-            host,
+            host: host.to_owned(),
             customer: contract.customer.clone(),
             contract: contract.name.clone(),
-            product: request.product,
-            platform: request.platform,
-            public_key: request.public_key,
+            product: request.product.clone(),
+            platform: request.platform.clone(),
+            public_key: request.public_key.clone(),
             token_sha256,
             enrolled_at: now,
             seen_at: now,
             agent: String::new(),
             running: None,
+            offered: std::collections::BTreeSet::new(),
             confirmed: std::collections::BTreeSet::new(),
             blocks: Vec::new(),
             order: None,

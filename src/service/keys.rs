@@ -18,10 +18,32 @@ pub struct OnlineKeys {
 }
 
 impl OnlineKeys {
-    /// Reads the keys from `dir`, or makes them (mode 0600) where there are none yet.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    /// Reads the keys from `dir`, or makes those (mode 0600) that are not there yet.
+    pub fn open_or_create(dir: &Path) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let key = |name: &str| read_or_create(&dir.join(name).with_extension("pem"));
+        Self::each(dir, read_or_create)
+    }
+
+    /// Reads the keys from `dir`. One that is missing is not made anew: no product's root would
+    /// know it, and every machine would refuse what it signs.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        Self::each(dir, |path| {
+            if path.exists() {
+                return read_or_create(path);
+            }
+            Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!(
+                    "{} is missing, and the products' roots know no other: put it back from a \
+                     backup",
+                    path.display()
+                ),
+            ))
+        })
+    }
+
+    fn each(dir: &Path, open: impl Fn(&Path) -> io::Result<SigningKey>) -> io::Result<Self> {
+        let key = |name: &str| open(&dir.join(name).with_extension("pem"));
         Ok(Self {
             timestamp: key("timestamp")?,
             snapshot: key("snapshot")?,

@@ -21,6 +21,7 @@ impl Service {
         mut machine: MachineRecord,
         request: &ReportRequest,
     ) -> ServiceResult<()> {
+        machine.require_product(&request.product)?;
         require_sound(request)?;
         for _ in 0..ATTEMPTS_MAX {
             let name = machine.name.clone();
@@ -48,6 +49,7 @@ impl Service {
             self.take_in(&mut machine, event);
         }
         machine.running.clone_from(&request.running);
+        machine.close_order();
         machine.seen_at = now;
         let events = news.into_iter().map(|event| EventRecord { at: now, event }).collect();
         MachineChange { machine, plan: None, events, audit: None }
@@ -59,43 +61,45 @@ impl Service {
             order.state == OrderState::Pending && event.order == Some(order.number)
         });
         match event.kind {
-            EventKind::Confirmed => {
+            // What a machine has confirmed it may have for ever, so its word alone is not enough.
+            EventKind::Confirmed if machine.offered.contains(&event.to) => {
                 machine.confirmed.insert(event.to.clone());
             }
-            EventKind::RolledBack => match (order, &event.from) {
-                (Some(order), _) => order.state = OrderState::Done,
-                // Ordered at the machine: what it left, and what lies between, is not given to it
-                // again, just as after an order from here.
-                (None, Some(left)) if event.order.is_none() => {
-                    let reason = "it was left by a rollback at this machine";
-                    self.block(machine, Some(event.to.clone()), left.clone(), reason);
+            EventKind::RolledBack => {
+                if let Some(order) = order {
+                    order.state = OrderState::Done;
                 }
-                (None, _) => {}
-            },
-            EventKind::Undone => match order {
-                Some(order) => order.state = OrderState::Failed,
-                None if event.order.is_none() => {
-                    let reason = "it failed on this machine and was undone";
-                    self.block(machine, None, event.to.clone(), reason);
+                if let Some(left) = &event.from {
+                    self.block(machine, left, "this machine went back from it");
                 }
-                None => {}
+            }
+            EventKind::Undone => match event.order {
+                Some(_) => {
+                    if let Some(order) = order {
+                        order.state = OrderState::Failed;
+                    }
+                }
+                None => {
+                    self.block(machine, &event.to, "it failed on this machine and was undone");
+                }
             },
-            EventKind::Installed | EventKind::Interrupted | EventKind::Refused => {}
+            EventKind::Refused => {
+                if let Some(order) = order {
+                    order.state = OrderState::Failed;
+                }
+            }
+            EventKind::Confirmed | EventKind::Installed | EventKind::Interrupted => {}
         }
     }
 
-    fn block(
-        &self,
-        machine: &mut MachineRecord,
-        over: Option<Version>,
-        through: Version,
-        reason: &str,
-    ) {
-        if machine.blocks.iter().any(|block| block.block.covers(&through)) {
+    /// A version that a machine has blocked is not given to it again: it would refuse it, and get
+    /// nothing else in its place.
+    fn block(&self, machine: &mut MachineRecord, version: &Version, reason: &str) {
+        if machine.blocks.iter().any(|block| block.block.covers(version)) {
             return;
         }
         machine.blocks.push(MachineBlock {
-            block: Block { over, through, reason: reason.to_owned() },
+            block: Block { over: None, through: version.clone(), reason: reason.to_owned() },
             at: self.clock.now(),
             by: format!("machine {}", machine.name),
         });

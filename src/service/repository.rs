@@ -12,7 +12,9 @@ use mainstay_client::{
 };
 
 use super::{ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
-use crate::store::{MachineRecord, ProductRecord, Repository, RepositoryFile, StoredFile};
+use crate::store::{
+    MachineRecord, ProductRecord, Repository, RepositoryFile, StoreError, StoredFile,
+};
 
 /// How long a snapshot is good for.
 const SNAPSHOT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -160,26 +162,37 @@ impl Service {
         Ok(self.blobs.bytes(&file.sha256, file.length).await?.to_vec())
     }
 
-    /// Signs snapshot and timestamp of every product anew where half of their time is over, and
-    /// says of how many products.
-    pub async fn renew_repositories(&self) -> ServiceResult<usize> {
+    /// Signs snapshot and timestamp of every product anew where half of their time is over. A
+    /// product for which that fails keeps no other from it.
+    pub async fn renew_repositories(&self) -> ServiceResult<Renewals> {
+        let mut renewals = Renewals::default();
+        for product in self.meta.products().await? {
+            match self.renew_repository(&product).await {
+                Ok(true) => renewals.renewed += 1,
+                Ok(false) => {}
+                Err(error) => renewals.failed.push((product.name, error)),
+            }
+        }
+        Ok(renewals)
+    }
+
+    async fn renew_repository(&self, product: &ProductRecord) -> ServiceResult<bool> {
         let now = self.clock.now();
         let due = |file: &StoredFile, lifetime: SignedDuration| {
             file.expires.duration_since(now) < lifetime / 2
         };
-        let mut renewed = 0;
-        for product in self.meta.products().await? {
-            let Repository { timestamp, snapshot, .. } = &product.repository;
-            if !due(timestamp, TIMESTAMP_LIFETIME) && !due(snapshot, SNAPSHOT_LIFETIME) {
-                continue;
-            }
-            let draft = self.load_repository(&product).await?;
-            let signed = self.sign_online(draft, snapshot.version, timestamp.version)?;
-            let (repository, files) = self.store_repository(signed).await?;
-            self.meta.renew_repository(&product.name, product.revision, repository, files).await?;
-            renewed += 1;
+        let Repository { timestamp, snapshot, .. } = &product.repository;
+        if !due(timestamp, TIMESTAMP_LIFETIME) && !due(snapshot, SNAPSHOT_LIFETIME) {
+            return Ok(false);
         }
-        Ok(renewed)
+        let draft = self.load_repository(product).await?;
+        let signed = self.sign_online(draft, snapshot.version, timestamp.version)?;
+        let (repository, files) = self.store_repository(signed).await?;
+        match self.meta.renew_repository(&product.name, product.revision, repository, files).await {
+            // A publish came first, and has signed both anew.
+            Err(StoreError::Conflict(_)) => Ok(false),
+            renewed => Ok(renewed.map(|()| true)?),
+        }
     }
 
     /// The file that a machine asks for, if its contract lets it have it. Metadata goes to every
@@ -196,10 +209,10 @@ impl Service {
             ServiceError::new(
                 ErrorClass::Forbidden,
                 "PRODUCT_NOT_COVERED",
-                format!("the contract of this machine does not cover {product}"),
+                format!("this machine or its contract is not for {product}"),
             )
         };
-        // Asked before the product is looked for: whether there is another one is not told.
+        // First of all: a machine does not learn whether there is another product.
         if machine.product != *product {
             return Err(not_covered());
         }
@@ -259,6 +272,15 @@ impl Service {
     ) -> ServiceResult<crate::store::BlobStream> {
         Ok(self.blobs.read(&file.sha256, range).await?)
     }
+}
+
+/// What came of a round of renewals.
+#[derive(Debug, Default)]
+pub struct Renewals {
+    /// How many products have new online metadata.
+    pub renewed: usize,
+    /// The products for which that failed, and why.
+    pub failed: Vec<(ProductName, ServiceError)>,
 }
 
 /// A file that is to be sent.

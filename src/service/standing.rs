@@ -8,8 +8,8 @@ use super::{
     repository::{ServedFile, Target},
 };
 use crate::{
-    policy::{self, Admission, Catalogue, Contract, Decision, Offer, Standing},
-    store::{ContractRecord, MachineRecord, ProductRecord, ReleaseRecord},
+    policy::{self, Admission, Block, Catalogue, Contract, Decision, Offer, Standing},
+    store::{ContractRecord, MachineBlock, MachineRecord, ProductRecord, ReleaseRecord},
 };
 
 /// A product with everything that has been published of it, and the contract of whoever asks. All
@@ -40,12 +40,28 @@ impl Service {
         product: &ProductName,
     ) -> ServiceResult<ProductStanding> {
         let now = self.clock.now();
-        let record = self.meta.product(product).await?;
+        // In this order: a publish in between then brings metadata that lists more than is planned
+        // from. The other way round a plan could name what the machine's metadata does not list.
         let releases = self.meta.releases(product).await?;
+        let record = self.meta.product(product).await?;
         let published = releases.iter().map(|release| release.release.clone());
         let catalogue =
             Catalogue::new(product.clone(), [], published).map_err(ServiceError::internal)?;
         Ok(ProductStanding { product: record, releases, catalogue, contract: None, now })
+    }
+}
+
+impl MachineRecord {
+    /// Refuses what is about another product than the machine's.
+    pub(super) fn require_product(&self, product: &ProductName) -> ServiceResult<()> {
+        if self.product == *product {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            ErrorClass::Forbidden,
+            "WRONG_PRODUCT",
+            format!("this machine is enrolled for {}, not {product}", self.product),
+        ))
     }
 }
 
@@ -181,11 +197,27 @@ impl ProductStanding {
 
     fn policy_machine(&self, machine: &MachineRecord) -> policy::Machine {
         policy::Machine {
-            blocks: machine.blocks.iter().map(|block| block.block.clone()).collect(),
+            blocks: machine.blocks.iter().flat_map(|block| self.blocked(block)).collect(),
             rollback: machine.pending_order().map(|order| order.to.clone()),
             floor: machine.running.as_ref().and_then(|running| self.floor(running)),
             ..policy::Machine::new(machine.running.clone(), machine.platform.clone())
         }
+    }
+
+    /// The releases that a block keeps from a machine, one by one: those that were out by then. A
+    /// technician who rolls back knows nothing against a patch that comes out later, even where its
+    /// version lies below what was left.
+    fn blocked(&self, block: &MachineBlock) -> impl Iterator<Item = Block> {
+        let releases = self.releases.iter().map(|release| &release.release);
+        releases
+            .filter(|release| {
+                release.published_at <= block.at && block.block.covers(&release.version)
+            })
+            .map(|release| Block {
+                over: None,
+                through: release.version.clone(),
+                reason: block.block.reason.clone(),
+            })
     }
 
     /// The lowest version that a machine which runs `running` may be rolled back to: the highest

@@ -143,8 +143,8 @@ impl Service {
         Ok(explanations.collect())
     }
 
-    /// Orders a machine to go back, and keeps it from what it goes back from until a later release
-    /// comes.
+    /// Orders a machine to go back, and keeps it from all that is out above the version ordered, up
+    /// to what it goes back from. What comes out later it may have.
     pub async fn order_rollback(
         &self,
         actor: &Actor,
@@ -168,11 +168,13 @@ impl Service {
             state: OrderState::Pending,
         };
         machine.order = Some(order.clone());
-        machine.blocks.push(MachineBlock {
-            block: Block { over: Some(request.to), through: from, reason: reason.clone() },
-            at: now,
-            by: actor.id.clone(),
+        let block = Block { over: Some(request.to), through: from, reason: reason.clone() };
+        // What the new block covers needs no other; a record must not grow with every order.
+        machine.blocks.retain(|known| {
+            let begins_within = known.block.over.is_none() || known.block.over >= block.over;
+            !(begins_within && block.covers(&known.block.through))
         });
+        machine.blocks.push(MachineBlock { block, at: now, by: actor.id.clone() });
         let mut audit = self.audit(actor, "machine.rollback", name);
         audit.reason = Some(reason);
         audit.ticket = ticket;

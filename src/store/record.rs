@@ -218,7 +218,10 @@ pub struct MachineRecord {
     pub agent: String,
     /// The version that it reports as running.
     pub running: Option<Version>,
-    /// The versions that it has confirmed.
+    /// The versions that its plans have told it to install.
+    pub offered: BTreeSet<Version>,
+    /// The versions that it was offered and has confirmed: its history, which the contract lets it
+    /// go back to.
     pub confirmed: BTreeSet<Version>,
     /// Versions that it is not to be given.
     pub blocks: Vec<MachineBlock>,
@@ -268,9 +271,9 @@ pub struct OrderRecord {
 pub enum OrderState {
     /// The machine has not carried it out yet.
     Pending,
-    /// The machine has reported that it went back.
+    /// The machine runs the version ordered, or has gone lower than that by itself.
     Done,
-    /// The machine has reported that it could not, and runs what it ran before.
+    /// The machine has reported that it could not or would not, and runs what it ran before.
     Failed,
 }
 
@@ -331,5 +334,18 @@ impl MachineRecord {
     /// The rollback order that the machine has not carried out yet.
     pub fn pending_order(&self) -> Option<&OrderRecord> {
         self.order.as_ref().filter(|order| order.state == OrderState::Pending)
+    }
+
+    /// Closes a pending order that leaves nothing to be done: the machine runs what it was ordered
+    /// to go back to, whether or not its report has come, or something lower, or nothing at all. An
+    /// order that stayed open would keep every update from it.
+    pub fn close_order(&mut self) {
+        let running = self.running.as_ref();
+        if let Some(order) = &mut self.order
+            && order.state == OrderState::Pending
+            && running.is_none_or(|running| *running <= order.to)
+        {
+            order.state = OrderState::Done;
+        }
     }
 }

@@ -113,7 +113,14 @@ impl Client {
             return Ok(());
         }
         let detail: String = error.to_string().chars().take(Event::DETAIL_CHARS_MAX).collect();
-        self.installation.note_refusal(&target.version, &detail)?;
+        // Whatever else is wrong may be right at the next check; these two will not.
+        let order = match &plan.action {
+            Action::Rollback { order, .. } if matches!(error.code(), "direction" | "floor") => {
+                Some(order.number)
+            }
+            _ => None,
+        };
+        self.installation.note_refusal(&target.version, order, &detail)?;
         self.store.note(Noted::RefusedPlan, plan.version)
     }
 }

@@ -152,7 +152,7 @@ pub struct Event {
     pub from: Option<Version>,
     /// The version that it is about.
     pub to: Version,
-    /// The rollback order that was carried out.
+    /// The rollback order that was carried out or failed, or that the machine will never carry out.
     #[serde(default)]
     pub order: Option<u64>,
     /// What there is to say, at most [`Event::DETAIL_CHARS_MAX`] characters.
@@ -173,12 +173,14 @@ pub enum EventKind {
     Installed,
     /// `to` passed its probation.
     Confirmed,
-    /// `to` failed its probation or installation and `from` runs again.
+    /// `to` failed its probation or installation and `from` runs again; where it was an update, `to`
+    /// is blocked on the machine.
     Undone,
-    /// The machine was cut short (a crash, a full disk) and `from` runs again. It is no fault of
-    /// `to`, which may be tried again.
+    /// The installation of `to` broke off for a reason of the machine's (a power cut, a full disk)
+    /// and `from` runs again. The same may be tried again.
     Interrupted,
-    /// The machine went back to `to` because it was ordered to.
+    /// The machine went back to `to`, by an order or by the wish of somebody at it; `from` is blocked
+    /// on the machine.
     RolledBack,
     /// The machine would not do what its plan said.
     Refused,

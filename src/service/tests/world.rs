@@ -5,11 +5,11 @@ use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Artifact, Channel, Digest, MachineName, Platform, ProductName, RELEASE_FORMAT,
+        Artifact, Channel, Digest, MachineName, Plan, Platform, ProductName, RELEASE_FORMAT,
         ReleaseManifest, Severity, Version,
         wire::{
             CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest, EnrollResponse,
-            KnownMetadata, PublishRequest, PublishResponse,
+            Event, EventKind, KnownMetadata, PublishRequest, PublishResponse, ReportRequest,
         },
     },
     pack::{self, Compression, Compressor},
@@ -121,7 +121,7 @@ impl World {
 
     /// The use cases on day `days`.
     pub(crate) fn on_day(&self, days: i64) -> Service {
-        let keys = OnlineKeys::open(&self.dir.path().join("keys")).unwrap();
+        let keys = OnlineKeys::open_or_create(&self.dir.path().join("keys")).unwrap();
         let clock = Clock::fixed(after_days(days));
         let uploads = self.dir.path().join("uploads");
         Service::new(self.meta.clone(), self.blobs.clone(), keys, clock, Limits::DEFAULT, uploads)
@@ -263,6 +263,19 @@ impl World {
         self.meta.machine(name).await.unwrap()
     }
 
+    /// Takes in the report of a machine that runs `running`.
+    pub(crate) async fn report(
+        &self,
+        days: i64,
+        name: &MachineName,
+        running: Option<&str>,
+        events: Vec<Event>,
+    ) {
+        let running = running.map(version);
+        let request = ReportRequest { product: product(), running, events };
+        self.on_day(days).report(self.machine(name).await, &request).await.unwrap();
+    }
+
     /// What the machine is answered that checks while it runs `running` and knows no metadata.
     pub(crate) async fn check(
         &self,
@@ -279,6 +292,16 @@ impl World {
         };
         self.on_day(days).check(self.machine(name).await, &request).await.unwrap()
     }
+}
+
+/// An event without anything special.
+pub(crate) fn event(number: u64, kind: EventKind, to: &str) -> Event {
+    Event { number, kind, from: None, to: version(to), order: None, detail: String::new() }
+}
+
+/// The plan in an answer. Its signature is not looked at.
+pub(crate) fn plan(answer: &CheckResponse) -> Plan {
+    Envelope::parse("plan", answer.plan.as_bytes()).unwrap().document().unwrap()
 }
 
 const WINDOW_LOG: u32 = 17;

@@ -159,6 +159,7 @@ async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecor
         seen_at: at(1),
         agent: "0.1.0".to_owned(),
         running: Some(version("1.2.0")),
+        offered: BTreeSet::from([version("1.2.0"), version("1.3.0")]),
         confirmed: BTreeSet::from([version("1.2.0")]),
         blocks: vec![MachineBlock {
             block: Block {

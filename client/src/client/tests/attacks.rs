@@ -136,6 +136,8 @@ fn a_rollback_below_the_floor() {
     assert_eq!(refused(&machine), trust("floor"));
     assert_eq!(machine.runs(), Some(version("2.4.1")));
     assert_eq!(refusals(&machine), 1);
+    let order = machine.server().events.last().unwrap().order;
+    assert_eq!(order, Some(1), "the server is told that it need not wait for this order");
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Scenario {
                 "{case}"
             );
             machine.assert_swept(&installation);
+            assert_events_tell_what_is_blocked(&installation, &case);
             // Whoever was told that it worked must find it so.
             if acted.is_ok() {
                 assert_eq!(Some(&ended), self.endings.last(), "{case}");
@@ -151,6 +152,18 @@ fn interrupt_recovery(machine: &Machine, case: &str) {
         assert_one_version_is_seen(machine, case);
         if opened.is_ok() && files.changes() < nth {
             return;
+        }
+    }
+}
+
+/// The server keeps from a machine what the machine would refuse, and nothing else.
+fn assert_events_tell_what_is_blocked(installation: &Installation, case: &str) {
+    for event in installation.events().iter().filter(|event| event.order.is_none()) {
+        let is_blocked = installation.record().block(&event.to).is_some();
+        match event.kind {
+            EventKind::Undone => assert!(is_blocked, "{case}: {event:?}"),
+            EventKind::Interrupted => assert!(!is_blocked, "{case}: {event:?}"),
+            _ => {}
         }
     }
 }

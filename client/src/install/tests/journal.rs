@@ -63,20 +63,20 @@ fn events_are_numbered_bounded_and_forgotten_once_delivered() {
     let machine = Machine::new();
     let mut installation = machine.open();
     for number in 1..=103 {
-        installation.note_refusal(&version("1.0.0"), &format!("refusal {number}")).unwrap();
+        installation.note_refusal(&version("1.0.0"), None, &format!("refusal {number}")).unwrap();
     }
     let numbers = |installation: &Installation| {
         installation.events().iter().map(|event| event.number).collect::<Vec<_>>()
     };
     assert_eq!(numbers(&installation), (4..=103).collect::<Vec<_>>());
-    installation.note_refusal(&version("1.0.0"), "refusal 103").unwrap();
+    installation.note_refusal(&version("1.0.0"), None, "refusal 103").unwrap();
     assert_eq!(installation.events().len(), 100, "the same again");
     installation.delivered(101).unwrap();
     drop(installation);
     let mut installation = machine.open();
     assert_eq!(numbers(&installation), [102, 103]);
     installation.delivered(103).unwrap();
-    installation.note_refusal(&version("1.0.0"), &"x".repeat(10_000)).unwrap();
+    installation.note_refusal(&version("1.0.0"), None, &"x".repeat(10_000)).unwrap();
     assert_eq!(numbers(&installation), [104]);
     assert_eq!(installation.events()[0].detail.chars().count(), Event::DETAIL_CHARS_MAX);
 }
