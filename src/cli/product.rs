@@ -131,7 +131,7 @@ impl Create {
         let root = tuf::sign(&root, &signers)?;
         let targets = tuf::sign(&targets, &[&targets_key])?;
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
-        trust.begin(&root)?;
+        let is_new = trust.begin(&root)?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let request = CreateProductRequest {
             product: self.product.clone(),
@@ -139,7 +139,12 @@ impl Create {
             targets: text(targets),
         };
         let created = server.post("/v1/products", &request);
-        if let Err(CliError::Server(_)) = created {
+        // After a refusal only: what a failing server has kept is not known, and without the trust
+        // nothing could be published of it.
+        if let Err(CliError::Server(problem)) = &created
+            && problem.status < 500
+            && is_new
+        {
             trust.forget()?;
         }
         created

@@ -34,15 +34,17 @@ impl VendorTrust {
         Self { dir: keys.join("trust").join(product.as_str()) }
     }
 
-    /// Trusts `root` from now on. A product that was trusted before is not begun anew.
-    pub(super) fn begin(&self, root: &[u8]) -> Result<(), CliError> {
+    /// Trusts `root` from now on, and says whether that is new. A product that was trusted before is
+    /// not begun anew.
+    pub(super) fn begin(&self, root: &[u8]) -> Result<bool, CliError> {
         match self.read("root.json")? {
-            Some(known) if known != root => Err(CliError::Input(format!(
+            Some(known) if known == root => Ok(false),
+            Some(_) => Err(CliError::Input(format!(
                 "{} is the root of another product of this name: remove the directory if that \
                  one is gone",
                 self.dir.join("root.json").display()
             ))),
-            _ => self.write("root.json", root),
+            None => self.write("root.json", root).map(|()| true),
         }
     }
 
@@ -163,6 +165,15 @@ mod tests {
         let trust = trust(&world, keys.path()).await;
         let view = trust.verify(&state, &Channel::Major.into(), after_days(100)).unwrap();
         assert_eq!(view.channel.unwrap().targets.len(), 2);
+    }
+
+    #[test]
+    fn a_product_is_begun_once() {
+        let keys = tempfile::tempdir().unwrap();
+        let trust = VendorTrust::new(keys.path(), &product());
+        assert!(trust.begin(b"root").unwrap());
+        assert!(!trust.begin(b"root").unwrap());
+        assert!(trust.begin(b"another").is_err());
     }
 
     #[tokio::test]
