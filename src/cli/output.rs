@@ -74,7 +74,8 @@ impl Output {
     }
 }
 
-/// A table with `headings` over `rows`.
+/// A table with `headings` over `rows`. What machines report must not steer the terminal of
+/// whoever looks at it: control characters are shown as �.
 pub(super) fn table<const COLUMNS: usize>(
     headings: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
@@ -82,7 +83,9 @@ pub(super) fn table<const COLUMNS: usize>(
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(headings);
     for row in rows {
-        table.add_row(row);
+        table.add_row(
+            row.map(|cell| cell.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")),
+        );
     }
     table.trim_fmt()
 }
@@ -90,4 +93,16 @@ pub(super) fn table<const COLUMNS: usize>(
 /// `value`, or a dash where there is none.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_does_not_steer_the_terminal() {
+        let shown = table(["DETAIL"], [["\u{1b}[2Jgone\u{9b}31m\r".to_owned()]]);
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+        assert!(shown.contains("[2Jgone"), "{shown:?}");
+    }
 }
