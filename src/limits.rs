@@ -31,6 +31,8 @@ pub struct Limits {
     pub published_behind_max: Duration,
     /// A reason or ticket, in characters.
     pub remark_chars_max: usize,
+    /// What a machine's owner calls it, in characters.
+    pub host_chars_max: usize,
     /// How many records one page of a listing has.
     pub page_records_max: usize,
 }
@@ -50,6 +52,7 @@ impl Limits {
         published_ahead_max: Duration::from_mins(5),
         published_behind_max: Duration::from_hours(7 * 24),
         remark_chars_max: 500,
+        host_chars_max: 128,
         page_records_max: 1000,
     };
 }

@@ -57,7 +57,7 @@ impl Server {
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
         let service = web::Data::new(open_service(&config.dir).await?);
         let limits = *service.limits();
-        let jobs = tokio::spawn(jobs::run(service.clone().into_inner()));
+        jobs::renew(&service).await;
         let app_data = service.clone();
         let server = HttpServer::new(move || {
             App::new().app_data(app_data.clone()).configure(api::configure)
@@ -79,6 +79,7 @@ impl Server {
         let bound = bound.map_err(|source| ServerError::Io { what, source })?;
         let address = bound.addrs().first().copied().unwrap_or(config.listen);
         let running = bound.run();
+        let jobs = tokio::spawn(jobs::run(service.into_inner()));
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         Ok(Self { address, scheme, handle: running.handle(), running, jobs })
     }

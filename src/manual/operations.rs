@@ -69,8 +69,18 @@
 //! `trust` directory beside them, somewhere else and twice. A server that finds its records but not
 //! its keys does not start: put `keys/` back.
 //!
-//! # What is not there yet
+//! # Known limits
 //!
-//! Rotation of keys by a command, metrics, the console, scale-out over PostgreSQL, an export of the
-//! store (`dump`, `restore`), retention of blobs that no release names (left by uploads that were
-//! never committed).
+//! - A channel expires 90 days after the last release in it, and no command signs it anew without a
+//!   release. Machines then install nothing from it, and roll back to nothing in it, until the next
+//!   release in that channel; other channels are not concerned.
+//! - After an older copy of the server's directory is put back, plan and order numbers may be below
+//!   those that machines have seen. Machines refuse such plans until the numbers have caught up.
+//! - A block ends with a later release only; there is no command that lifts one.
+//! - Machines that were cloned with their key take each other's credential in turn: enrol each with a
+//!   directory of its own.
+//! - Seats are written in contracts and not enforced.
+//! - Root, targets and channel keys cannot be replaced by a command, and tiers are fixed.
+//! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
+//! - There are no metrics and no console, no export of the store, and no scale-out over PostgreSQL.
+//! - The vendor's programs and the agent are tested on Linux on x86-64 alone.

@@ -172,17 +172,20 @@ impl Service {
 
     /// A person's remark: without control characters and not too long.
     pub(super) fn remark(&self, what: &str, text: &str) -> ServiceResult<String> {
-        let chars_max = self.limits.remark_chars_max;
-        let text = text.trim();
-        if text.is_empty() || text.chars().count() > chars_max || text.chars().any(char::is_control)
-        {
-            return Err(ServiceError::input(format!(
-                "{what} is not valid: expected 1 to {chars_max} characters on one line, without \
-                 control characters"
-            )));
-        }
-        Ok(text.to_owned())
+        one_line(what, text, self.limits.remark_chars_max)
     }
+}
+
+/// `text` without the white space around it, where it is one line of at most `chars_max` characters.
+pub(super) fn one_line(what: &str, text: &str, chars_max: usize) -> ServiceResult<String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > chars_max || text.chars().any(char::is_control) {
+        return Err(ServiceError::input(format!(
+            "{what} is not valid: expected 1 to {chars_max} characters on one line, without control \
+             characters"
+        )));
+    }
+    Ok(text.to_owned())
 }
 
 fn unauthenticated(message: impl Into<String>) -> ServiceError {

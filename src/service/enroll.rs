@@ -7,7 +7,7 @@ use mainstay_client::format::{
 
 use super::{
     Actor, ErrorClass, Service, ServiceError, ServiceResult,
-    access::{MACHINE_TOKEN_PREFIX, Secret},
+    access::{MACHINE_TOKEN_PREFIX, Secret, one_line},
     product::text,
 };
 use crate::{
@@ -30,7 +30,7 @@ impl Service {
         request: EnrollRequest,
         address: Option<String>,
     ) -> ServiceResult<EnrollResponse> {
-        let host = self.remark("host", &request.host)?;
+        let host = one_line("host", &request.host, self.limits.host_chars_max)?;
         let key = self.accepted_key(&request).await?;
         let contract = self.meta.contract(&key.contract).await?;
         self.require_product(&contract, &request)?;

@@ -7,7 +7,7 @@ use mainstay_client::{
         Channel, ProductName,
         wire::{CreateProductRequest, PublishingState, ServerKeys},
     },
-    tuf::{DIRECTOR, Envelope, KeyId, Metadata as _, PublicKey, RoleKeys, Root, Targets},
+    tuf::{DIRECTOR, Envelope, KeyId, Metadata as _, RoleKeys, Root, Targets},
 };
 
 use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, repository::Draft};
@@ -150,10 +150,12 @@ fn delegation_problems(root: &Root, targets: &Targets, keys: &ServerKeys) -> Vec
             format!("targets have no terminating delegation of {channel}/*/* to `{channel}`"),
         );
     }
-    for role in &delegations.roles {
-        let online = [&keys.timestamp, &keys.snapshot, &keys.director].map(PublicKey::id);
+    // The keys themselves are compared: an identifier is whatever the document calls a key.
+    let online = [&keys.timestamp, &keys.snapshot, &keys.director];
+    for role in delegations.roles.iter().filter(|role| role.name != DIRECTOR) {
+        let mut signers = role.keys.keyids.iter().filter_map(|id| delegations.keys.get(id));
         expect(
-            role.name == DIRECTOR || !online.iter().any(|id| role.keys.keyids.contains(id)),
+            !signers.any(|key| online.contains(&key)),
             format!(
                 "role {} lists a key of this server: only the vendor signs releases",
                 role.name

@@ -57,9 +57,9 @@ impl Service {
 
     fn take_in(&self, machine: &mut MachineRecord, event: &Event) {
         machine.event_number = event.number;
-        let order = machine.order.as_mut().filter(|order| {
-            order.state == OrderState::Pending && event.order == Some(order.number)
-        });
+        // The machine has the last word on its order, also on one that a check has closed because
+        // the version ran, which was undone before it was confirmed.
+        let order = machine.order.as_mut().filter(|order| event.order == Some(order.number));
         match event.kind {
             // What a machine has confirmed it may have for ever, so its word alone is not enough.
             EventKind::Confirmed if machine.offered.contains(&event.to) => {

@@ -1,8 +1,8 @@
 //! Downloads over a line that is cut, stalls or lies.
 
 use crate::{
-    fleet::{assert_runs, customer, enroll, eventually, noise, publish},
-    harness::{Machine, Server},
+    fleet::{assert_runs, customer, enroll, noise, publish},
+    harness::{Machine, Server, eventually},
     proxy::{Passage, Proxy},
 };
 
@@ -65,7 +65,7 @@ fn a_download_goes_on_after_the_server_was_killed_and_started_anew() {
     let before = proxy.fetches().len();
     proxy.set(Passage::StallAfter(CUT));
     let mut update = machine.command(&["update"]).spawn().unwrap();
-    eventually("the download stalls", || proxy.fetches().len() > before);
+    eventually("the download stalls", || (proxy.fetches().len() > before).then_some(()));
     server.kill_and_restart();
     proxy.lead_to(server.url());
     // The stalled connection ends now, and the same agent tries again.
@@ -87,7 +87,7 @@ fn a_download_goes_on_after_the_agent_was_killed() {
         let entries = std::fs::read_dir(&cache).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
     };
-    eventually("the download stalls", || arrived() == CUT as u64);
+    eventually("the download stalls", || (arrived() == CUT as u64).then_some(()));
     update.kill().unwrap();
     update.wait().unwrap();
     proxy.set(Passage::Whole);

@@ -9,7 +9,6 @@ use std::{
         fs::{MetadataExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -18,19 +17,6 @@ use crate::harness::{Machine, PRODUCT, Ran, Server, write};
 
 /// A health check that finds nothing wrong.
 pub(crate) const HEALTHY: &str = "exit 0";
-
-/// How long is waited for what must come about, on a slow machine too.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Waits until `is_so`, and fails after far longer than that can take.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// A server with the product and 1.0.0, and a machine in term that runs 1.0.0.
 pub(crate) fn at_the_first_release(tier: &str) -> (Server, Machine) {

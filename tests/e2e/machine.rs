@@ -4,10 +4,10 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::{
     fleet::{
-        assert_runs, at_the_first_release, beside, contents, customer, eventually, journal_writing,
-        publish, publish_checked, publish_on_probation, shown, withheld,
+        assert_runs, at_the_first_release, beside, contents, customer, journal_writing, publish,
+        publish_checked, publish_on_probation, shown, withheld,
     },
-    harness::{PRODUCT, Ran, Server, write},
+    harness::{PRODUCT, Ran, Server, eventually, write},
 };
 
 #[test]
@@ -202,7 +202,8 @@ fn a_release_that_is_not_confirmed_in_time_is_undone() {
     publish_on_probation(&server, "1.0.1", 1);
     assert_eq!(machine.agent_json(&["update"]).0, 13);
     eventually("the deadline passes", || {
-        machine.agent_json(&["status"]).1["status"]["running"] == "1.0.0"
+        let status = &machine.agent_json(&["status"]).1["status"];
+        (status["running"] == "1.0.0").then_some(())
     });
     assert_runs(&server, &machine, "1.0.0");
     let (exit, update) = machine.agent_json(&["update"]);
@@ -221,7 +222,7 @@ fn an_agent_is_turned_away_while_another_works() {
                 until test -e \"$MAINSTAY_ROOT/../go\"; do sleep 0.05; done";
     publish_checked(&server, "1.0.1", wait);
     let mut first = machine.command(&["update"]).spawn().unwrap();
-    eventually("the health check runs", || beside(&machine, "checking").exists());
+    eventually("the health check runs", || beside(&machine, "checking").exists().then_some(()));
     for command in ["update", "check", "status", "confirm", "rollback", "verify"] {
         let (exit, document) = machine.agent_json(&[command]);
         assert_eq!((exit, &document["kind"]), (31, &"locked".into()), "{command}");

@@ -28,11 +28,11 @@ pub(crate) enum Passage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fetch {
     /// The header `Range`.
-    pub range: Option<String>,
+    pub(crate) range: Option<String>,
     /// The status of the answer.
-    pub status: u16,
+    pub(crate) status: u16,
     /// How many bytes of the body were let through.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// A proxy on loopback. It takes one request from each connection.

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{fleet::eventually, harness::Ran};
+use crate::harness::{Ran, eventually};
 
 fn quickstart(dir: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
@@ -107,7 +107,7 @@ fn it_leaves_the_server_running_until_it_is_told_to_stop() {
     let dir = TempDir::new().unwrap();
     let mut running = Running::in_dir(dir.path());
     let health = format!("{}/healthz", running.url);
-    eventually("the server answers", || ureq::get(&health).call().is_ok());
+    eventually("the server answers", || ureq::get(&health).call().ok());
     let process = running.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
     assert!(running.child.wait().unwrap().success());

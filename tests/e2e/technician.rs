@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::{
     fleet::{
-        as_role, assert_runs, at_the_first_release, beside, customer, data, enroll, eventually,
-        explained, order, publish, shown, tree, withheld, write_data,
+        as_role, assert_runs, at_the_first_release, beside, customer, data, enroll, explained,
+        order, publish, shown, tree, withheld, write_data,
     },
-    harness::{Machine, Server, write},
+    harness::{Machine, Server, eventually, write},
     proxy::{Passage, Proxy},
 };
 
@@ -302,7 +302,7 @@ fn an_order_is_carried_out_by_a_machine_that_was_killed_in_the_middle_of_it() {
     order(&server, &machine, "1.0.0").succeeds();
     write(&beside(&machine, "wait"), 0o644, "");
     let mut update = machine.command(&["update"]).spawn().unwrap();
-    eventually("the health check runs", || beside(&machine, "checking").exists());
+    eventually("the health check runs", || beside(&machine, "checking").exists().then_some(()));
     update.kill().unwrap();
     update.wait().unwrap();
     std::fs::remove_file(beside(&machine, "wait")).unwrap();
@@ -324,4 +324,26 @@ fn a_machine_does_not_go_below_the_floor() {
     assert_eq!((exit, &refused["code"]), (34, &"floor".into()));
     assert_runs(&server, &machine, "1.0.2");
     machine.agent(&["rollback", "--to", "1.0.1"]).succeeds();
+}
+
+#[test]
+fn an_order_whose_version_is_not_confirmed_has_failed() {
+    let server = Server::with_product();
+    let first = tree(&server, "1.0.0", "exit 0", "confirm_within_seconds = 600");
+    publish(&server, "1.0.0", "major", &first, &[]);
+    let machine = server.machine(&customer(&server, "standard"));
+    machine.agent(&["update"]).exits(13);
+    machine.agent(&["confirm"]).succeeds();
+    step(&server, &machine, "1.0.1", &[]);
+    order(&server, &machine, "1.0.0").succeeds();
+    machine.agent(&["update"]).exits(13);
+    assert_runs(&server, &machine, "1.0.0");
+    // It is heard of while it waits to be confirmed.
+    machine.agent(&["check"]);
+    machine.agent(&["rollback"]).succeeds();
+    assert_runs(&server, &machine, "1.0.1");
+    machine.agent(&["check"]);
+    assert_eq!(shown(&server, &machine)["machine"]["order"]["state"], "failed");
+    machine.agent(&["update"]);
+    assert_runs(&server, &machine, "1.0.1");
 }

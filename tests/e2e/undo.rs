@@ -9,10 +9,10 @@ use std::{
 
 use crate::{
     fleet::{
-        HEALTHY, assert_runs, at_the_first_release, beside, contents, customer, data, eventually,
-        explained, noise, publish, publish_checked, shown, tree, withheld, write_data,
+        HEALTHY, assert_runs, at_the_first_release, beside, contents, customer, data, explained,
+        noise, publish, publish_checked, shown, tree, withheld, write_data,
     },
-    harness::{Machine, Server, write},
+    harness::{Machine, Server, eventually, write},
 };
 
 /// Spoils the data, leaves a mark for the test, and then finds that it does not work.
@@ -98,7 +98,7 @@ fn a_health_check_that_hangs_is_killed_with_its_children() {
     assert_runs(&server, &machine, "1.0.0");
     for process in ["parent", "child"] {
         let number = fs::read_to_string(beside(&machine, process)).unwrap();
-        eventually(&format!("the {process} ends"), || has_ended(number.trim()));
+        eventually(&format!("the {process} ends"), || has_ended(number.trim()).then_some(()));
     }
 }
 
@@ -155,7 +155,7 @@ fn an_agent_that_is_killed_during_the_health_check_is_made_good_and_the_release_
                 do sleep 0.05; done";
     publish_checked(&server, "1.0.1", wait);
     let mut update = machine.command(&["update"]).spawn().unwrap();
-    eventually("the health check runs", || beside(&machine, "checking").exists());
+    eventually("the health check runs", || beside(&machine, "checking").exists().then_some(()));
     update.kill().unwrap();
     update.wait().unwrap();
     let status = machine.agent_json(&["status"]).1;
