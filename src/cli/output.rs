@@ -40,7 +40,7 @@ impl Output {
     /// Tells a person how it goes; a program is not disturbed.
     pub(super) fn say(self, line: &str) {
         if !self.json {
-            eprintln!("{line}");
+            write_error_line(line);
         }
     }
 
@@ -55,9 +55,9 @@ impl Output {
             let _closed = writeln!(std::io::stdout(), "{document}");
             return;
         }
-        eprintln!("error: {error}");
+        write_error_line(&format!("error: {error}"));
         for problem in error.problems() {
-            eprintln!("  - {problem}");
+            write_error_line(&format!("  - {problem}"));
         }
     }
 
@@ -72,6 +72,11 @@ impl Output {
         .unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::new(bytes).with_style(style).with_message(what.to_owned())
     }
+}
+
+fn write_error_line(line: &str) {
+    // Whoever stops reading has read enough.
+    let _closed = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A table with `headings` over `rows`. What machines report must not steer the terminal of

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{io::Write as _, path::Path};
 
 use mainstay_client::format::{ProductName, Version};
 use serde::Serialize;
@@ -65,7 +65,8 @@ impl Story {
 
     pub(super) fn tell(&self, line: &str) {
         if !self.output.is_json() {
-            println!("{line}");
+            // Whoever stops reading has heard enough; the story goes on.
+            let _closed = writeln!(std::io::stdout(), "{line}");
         }
     }
 
