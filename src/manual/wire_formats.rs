@@ -82,7 +82,7 @@
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
 //! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `CONTRACT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
-//! | `UNAVAILABLE`, `BUSY` | 503 | not now |
+//! | `UNAVAILABLE`, `BUSY`, `STORAGE_FULL` | 503 | not now |
 //!
 //! # `mainstay quickstart --once --json`
 //!

@@ -45,6 +45,9 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
+    /// The code of an error because of a full disk.
+    pub(super) const STORAGE_FULL: &str = "STORAGE_FULL";
+
     /// An error of `class` with a stable `code` and a message for the person who asked.
     pub fn new(class: ErrorClass, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -139,7 +142,14 @@ impl From<serde_json::Error> for ServiceError {
 
 impl From<std::io::Error> for ServiceError {
     fn from(error: std::io::Error) -> Self {
-        Self::internal(error)
+        if error.kind() != std::io::ErrorKind::StorageFull {
+            return Self::internal(error);
+        }
+        let message = "the server's disk is full: have room made there, then try again";
+        Self {
+            source: Some(error.into()),
+            ..Self::new(ErrorClass::Unavailable, Self::STORAGE_FULL, message)
+        }
     }
 }
 

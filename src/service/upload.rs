@@ -116,7 +116,12 @@ impl Service {
         fs::create_dir_all(&self.uploads.dir).await?;
         let path = self.uploads.part(digest);
         let file = File::options().append(true).create(true).open(&path).await?;
-        let received = append(file, offset, length, content).await?;
+        let appended = append(file, offset, length, content).await;
+        if appended.as_ref().is_err_and(|error| error.code() == ServiceError::STORAGE_FULL) {
+            // The server needs the room more than this upload does.
+            fs::remove_file(&path).await?;
+        }
+        let received = appended?;
         if received < length {
             return Ok(UploadState { received, complete: false });
         }

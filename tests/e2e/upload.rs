@@ -239,3 +239,16 @@ fn a_publisher_takes_an_upload_up_again_that_is_cut_more_than_once() {
     Ran::run(command.env("MAINSTAY_SERVER", flaky)).succeeds();
     assert_eq!(server.visible().versions(), ["1.0.0", "1.0.1"]);
 }
+
+#[test]
+fn a_full_disk_gets_back_what_had_arrived_and_the_publisher_is_told() {
+    let server = Server::empty();
+    let bytes = blob(100_000);
+    let digest = Digest::of(&bytes);
+    let part = server.path(&format!("server/uploads/{digest}.part"));
+    std::fs::create_dir_all(part.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    server.patch(&digest, 0, bytes.len(), &bytes).refuses(503, "STORAGE_FULL");
+    assert!(std::fs::symlink_metadata(&part).is_err(), "the room is free again");
+    assert_eq!(server.upload_state(&digest), NOTHING);
+}

@@ -59,6 +59,7 @@ impl<'a> Download<'a> {
         std::fs::create_dir_all(cache).map_err(|error| Error::disk(cache, error))?;
         let whole = cache.join(self.digest.to_string());
         let part = cache.join(format!("{}.part", self.digest));
+        remove_others(cache, &[&whole, &part]);
         if self.is_whole(&whole)? {
             progress(self.length);
             return Ok(whole);
@@ -117,8 +118,11 @@ impl<'a> Download<'a> {
                 part.restart()?;
             }
             let received = self.receive(&mut part, answer, progress);
-            // What arrived is kept for the next try, unless it cannot be a part of the file.
-            if received.as_ref().is_err_and(|error| error.kind() == ErrorKind::Trust) {
+            // What arrived is kept for the next try, unless it cannot be a part of the file, or the
+            // disk has no room for the rest: then the machine needs the room more.
+            let is_useless =
+                |error: &Error| matches!(error.kind(), ErrorKind::Trust | ErrorKind::Local);
+            if received.as_ref().is_err_and(is_useless) {
                 part.remove()?;
             }
             received?;
@@ -185,6 +189,15 @@ impl<'a> Download<'a> {
     fn wrong_digest(&self, found: Digest) -> Error {
         let detail = format!("{} has SHA-256 {found}: {} was announced", self.route, self.digest);
         Error::rule(Rule::Digest.as_str(), detail)
+    }
+}
+
+/// Makes room: what was begun of another file is not wanted any more. What cannot be removed is in
+/// nobody's way but the disk's.
+fn remove_others(cache: &Path, kept: &[&Path]) {
+    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| !kept.contains(&entry.path().as_path())) {
+        let _ = std::fs::remove_file(entry.path());
     }
 }
 

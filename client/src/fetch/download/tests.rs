@@ -214,3 +214,11 @@ fn the_credential_does_not_follow_a_redirect_to_another_host() {
     assert_eq!(other.received()[0].path, "/signed");
     assert_eq!(other.received()[0].header("authorization"), None);
 }
+
+#[test]
+fn what_was_begun_of_another_file_makes_room() {
+    let case = Case::new(|request| Reply::file(request, &file()));
+    std::fs::write(case.cache.path().join("another.part"), b"begun").unwrap();
+    case.download(&announced(&file())).unwrap();
+    assert_eq!(case.files(), [Digest::of(&file()).to_string()]);
+}
