@@ -204,14 +204,16 @@ impl ProductStanding {
         }
     }
 
-    /// The releases that a block keeps from a machine, one by one: those that were out by then. A
-    /// technician who rolls back knows nothing against a patch that comes out later, even where its
-    /// version lies below what was left.
+    /// The releases that a block keeps from a machine, one by one: the one that was left or failed,
+    /// and those below it that were out by then. A technician who rolls back knows nothing against
+    /// a patch that comes out later, even where its version lies below what was left.
     fn blocked(&self, block: &MachineBlock) -> impl Iterator<Item = Block> {
         let releases = self.releases.iter().map(|release| &release.release);
         releases
             .filter(|release| {
-                release.published_at <= block.at && block.block.covers(&release.version)
+                let is_named = release.version == block.block.through;
+                block.block.covers(&release.version)
+                    && (is_named || release.published_at <= block.at)
             })
             .map(|release| Block {
                 over: None,

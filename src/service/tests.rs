@@ -236,3 +236,17 @@ async fn a_plan_fits_into_a_record_whatever_the_reasons_say() {
     assert_eq!(plan.action, Action::Stay);
     assert_eq!(plan.withheld[0].version, version("1.0.1"), "the nearest come first");
 }
+
+#[tokio::test]
+async fn a_version_that_failed_is_blocked_even_if_it_was_stamped_ahead_of_the_servers_clock() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    world.publish(1, Channel::Bugfix, "1.0.1").await.unwrap();
+    let key = world.customer("globex", Tier::Basic).await;
+    let name = world.enroll(&key, 7).await.unwrap().machine;
+    world.check(1, &name, Some("1.0.0")).await;
+    world.report(0, &name, Some("1.0.0"), vec![event(1, EventKind::Undone, "1.0.1")]).await;
+    let plan = plan(&world.check(1, &name, Some("1.0.0")).await);
+    assert_eq!(plan.action, Action::Stay);
+    assert_eq!(plan.withheld[0].code, "BLOCKED");
+}
