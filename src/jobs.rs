@@ -1,8 +1,8 @@
 //! Background work.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use crate::service::{Service, ServiceError, repository::Renewals};
+use crate::service::{Service, ServiceError, chain, repository::Renewals};
 
 /// How often it is looked whether anything is to be done.
 const INTERVAL: Duration = Duration::from_mins(5);
@@ -32,6 +32,5 @@ pub async fn renew(service: &Service) {
 }
 
 fn tell(product: Option<&str>, error: &ServiceError) {
-    let source = error.source().map(ToString::to_string);
-    tracing::error!(product, %error, source, "online metadata could not be signed anew");
+    tracing::error!(product, error = chain(error), "online metadata could not be signed anew");
 }

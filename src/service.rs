@@ -34,6 +34,9 @@ use crate::{
 };
 use keys::OnlineKeys;
 
+/// How often a change is tried again when something else has changed the same in the meantime.
+const ATTEMPTS_MAX: usize = 5;
+
 /// The outcome of a use case.
 pub type ServiceResult<T> = Result<T, ServiceError>;
 
@@ -76,7 +79,7 @@ impl Service {
     /// The audit entry of a change that is about to be made. It goes to the log as well, where
     /// whoever watches the server looks first.
     fn audit(&self, actor: &Actor, action: &str, subject: impl std::fmt::Display) -> AuditEntry {
-        tracing::info!(action, actor = actor.id, address = actor.address, %subject, "change");
+        tracing::info!(action, actor = actor.id, address = actor.address, %subject, "audit");
         AuditEntry {
             at: self.clock.now(),
             actor: actor.id.clone(),

@@ -1,7 +1,7 @@
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use mainstay_client::format::{ParseError, wire::Problem};
 
-use crate::service::{ErrorClass, ServiceError};
+use crate::service::{ErrorClass, ServiceError, chain};
 
 /// A use case's error as an HTTP response.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +33,7 @@ impl ResponseError for ApiError {
         let error = &self.0;
         let status = self.status_code();
         if status.is_server_error() {
-            let source = std::error::Error::source(error).map(ToString::to_string);
-            tracing::error!(code = error.code(), source, "a request failed");
+            tracing::error!(error = chain(error), "a request failed");
         }
         let problem = Problem {
             kind: format!("urn:mainstay:problem:{}", error.code()),

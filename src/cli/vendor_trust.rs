@@ -7,7 +7,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, ProductName, wire::PublishingState},
-    tuf::{Envelope, Limits, Rule, Targets, TrustedRepository, TrustedRoot},
+    tuf::{Limits, Targets, TrustedRepository, TrustedRoot},
 };
 
 use super::CliError;
@@ -96,18 +96,10 @@ impl VendorTrust {
         if let Some(known) = self.read("snapshot.json")? {
             timestamp.recall(&known);
         }
-        let mut repository =
-            timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
+        let repository = timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
         let file = format!("{channel}.json");
         let channel = if repository.snapshot().meta.contains_key(&file) {
-            match repository.accept_role(channel.as_str(), part(&file)) {
-                Ok(targets) => Some(targets.clone()),
-                // Expiry is judged last: all else was found right.
-                Err(refusal) if refusal.rule() == Rule::Expired => {
-                    Some(Envelope::parse(channel.as_str(), part(&file))?.document()?)
-                }
-                Err(refusal) => return Err(refusal.into()),
-            }
+            Some(repository.role_to_amend(channel.as_str(), part(&file))?)
         } else {
             None
         };

@@ -14,7 +14,8 @@ use mainstay_client::{
 use serde::Serialize;
 
 use super::{
-    ErrorClass, Service, ServiceError, ServiceResult, product::text, standing::ProductStanding,
+    ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult, product::text,
+    standing::ProductStanding,
 };
 use crate::{
     policy::{self, Resolution},
@@ -27,8 +28,6 @@ use crate::{
 const PLAN_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A machine that is heard of again within this time is not written down anew.
 const SEEN_STEP: SignedDuration = SignedDuration::from_secs(60);
-/// How often a change is tried again when something else changed the machine in the meantime.
-const ATTEMPTS_MAX: usize = 5;
 
 impl Service {
     /// Answers a machine's check.

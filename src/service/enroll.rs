@@ -6,7 +6,7 @@ use mainstay_client::format::{
 };
 
 use super::{
-    Actor, ErrorClass, Service, ServiceError, ServiceResult,
+    ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult,
     access::{MACHINE_TOKEN_PREFIX, Secret, one_line},
     product::text,
 };
@@ -18,9 +18,6 @@ use crate::{
         StoreError,
     },
 };
-
-/// How often an enrolment is tried again when something else changed the machine in the meantime.
-const ATTEMPTS_MAX: usize = 5;
 
 impl Service {
     /// Enrols a machine. A machine whose key is known already keeps its name and history and gets

@@ -15,15 +15,13 @@ use mainstay_client::{
 pub(super) use self::artifact::Inspector;
 use self::problems::Candidate;
 use super::{
-    Actor, ErrorClass, Service, ServiceError, ServiceResult, repository::SignedRepository,
+    ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult,
+    repository::SignedRepository,
 };
 use crate::{
     policy::{Release, Status},
     store::{AuditEntry, ProductRecord, Publication, ReleaseRecord, Repository, StoreError},
 };
-
-/// How often a commit is tried again when the server's own part was signed in the meantime.
-const COMMIT_ATTEMPTS_MAX: usize = 5;
 
 impl Service {
     /// Makes a release visible, or refuses it with everything that is wrong with it.
@@ -121,7 +119,7 @@ impl Service {
                 .publish_release(name, expected_revision, publication, audit.clone())
                 .await
             {
-                Err(StoreError::Conflict(_)) if attempts < COMMIT_ATTEMPTS_MAX => {}
+                Err(StoreError::Conflict(_)) if attempts < ATTEMPTS_MAX => {}
                 other => return Ok(other?),
             }
         }

@@ -5,14 +5,11 @@ use mainstay_client::format::{
     wire::{Event, EventKind, ReportRequest},
 };
 
-use super::{ErrorClass, Service, ServiceError, ServiceResult};
+use super::{ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult};
 use crate::{
     policy::Block,
     store::{EventRecord, MachineBlock, MachineChange, MachineRecord, OrderState, StoreError},
 };
-
-/// How often a report is tried again when something else changed the machine in the meantime.
-const ATTEMPTS_MAX: usize = 5;
 
 impl Service {
     /// Takes in a machine's report. Events that were reported before are passed over.

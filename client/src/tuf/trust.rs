@@ -339,8 +339,8 @@ impl TrustedSnapshot {
     pub fn accept(self, bytes: &[u8]) -> Result<TrustedRepository, Refusal> {
         let meta = self.targets()?.clone();
         let role = &self.root.roles.targets;
-        let targets =
-            targets_role("targets", bytes, &meta, (&self.root.keys, role), self.now, self.limits)?;
+        let targets = targets_role("targets", bytes, &meta, (&self.root.keys, role), self.limits)?;
+        unexpired("targets", &targets, self.now)?;
         Ok(TrustedRepository {
             root: self.root,
             now: self.now,
@@ -400,17 +400,23 @@ impl TrustedRepository {
     /// Accepts the delegated role `name`, which is never [`DIRECTOR`]: its key is on the server, and
     /// no server may say what machines install.
     pub fn accept_role(&mut self, name: &str, bytes: &[u8]) -> Result<&Targets, Refusal> {
+        let targets = self.role_to_amend(name, bytes)?;
+        unexpired(name, &targets, self.now)?;
+        self.roles.remove(name);
+        Ok(self.roles.entry(name.to_owned()).or_insert(targets))
+    }
+
+    /// The delegated role `name`, verified but for its expiry: for its owner, who is about to sign
+    /// the next version of it. Nothing is to be installed by it.
+    pub fn role_to_amend(&self, name: &str, bytes: &[u8]) -> Result<Targets, Refusal> {
         if name == DIRECTOR {
             let detail = "it signs plans: expected a role that lists targets";
             return Err(Refusal::new(name, Rule::NotListed, detail));
         }
-        let meta = self.listed_role(name)?.clone();
+        let meta = self.listed_role(name)?;
         let delegations = self.delegations(name)?;
         let role = delegations.role(name).ok_or_else(|| not_delegated(name))?;
-        let keys = (&delegations.keys, &role.keys);
-        let targets = targets_role(name, bytes, &meta, keys, self.now, self.limits)?;
-        self.roles.remove(name);
-        Ok(self.roles.entry(name.to_owned()).or_insert(targets))
+        targets_role(name, bytes, meta, (&delegations.keys, &role.keys), self.limits)
     }
 
     fn delegations(&self, wanted: &str) -> Result<&Delegations, Refusal> {
@@ -453,12 +459,12 @@ fn listed<'a>(snapshot: &'a Snapshot, role: &str) -> Result<&'a FileMeta, Refusa
         .ok_or_else(|| Refusal::new(role, Rule::NotListed, "the snapshot does not list it"))
 }
 
+/// A targets role, verified but for its expiry.
 fn targets_role(
     name: &str,
     bytes: &[u8],
     meta: &FileMeta,
     (keys, role): (&BTreeMap<KeyId, PublicKey>, &RoleKeys),
-    now: Instant,
     limits: Limits,
 ) -> Result<Targets, Refusal> {
     announced(name, bytes, meta)?;
@@ -474,7 +480,6 @@ fn targets_role(
             format!("{delegated} delegations: expected at most {}", limits.delegations_max);
         return Err(Refusal::new(name, Rule::Length, detail));
     }
-    unexpired(name, &targets, now)?;
     Ok(targets)
 }
 

@@ -68,6 +68,20 @@ fn targets_expire_at_the_instant_that_they_name() {
 }
 
 #[test]
+fn a_role_to_amend_may_have_expired_and_nothing_else() {
+    let mut document = targets(1, &[]);
+    document.header.expires = time(JUST_BEFORE);
+    let repository = delegating(&vendor_targets());
+    let expired = signed(&document, &SECURITY);
+    assert_eq!(repository.role_to_amend("security", &expired).unwrap(), document);
+    assert!(repository.roles().is_empty(), "nothing is looked up in it");
+    let forged = signed(&document, &[Signer::Stranger, Signer::SecurityA]);
+    refused(repository.role_to_amend("security", &forged), "security", Rule::Threshold);
+    let director = signed(&document, &[Signer::Director]);
+    refused(repository.role_to_amend(DIRECTOR, &director), DIRECTOR, Rule::NotListed);
+}
+
+#[test]
 fn a_delegated_role_is_delegated_and_listed() {
     let role = targets(1, &[]);
     let mut unlisted = repository(Limits::DEFAULT, &vendor_targets(), &[("security", 1)]);
