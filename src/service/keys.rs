@@ -21,24 +21,23 @@ impl OnlineKeys {
     /// Reads the keys from `dir`, or makes those (mode 0600) that are not there yet.
     pub fn open_or_create(dir: &Path) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        Self::each(dir, read_or_create)
+        Self::each(dir, |path| read(path)?.map_or_else(|| create(path), Ok))
     }
 
     /// Reads the keys from `dir`. One that is missing is not made anew: no product's root would
     /// know it, and every machine would refuse what it signs.
     pub fn open(dir: &Path) -> io::Result<Self> {
         Self::each(dir, |path| {
-            if path.exists() {
-                return read_or_create(path);
-            }
-            Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!(
-                    "{} is missing, and the products' roots know no other: put it back from a \
-                     backup",
-                    path.display()
-                ),
-            ))
+            read(path)?.ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!(
+                        "{} is missing, and the products' roots know no other: put it back from a \
+                         backup",
+                        path.display()
+                    ),
+                )
+            })
         })
     }
 
@@ -61,19 +60,25 @@ impl OnlineKeys {
     }
 }
 
-fn read_or_create(path: &Path) -> io::Result<SigningKey> {
-    let explain =
-        |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+fn read(path: &Path) -> io::Result<Option<SigningKey>> {
     match fs::read_to_string(path) {
-        Ok(pem) => SigningKey::from_pem(&pem, || None).map_err(|error| explain(&error)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = SigningKey::generate().map_err(|error| explain(&error))?;
-            let pem = key.to_pem(None).map_err(|error| explain(&error))?;
-            write_secret(path, pem.expose_secret())?;
-            Ok(key)
+        Ok(pem) => {
+            SigningKey::from_pem(&pem, || None).map(Some).map_err(|error| told(path, &error))
         }
-        Err(error) => Err(explain(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(told(path, &error)),
     }
+}
+
+fn create(path: &Path) -> io::Result<SigningKey> {
+    let key = SigningKey::generate().map_err(|error| told(path, &error))?;
+    let pem = key.to_pem(None).map_err(|error| told(path, &error))?;
+    write_secret(path, pem.expose_secret())?;
+    Ok(key)
+}
+
+fn told(path: &Path, error: &dyn std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
 }
 
 /// Writes `secret` to a new file that only its owner can read, whole and durable or not at all.

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     policy::{self, Admission, Block, Catalogue, Contract, Decision, Offer, Standing},
-    store::{ContractRecord, MachineBlock, MachineRecord, ProductRecord, ReleaseRecord},
+    store::{
+        ContractRecord, MachineBlock, MachineRecord, OrderState, ProductRecord, ReleaseRecord,
+    },
 };
 
 /// A product with everything that has been published of it, and the contract of whoever asks. All
@@ -52,6 +54,19 @@ impl Service {
 }
 
 impl MachineRecord {
+    /// Closes a pending order that leaves nothing to be done: the machine runs what it was ordered
+    /// to go back to, whether or not its report has come, or something lower, or nothing at all. An
+    /// order that stayed open would keep every update from it.
+    pub(super) fn close_order(&mut self) {
+        let running = self.running.as_ref();
+        if let Some(order) = &mut self.order
+            && order.state == OrderState::Pending
+            && running.is_none_or(|running| *running <= order.to)
+        {
+            order.state = OrderState::Done;
+        }
+    }
+
     /// Refuses what is about another product than the machine's.
     pub(super) fn require_product(&self, product: &ProductName) -> ServiceResult<()> {
         if self.product == *product {

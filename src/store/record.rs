@@ -335,17 +335,4 @@ impl MachineRecord {
     pub fn pending_order(&self) -> Option<&OrderRecord> {
         self.order.as_ref().filter(|order| order.state == OrderState::Pending)
     }
-
-    /// Closes a pending order that leaves nothing to be done: the machine runs what it was ordered
-    /// to go back to, whether or not its report has come, or something lower, or nothing at all. An
-    /// order that stayed open would keep every update from it.
-    pub fn close_order(&mut self) {
-        let running = self.running.as_ref();
-        if let Some(order) = &mut self.order
-            && order.state == OrderState::Pending
-            && running.is_none_or(|running| *running <= order.to)
-        {
-            order.state = OrderState::Done;
-        }
-    }
 }
