@@ -21,6 +21,7 @@
 //! | [`Client`] | everything that can be done on an enrolled machine |
 //! | [`Check`], [`Update`], [`Status`] | what came of it |
 //! | [`EnrollOptions`], [`Enrolment`] | how a machine becomes known, and as whom |
+//! | [`Updater`] | the TUF client by itself, for any repository of The Update Framework |
 //! | [`Surroundings`] | the server, the clock and the limits, which tests replace |
 
 mod check;
@@ -34,6 +35,7 @@ mod status;
 pub(crate) mod tests;
 mod trust_store;
 mod update;
+mod updater;
 
 use std::path::Path;
 
@@ -41,6 +43,7 @@ pub use check::Check;
 pub use enrolment::{EnrollOptions, Enrolment};
 pub use status::Status;
 pub use update::{Progress, Update};
+pub use updater::Updater;
 
 use self::{refresh::Refresh, trust_store::TrustStore};
 use crate::{

@@ -5,6 +5,7 @@
 //! | [`Transport`] | one request, one answer whose body is still to be read |
 //! | [`HttpTransport`] | the port over HTTP or HTTPS |
 //! | [`Remote`] | the routes of a server as methods, bounded and retried |
+//! | [`Mirror`] | plain files below an address, as any TUF repository has them |
 //! | [`Download`] | an artifact into the cache: resumed, bounded, hashed |
 //!
 //! Nothing that arrives here is trusted. Metadata and plans are verified by [`crate::tuf`]; an
@@ -12,6 +13,7 @@
 
 mod download;
 mod http;
+mod mirror;
 mod rate;
 mod remote;
 mod retry;
@@ -24,6 +26,7 @@ use secrecy::SecretString;
 
 pub use download::Download;
 pub use http::{CertificateAuthority, HttpTransport};
+pub use mirror::Mirror;
 pub use remote::Remote;
 pub use retry::Retry;
 

@@ -7,25 +7,35 @@
 //! | [`PublicKey`], [`SigningKey`] | keys and their identifiers, PKCS#8 PEM files |
 //! | [`Envelope`] | a signed document, and the one place where a threshold is counted |
 //! | [`Root`], [`Targets`], … | the roles' metadata |
+//! | [`Delegations`] | the roles that a targets role delegates to, and for which paths they speak |
+//! | [`Hashes`] | the digests of a file |
 //! | [`Trust`] and what it becomes | the workflow of §5.3 to §5.6 as typed states |
 
+mod delegation;
 mod envelope;
 mod error;
+mod hashes;
 pub mod json;
 mod key;
 mod metadata;
 mod path_pattern;
+mod signing_key;
 mod trust;
 
+pub use delegation::{BitLength, DelegatedRole, Delegations, PathHashPrefix, Paths, SuccinctRoles};
 pub use envelope::{Envelope, Signature, sign};
 pub use error::{Refusal, Rule};
-pub use key::{KeyFileError, KeyId, PublicKey, SigningKey};
+pub use hashes::{Hashes, HashesChecker, Sha512Digest};
+pub use key::{KeyId, PublicKey};
+#[cfg(all(feature = "http", feature = "install"))]
+pub(crate) use metadata::percent_encoded;
 pub use metadata::{
-    DelegatedRole, Delegations, FileMeta, Hashes, Header, Metadata, RoleKeys, Root, RootRoles,
-    SPEC_VERSION, Snapshot, Target, TargetKind, Targets, TargetsCustom, Timestamp,
+    FileMeta, Header, Metadata, RoleKeys, Root, RootRoles, SPEC_VERSION, Snapshot, Target,
+    TargetKind, Targets, TargetsCustom, Timestamp, role_file_name,
 };
 pub use path_pattern::PathPattern;
+pub use signing_key::{KeyFileError, SigningKey};
 pub use trust::{
-    DIRECTOR, Limits, PlanBinding, Trust, TrustedRepository, TrustedRoot, TrustedSnapshot,
-    TrustedTimestamp,
+    DIRECTOR, Delegation, Limits, PlanBinding, Search, Trust, TrustedRepository, TrustedRoot,
+    TrustedSnapshot, TrustedTimestamp,
 };

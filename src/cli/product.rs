@@ -187,7 +187,7 @@ impl Create {
                 name: channel.to_string(),
                 keys: keys.clone(),
                 terminating: true,
-                paths: vec![pattern(format!("{channel}/*/*"))?],
+                paths: vec![pattern(format!("{channel}/*/*"))?].into(),
             });
         }
         roles.push(DelegatedRole {
@@ -195,7 +195,7 @@ impl Create {
             keys: RoleKeys::any_of([director]),
             terminating: true,
             // It signs plans and speaks for no target.
-            paths: vec![pattern(DIRECTOR.to_owned())?],
+            paths: vec![pattern(DIRECTOR.to_owned())?].into(),
         });
         let all = release_keys.iter().chain([director]);
         Ok(Targets {
@@ -204,6 +204,7 @@ impl Create {
             delegations: Some(Delegations {
                 keys: all.map(|key| (key.id(), key.clone())).collect(),
                 roles,
+                succinct_roles: None,
             }),
         })
     }

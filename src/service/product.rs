@@ -142,9 +142,9 @@ fn delegation_problems(root: &Root, targets: &Targets, keys: &ServerKeys) -> Vec
     );
     for channel in Channel::ALL {
         let path = format!("{channel}/1.0.0/release.json");
-        let delegated = delegations.role(channel.as_str()).is_some_and(|role| {
-            role.terminating && role.paths.iter().any(|pattern| pattern.matches(&path))
-        });
+        let delegated = delegations
+            .role(channel.as_str())
+            .is_some_and(|role| role.terminating && role.paths.cover(&path));
         expect(
             delegated,
             format!("targets have no terminating delegation of {channel}/*/* to `{channel}`"),

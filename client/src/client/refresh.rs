@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     fetch::Remote,
     format::{ChannelName, Digest, ProductName},
-    tuf::{Limits, Refusal, Rule, TrustedRepository, TrustedRoot},
+    tuf::{Limits, Refusal, Rule, Trust, TrustedRepository, TrustedRoot, TrustedTimestamp},
 };
 
 /// The root that was pinned when the machine enrolled.
@@ -73,9 +73,7 @@ impl Refresh<'_> {
             trust.recall(&copy);
         }
         let brought = answer.get("timestamp.json");
-        let mut timestamp = self.obtain(Stored::Timestamp, brought, "timestamp.json", |bytes| {
-            trust.clone().accept(bytes)
-        })?;
+        let mut timestamp = self.timestamp(&trust, brought)?;
         if let Some(copy) = self.store.read(Stored::Snapshot) {
             timestamp.recall(&copy);
         }
@@ -91,6 +89,25 @@ impl Refresh<'_> {
             })?;
         self.take_in_channels(&mut repository, answer)?;
         Ok(repository)
+    }
+
+    /// The newest timestamp. One that came again under its version is not stored: the copy here is
+    /// the one that is trusted.
+    fn timestamp(
+        &self,
+        trust: &Trust,
+        brought: Option<&String>,
+    ) -> Result<TrustedTimestamp, Error> {
+        let Some(text) = brought else {
+            return self.obtain(Stored::Timestamp, None, "timestamp.json", |bytes| {
+                trust.clone().accept(bytes)
+            });
+        };
+        let timestamp = trust.clone().accept(text.as_bytes())?;
+        if timestamp.is_new() {
+            self.store.write(Stored::Timestamp, text.as_bytes())?;
+        }
+        Ok(timestamp)
     }
 
     /// Takes in every channel that the answer brought or that is here. One that is refused (an

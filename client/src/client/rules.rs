@@ -6,7 +6,7 @@ use crate::{
         Action, Artifact, Channel, ChannelName, PlanTarget, Platform, ProductName, ReleaseManifest,
         RollbackOrder, TargetFile, TargetPath, Version,
     },
-    tuf::{Rule, TargetKind, TrustedRepository},
+    tuf::{Hashes, Rule, TargetKind, TrustedRepository},
 };
 
 /// What of the machine's state a plan is judged by.
@@ -119,10 +119,14 @@ fn expect_file(
         let detail = format!("{} is not listed by {channel}, as the plan says", file.path);
         return Err(Error::rule(Rule::NotListed.as_str(), detail));
     }
-    if (listed.length, listed.hashes.sha256) != (file.length, file.sha256) {
+    if (listed.length, listed.hashes) != (file.length, Hashes::sha256(file.sha256)) {
         let detail = format!(
             "{}: the plan names {} bytes with SHA-256 {}, the repository lists {} with {}",
-            file.path, file.length, file.sha256, listed.length, listed.hashes.sha256
+            file.path,
+            file.length,
+            file.sha256,
+            listed.length,
+            listed.hashes.file_name_prefix().unwrap_or_default()
         );
         return Err(Error::rule(Rule::Digest.as_str(), detail));
     }

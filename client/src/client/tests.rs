@@ -1,6 +1,7 @@
 mod attacks;
 mod flow;
 mod healing;
+mod updater;
 pub(crate) mod vendor;
 
 use std::sync::{Arc, Mutex};

@@ -134,7 +134,7 @@ fn target_route(product: &ProductName, file: &TargetFile) -> String {
 }
 
 /// Reads a body that must not be longer than `bytes_max`.
-fn read_bounded(path: &str, answer: Answer, bytes_max: u64) -> Result<Vec<u8>, Error> {
+pub(super) fn read_bounded(path: &str, answer: Answer, bytes_max: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     answer
         .body

@@ -52,6 +52,12 @@ impl std::io::Write for Hasher {
     }
 }
 
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl FromStr for Digest {
     type Err = ParseError;
 

@@ -1,13 +1,17 @@
 use std::{fmt, str::FromStr};
 
-use ed25519_dalek::{
-    Signer as _, VerifyingKey,
-    pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes},
+use ed25519_dalek::VerifyingKey;
+use pkcs8::{
+    Document, ObjectIdentifier,
+    der::{
+        Encode as _,
+        asn1::{AnyRef, BitStringRef},
+        pem::LineEnding,
+    },
+    spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef},
 };
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument, der::pem::LineEnding};
-use secrecy::{ExposeSecret as _, SecretString};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::{
     format::{Digest, ParseError, text_serde},
@@ -39,11 +43,22 @@ impl fmt::Display for KeyId {
 
 text_serde!(KeyId);
 
-/// A public key as TUF metadata lists it.
+/// A public key as TUF metadata lists it, of one of the schemes of TUF 1.0.34 §4.2.
+///
+/// However a document spells a key, one key is one value: keys are compared, and counted, by what
+/// they verify.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "KeyDocument", into = "KeyDocument")]
-pub struct PublicKey {
-    ed25519: [u8; 32],
+pub struct PublicKey(Material);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Material {
+    /// `ed25519`: the key's 32 bytes (RFC 8032).
+    Ed25519([u8; 32]),
+    /// `ecdsa-sha2-nistp256`: the uncompressed point (SEC 1, §2.3.3).
+    EcdsaP256([u8; 65]),
+    /// `rsassa-pss-sha256`: the DER of an `RSAPublicKey` (RFC 8017, §A.1.1).
+    RsaPss(Vec<u8>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,26 +73,99 @@ struct KeyValue {
     public: String,
 }
 
+const ED25519: &str = "ed25519";
+const ECDSA: &str = "ecdsa";
+const ECDSA_P256: &str = "ecdsa-sha2-nistp256";
+const RSA: &str = "rsa";
+const RSA_PSS: &str = "rsassa-pss-sha256";
+
+const OID_EC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const OID_P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const OID_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
 impl PublicKey {
-    const KIND: &str = "ed25519";
+    /// The longest spelling of a key, in bytes: RSA of 8,192 bits is a quarter of it.
+    const SPELLING_BYTES_MAX: usize = 8192;
+
+    pub(super) fn from_ed25519(key: &VerifyingKey) -> Self {
+        Self(Material::Ed25519(key.to_bytes()))
+    }
+
+    /// The key on the curve P-256 with the uncompressed point `point` (`04`, x, y).
+    pub fn from_p256_point(point: &[u8]) -> Result<Self, ParseError> {
+        point
+            .try_into()
+            .ok()
+            .filter(|point: &[u8; 65]| point[0] == 4)
+            .map(|point| Self(Material::EcdsaP256(point)))
+            .ok_or_else(|| {
+                ParseError::new("P-256 key", &hex::encode(point), "an uncompressed point")
+            })
+    }
 
     /// The key's identifier.
     pub fn id(&self) -> KeyId {
-        let document = json!({
-            "keytype": Self::KIND,
-            "scheme": Self::KIND,
-            "keyval": { "public": hex::encode(&self.ed25519) },
+        let document = KeyDocument::from(self.clone());
+        let document = serde_json::json!({
+            "keytype": document.keytype,
+            "scheme": document.scheme,
+            "keyval": { "public": document.keyval.public },
         });
         KeyId(Digest::of(&super::json::canonical(&document)).to_string())
     }
 
-    /// Whether `signature` (hexadecimal digits) is this key's over `message`. Strict: small-order
-    /// keys and non-canonical signatures never verify (RFC 8032, "Taming the many EdDSAs").
+    /// The scheme by which the key signs, as TUF calls it.
+    pub fn scheme(&self) -> &'static str {
+        match self.0 {
+            Material::Ed25519(_) => ED25519,
+            Material::EcdsaP256(_) => ECDSA_P256,
+            Material::RsaPss(_) => RSA_PSS,
+        }
+    }
+
+    /// Whether `signature` (hexadecimal digits) is this key's over `message`.
+    ///
+    /// Strict for ed25519: small-order keys and non-canonical signatures never verify (RFC 8032,
+    /// "Taming the many EdDSAs"). RSA keys of less than 2,048 bits never verify either.
     pub fn verify(&self, message: &[u8], signature: &str) -> bool {
-        let Ok(key) = VerifyingKey::from_bytes(&self.ed25519) else { return false };
-        hex::decode(signature)
-            .and_then(|bytes| ed25519_dalek::Signature::from_slice(&bytes).ok())
-            .is_some_and(|signature| key.verify_strict(message, &signature).is_ok())
+        let Some(signature) = hex::decode(signature) else { return false };
+        match &self.0 {
+            Material::Ed25519(key) => {
+                let signature = ed25519_dalek::Signature::from_slice(&signature);
+                VerifyingKey::from_bytes(key)
+                    .ok()
+                    .zip(signature.ok())
+                    .is_some_and(|(key, signature)| key.verify_strict(message, &signature).is_ok())
+            }
+            Material::EcdsaP256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
+                .verify(message, &signature)
+                .is_ok(),
+            Material::RsaPss(key) => UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key)
+                .verify(message, &signature)
+                .is_ok(),
+        }
+    }
+
+    /// The key in the PEM `SubjectPublicKeyInfo` (RFC 7468, §13) `text`.
+    fn from_pem(text: &str) -> Option<Self> {
+        let (label, document) = Document::from_pem(text).ok()?;
+        let info: SubjectPublicKeyInfoRef<'_> =
+            (label == "PUBLIC KEY").then(|| document.decode_msg().ok())??;
+        let key = info.subject_public_key.as_bytes()?;
+        match info.algorithm.oid {
+            OID_EC_KEY if info.algorithm.parameters_oid().ok()? == OID_P256 => {
+                Self::from_p256_point(key).ok()
+            }
+            OID_RSA => Some(Self(Material::RsaPss(key.to_owned()))),
+            _ => None,
+        }
+    }
+
+    /// The PEM `SubjectPublicKeyInfo` of a key that is written so.
+    fn to_pem(algorithm: AlgorithmIdentifierRef<'_>, key: &[u8]) -> Option<String> {
+        let subject_public_key = BitStringRef::from_bytes(key).ok()?;
+        let der = SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().ok()?;
+        Document::try_from(der).ok()?.to_pem("PUBLIC KEY", LineEnding::LF).ok()
     }
 }
 
@@ -88,8 +176,8 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         hex::decode(text)
             .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-            .filter(|bytes| VerifyingKey::from_bytes(bytes).is_ok())
-            .map(|ed25519| Self { ed25519 })
+            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
+            .map(|key| Self::from_ed25519(&key))
             .ok_or_else(|| {
                 ParseError::new("public key", text, "the 64 lower-case hex digits of ed25519")
             })
@@ -97,133 +185,63 @@ impl FromStr for PublicKey {
 }
 
 impl fmt::Display for PublicKey {
+    /// Writes the key as metadata spells it: hexadecimal digits for ed25519, PEM for the others.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&hex::encode(&self.ed25519))
+        formatter.pad(&KeyDocument::from(self.clone()).keyval.public)
     }
 }
 
 impl TryFrom<KeyDocument> for PublicKey {
     type Error = ParseError;
 
+    /// Takes the spellings that the specification names, and those of ECDSA keys that older
+    /// repositories use: the type `ecdsa-sha2-nistp256`, and the point in hexadecimal digits.
     fn try_from(document: KeyDocument) -> Result<Self, ParseError> {
-        let KeyDocument { keytype, scheme, keyval } = document;
-        if keytype != Self::KIND || scheme != Self::KIND {
-            let found = format!("{keytype}/{scheme}");
-            return Err(ParseError::new("key type", &found, "ed25519/ed25519"));
+        let KeyDocument { keytype, scheme, keyval: KeyValue { public } } = document;
+        if public.len() > Self::SPELLING_BYTES_MAX {
+            let expected = "at most 8192 bytes";
+            return Err(ParseError::new("public key", &public, expected));
         }
-        keyval.public.parse()
+        let key = match (keytype.as_str(), scheme.as_str()) {
+            (ED25519, ED25519) => return public.parse(),
+            (ECDSA | ECDSA_P256, ECDSA_P256) => Self::from_pem(&public)
+                .or_else(|| Self::from_p256_point(&hex::decode(public.trim())?).ok())
+                .filter(|key| matches!(key.0, Material::EcdsaP256(_))),
+            (RSA, RSA_PSS) => {
+                Self::from_pem(&public).filter(|key| matches!(key.0, Material::RsaPss(_)))
+            }
+            _ => {
+                let found = format!("{keytype}/{scheme}");
+                let expected =
+                    "ed25519/ed25519, ecdsa/ecdsa-sha2-nistp256 or rsa/rsassa-pss-sha256";
+                return Err(ParseError::new("key type", &found, expected));
+            }
+        };
+        key.ok_or_else(|| ParseError::new("public key", &public, "a PEM `PUBLIC KEY` of its type"))
     }
 }
 
 impl From<PublicKey> for KeyDocument {
     fn from(key: PublicKey) -> Self {
-        Self {
-            keytype: PublicKey::KIND.to_owned(),
-            scheme: PublicKey::KIND.to_owned(),
-            keyval: KeyValue { public: key.to_string() },
+        let document = |keytype: &str, public: String| Self {
+            keytype: keytype.to_owned(),
+            scheme: key.scheme().to_owned(),
+            keyval: KeyValue { public },
+        };
+        // What was decoded from DER can be encoded in it.
+        let pem = |algorithm, key| PublicKey::to_pem(algorithm, key).unwrap_or_default();
+        match &key.0 {
+            Material::Ed25519(bytes) => document(ED25519, hex::encode(bytes)),
+            Material::EcdsaP256(point) => {
+                let parameters = Some(AnyRef::from(&OID_P256));
+                document(ECDSA, pem(AlgorithmIdentifierRef { oid: OID_EC_KEY, parameters }, point))
+            }
+            Material::RsaPss(bytes) => {
+                let parameters = Some(AnyRef::NULL);
+                document(RSA, pem(AlgorithmIdentifierRef { oid: OID_RSA, parameters }, bytes))
+            }
         }
     }
-}
-
-/// A private ed25519 key. Its bytes are wiped from memory when it is dropped.
-pub struct SigningKey(ed25519_dalek::SigningKey);
-
-impl SigningKey {
-    /// A new key from the operating system's random numbers.
-    pub fn generate() -> Result<Self, KeyFileError> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| KeyFileError::Random(error.to_string()))?;
-        Ok(Self::from_seed(&seed))
-    }
-
-    /// The key that `seed` determines (RFC 8032).
-    pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
-    }
-
-    /// The public half.
-    pub fn public(&self) -> PublicKey {
-        PublicKey { ed25519: self.0.verifying_key().to_bytes() }
-    }
-
-    /// The signature over `message` in hexadecimal digits.
-    pub fn sign(&self, message: &[u8]) -> String {
-        hex::encode(&self.0.sign(message).to_bytes())
-    }
-
-    /// The key as PKCS#8 PEM, encrypted with `passphrase` where there is one (PBES2: scrypt and
-    /// AES-256-CBC).
-    pub fn to_pem(&self, passphrase: Option<&SecretString>) -> Result<SecretString, KeyFileError> {
-        let write = |error: &dyn fmt::Display| KeyFileError::Write(error.to_string());
-        // Without the public half: RFC 5958's version 1, which every tool reads.
-        let pair = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
-        let pem = match passphrase {
-            None => pair.to_pkcs8_pem(LineEnding::LF).map_err(|error| write(&error))?,
-            Some(passphrase) => {
-                let plain = pair.to_pkcs8_der().map_err(|error| write(&error))?;
-                PrivateKeyInfoRef::try_from(plain.as_bytes())
-                    .and_then(|info| info.encrypt(passphrase.expose_secret()))
-                    .map_err(|error| write(&error))?
-                    .to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)
-                    .map_err(|error| write(&error))?
-            }
-        };
-        Ok(SecretString::from(pem.as_str()))
-    }
-
-    /// Reads the PKCS#8 PEM file contents `pem`; `passphrase` is asked only when it is encrypted.
-    pub fn from_pem(
-        pem: &str,
-        passphrase: impl FnOnce() -> Option<SecretString>,
-    ) -> Result<Self, KeyFileError> {
-        let (label, document) = SecretDocument::from_pem(pem).map_err(|_| KeyFileError::NotAKey)?;
-        let plain = match label {
-            "PRIVATE KEY" => document,
-            "ENCRYPTED PRIVATE KEY" => {
-                let passphrase = passphrase().ok_or(KeyFileError::PassphraseMissing)?;
-                EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
-                    .map_err(|_| KeyFileError::NotAKey)?
-                    .decrypt(passphrase.expose_secret())
-                    .map_err(|_| KeyFileError::WrongPassphrase)?
-            }
-            _ => return Err(KeyFileError::NotAKey),
-        };
-        ed25519_dalek::SigningKey::from_pkcs8_der(plain.as_bytes())
-            .map(Self)
-            .map_err(|_| KeyFileError::NotEd25519)
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SigningKey({})", self.public().id())
-    }
-}
-
-/// A private key that could not be made, written or read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyFileError {
-    /// The operating system has no random numbers.
-    #[error("the operating system gave no random numbers: {0}")]
-    Random(String),
-    /// The key could not be encoded.
-    #[error("the key could not be encoded: {0}")]
-    Write(String),
-    /// Not a PKCS#8 PEM file.
-    #[error(
-        "not a private key: expected PKCS#8 PEM (`BEGIN PRIVATE KEY` or `BEGIN ENCRYPTED PRIVATE KEY`)"
-    )]
-    NotAKey,
-    /// The key is encrypted and there is no passphrase.
-    #[error("the key is encrypted and no passphrase was given")]
-    PassphraseMissing,
-    /// The passphrase does not open the key.
-    #[error("the passphrase does not open the key")]
-    WrongPassphrase,
-    /// The key is of another kind.
-    #[error("the key is not an ed25519 key")]
-    NotEd25519,
 }
 
 #[cfg(test)]
@@ -246,37 +264,69 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_key_survives_its_file() {
-        let key = SigningKey::from_seed(&[7; 32]);
-        let passphrase = SecretString::from("correct horse");
-        let encrypted = key.to_pem(Some(&passphrase)).unwrap();
-        assert!(encrypted.expose_secret().starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
-        let read = SigningKey::from_pem(encrypted.expose_secret(), || Some(passphrase)).unwrap();
-        assert_eq!(read.public(), key.public());
-        let plain = key.to_pem(None).unwrap();
-        let read = SigningKey::from_pem(plain.expose_secret(), || unreachable!()).unwrap();
-        assert_eq!(read.public(), key.public());
+    #[derive(Deserialize)]
+    struct Known {
+        name: String,
+        key: PublicKey,
+        keyid: Option<KeyId>,
+        message: String,
+        sig: String,
+    }
+
+    /// Keys and signatures that securesystemslib 1.4.0 made.
+    fn known() -> Vec<Known> {
+        let text = include_str!("../../../fixtures/keys/TEST-public-keys.json");
+        serde_json::from_str(text).unwrap()
     }
 
     #[test]
-    fn each_way_of_not_opening_has_its_own_error() {
-        let key = SigningKey::from_seed(&[7; 32]);
-        let pem = key.to_pem(Some(&SecretString::from("right"))).unwrap();
-        let open = |pem: &str, passphrase: Option<&str>| {
-            SigningKey::from_pem(pem, || passphrase.map(SecretString::from)).unwrap_err()
+    fn every_scheme_verifies_what_other_tools_sign() {
+        let known = known();
+        assert_eq!(known.len(), 6);
+        for Known { name, key, keyid, message, sig } in &known {
+            assert!(key.verify(message.as_bytes(), sig), "{name}");
+            assert!(!key.verify(b"another message", sig), "{name}");
+            let (head, last) = sig.split_at(sig.len() - 1);
+            let flipped = if last == "0" { "1" } else { "0" };
+            for bad in [format!("{head}{flipped}"), sig.to_uppercase(), String::new()] {
+                assert!(!key.verify(message.as_bytes(), &bad), "{name}: {bad}");
+            }
+            if let Some(keyid) = keyid {
+                assert_eq!(key.id(), *keyid, "{name}");
+            }
+            let written = serde_json::to_value(key).unwrap();
+            assert_eq!(serde_json::from_value::<PublicKey>(written).unwrap(), *key, "{name}");
+        }
+        for (one, other) in known.iter().zip(known.iter().skip(1)) {
+            let same = one.name.starts_with("ecdsa") && other.name.starts_with("ecdsa");
+            assert_eq!(one.key == other.key, same, "{} and {}", one.name, other.name);
+            assert!(same || !one.key.verify(other.message.as_bytes(), &other.sig));
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_type_than_it_says_is_refused() {
+        let document = |keytype: &str, scheme: &str, public: String| {
+            serde_json::from_value::<PublicKey>(serde_json::json!({
+                "keytype": keytype, "scheme": scheme, "keyval": { "public": public },
+            }))
         };
-        assert_eq!(open(pem.expose_secret(), Some("wrong")), KeyFileError::WrongPassphrase);
-        assert_eq!(open(pem.expose_secret(), None), KeyFileError::PassphraseMissing);
-        assert_eq!(open("hello", None), KeyFileError::NotAKey);
-    }
-
-    #[test]
-    fn a_signature_covers_its_message() {
-        let key = SigningKey::from_seed(&[7; 32]);
-        let signature = key.sign(b"message");
-        assert!(key.public().verify(b"message", &signature));
-        assert!(!key.public().verify(b"massage", &signature));
-        assert!(!SigningKey::from_seed(&[8; 32]).public().verify(b"message", &signature));
+        let [ed25519, ecdsa, .., rsa] = &known()[..] else { unreachable!() };
+        let [ed25519, ecdsa, rsa] = [ed25519, ecdsa, rsa].map(|known| known.key.to_string());
+        document(RSA, RSA_PSS, rsa.clone()).unwrap();
+        for (keytype, scheme, public) in [
+            (RSA, RSA_PSS, ecdsa.clone()),
+            (ECDSA, ECDSA_P256, rsa.clone()),
+            (ECDSA, ECDSA_P256, ed25519.clone()),
+            (ECDSA, ECDSA_P256, "04".to_owned() + &"0".repeat(126)),
+            (ED25519, ED25519, ecdsa.clone()),
+            (ED25519, ECDSA_P256, ed25519),
+            (ECDSA, ED25519, ecdsa.clone()),
+            (RSA, "rsa-pkcs1v15-sha256", rsa),
+            (ECDSA, ECDSA_P256, ecdsa.replace("PUBLIC KEY", "PRIVATE KEY")),
+            (ECDSA, ECDSA_P256, ecdsa.clone() + &" ".repeat(PublicKey::SPELLING_BYTES_MAX)),
+        ] {
+            assert!(document(keytype, scheme, public.clone()).is_err(), "{keytype} {public}");
+        }
     }
 }

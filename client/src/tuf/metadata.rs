@@ -6,7 +6,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 
-use super::{KeyId, PathPattern, PublicKey};
+use super::{Delegations, Hashes, KeyId, PublicKey};
 use crate::format::{Digest, Platform, Version};
 
 /// The version of the TUF specification that this program writes.
@@ -148,16 +148,9 @@ impl FileMeta {
         Self {
             version,
             length: Some(bytes.len() as u64),
-            hashes: Some(Hashes { sha256: Digest::of(bytes) }),
+            hashes: Some(Hashes::sha256(Digest::of(bytes))),
         }
     }
-}
-
-/// The digests of a file. Algorithms other than SHA-256 are passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hashes {
-    /// SHA-256.
-    pub sha256: Digest,
 }
 
 /// A targets role: the top-level one, a channel, or another delegated role.
@@ -215,7 +208,11 @@ pub enum TargetKind {
 impl Target {
     /// The entry of a file of `length` bytes with the digest `sha256`.
     pub fn new(length: u64, sha256: Digest, custom: &TargetsCustom) -> serde_json::Result<Self> {
-        Ok(Self { length, hashes: Hashes { sha256 }, custom: Some(serde_json::to_value(custom)?) })
+        Ok(Self {
+            length,
+            hashes: Hashes::sha256(sha256),
+            custom: Some(serde_json::to_value(custom)?),
+        })
     }
 
     /// What a Mainstay channel says of the target, where it is one's.
@@ -224,41 +221,32 @@ impl Target {
     }
 }
 
-/// The roles that a targets role delegates to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delegations {
-    /// The keys, by identifier.
-    #[serde(deserialize_with = "known_keys")]
-    pub keys: BTreeMap<KeyId, PublicKey>,
-    /// The roles, in the order in which they are asked.
-    #[serde(deserialize_with = "distinct_roles")]
-    pub roles: Vec<DelegatedRole>,
+/// The file of a role below a repository's metadata address: the name percent-encoded, so that none
+/// reaches another file or folder, after the version where snapshots are consistent
+/// (TUF 1.0.34 §3.6 and §6.2).
+pub fn role_file_name(role: &str, version: Option<NonZeroU64>) -> String {
+    let mut name = version.map_or_else(String::new, |version| format!("{version}."));
+    name.push_str(&percent_encoded(role));
+    name.push_str(".json");
+    name
 }
 
-/// One delegated role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DelegatedRole {
-    /// Its name.
-    pub name: String,
-    /// Its keys.
-    #[serde(flatten)]
-    pub keys: RoleKeys,
-    /// Whether no later role is asked about a path that this one may speak for.
-    pub terminating: bool,
-    /// The paths that it may speak for.
-    pub paths: Vec<PathPattern>,
-}
-
-impl Delegations {
-    /// The delegated role called `name`.
-    pub fn role(&self, name: &str) -> Option<&DelegatedRole> {
-        self.roles.iter().find(|role| role.name == name)
-    }
+/// `text` with everything but letters, digits, `-`, `.`, `_` and `~` percent-encoded (RFC 3986 §2.3).
+pub(crate) fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        let _ = match byte {
+            b'-' | b'.' | b'_' | b'~' => encoded.write_char(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => encoded.write_char(byte.into()),
+            _ => write!(encoded, "%{byte:02X}"),
+        };
+        encoded
+    })
 }
 
 /// Keys of kinds that this program does not know are passed over: they cannot help to reach a
 /// threshold, and a repository may have begun to use them (TUF 1.0.34 §4.2).
-fn known_keys<'de, D: Deserializer<'de>>(
+pub(super) fn known_keys<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<KeyId, PublicKey>, D::Error> {
     let documents = BTreeMap::<KeyId, Value>::deserialize(deserializer)?;
@@ -279,21 +267,21 @@ fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<KeyId
     }
 }
 
-/// One name is one role: with two, the keys of the one could speak for the paths of the other. The
-/// top-level roles are root's to name.
-fn distinct_roles<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<DelegatedRole>, D::Error> {
-    let roles = Vec::<DelegatedRole>::deserialize(deserializer)?;
-    let mut seen = BTreeSet::new();
-    for DelegatedRole { name, .. } in &roles {
-        if [Root::KIND, Timestamp::KIND, Snapshot::KIND, Targets::KIND].contains(&name.as_str()) {
-            let problem = format_args!("`{name}` is a top-level role: expected another name");
-            return Err(D::Error::custom(problem));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_role_reaches_another_file() {
+        for (role, file) in [
+            ("security", "7.security.json"),
+            ("../delegatedrole", "7...%2Fdelegatedrole.json"),
+            ("/a", "7.%2Fa.json"),
+            ("?", "7.%3F.json"),
+            ("ü%", "7.%C3%BC%25.json"),
+        ] {
+            assert_eq!(role_file_name(role, NonZeroU64::new(7)), file);
         }
-        if !seen.insert(name) {
-            return Err(D::Error::custom(format_args!("role {name} is delegated to twice")));
-        }
+        assert_eq!(role_file_name("timestamp", None), "timestamp.json");
     }
-    Ok(roles)
 }

@@ -3,14 +3,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp as Instant;
 
 use super::{
-    DelegatedRole, Delegations, Envelope, FileMeta, KeyId, Metadata, PublicKey, Refusal, RoleKeys,
-    Root, Rule, Snapshot, Target, Targets, Timestamp,
+    Envelope, FileMeta, KeyId, Metadata, PublicKey, Refusal, RoleKeys, Root, Rule, Snapshot,
+    Targets, Timestamp,
 };
-use crate::format::TargetPath;
 
 mod plan;
+mod repository;
 
 pub use plan::{DIRECTOR, PlanBinding};
+pub use repository::{Delegation, Search, TrustedRepository};
 
 /// How much the workflow is willing to read.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,7 @@ pub struct Limits {
     pub manifest_bytes_max: u64,
     /// How many new roots one refresh follows.
     pub root_rotations_max: u64,
-    /// How many roles a targets role may delegate to.
+    /// How many delegated roles are asked for one target.
     pub delegations_max: usize,
 }
 
@@ -107,14 +108,10 @@ fn announced(document: &str, bytes: &[u8], meta: &FileMeta) -> Result<(), Refusa
         let detail = format!("{} bytes: {length} were announced", bytes.len());
         return Err(Refusal::new(document, Rule::Length, detail));
     }
-    if let Some(hashes) = meta.hashes {
-        let found = crate::format::Digest::of(bytes);
-        if found != hashes.sha256 {
-            let detail = format!("its SHA-256 is {found}: {} was announced", hashes.sha256);
-            return Err(Refusal::new(document, Rule::Digest, detail));
-        }
+    match meta.hashes.map(|hashes| hashes.check(bytes)) {
+        Some(Err(detail)) => Err(Refusal::new(document, Rule::Digest, detail)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The root of trust before a refresh: rotates to newer roots (§5.3).
@@ -216,6 +213,7 @@ impl Trust {
             return Err(Refusal::new("timestamp", Rule::NotListed, detail));
         };
         let mut accepted = (new, new_meta);
+        let mut is_new = true;
         if let Some(old) = self.old {
             let old_version = old.header.version;
             if accepted.0.header.version < old_version {
@@ -233,6 +231,7 @@ impl Trust {
                 }
                 if accepted.0.header.version == old_version {
                     accepted = (old, old_meta);
+                    is_new = false;
                 }
             }
         }
@@ -243,6 +242,7 @@ impl Trust {
             now: self.now,
             limits: self.limits,
             version: timestamp.header.version.get(),
+            is_new,
             snapshot_meta,
             old: None,
         })
@@ -256,6 +256,7 @@ pub struct TrustedTimestamp {
     now: Instant,
     limits: Limits,
     version: u64,
+    is_new: bool,
     snapshot_meta: FileMeta,
     old: Option<Snapshot>,
 }
@@ -264,6 +265,12 @@ impl TrustedTimestamp {
     /// The timestamp's version.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether the document that was accepted is the one that is trusted now, and is to be stored.
+    /// It is not where one of the trusted version came again.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The snapshot that the timestamp lists.
@@ -348,108 +355,9 @@ impl TrustedSnapshot {
             timestamp_version: self.timestamp_version,
             snapshot: self.snapshot,
             targets,
-            roles: BTreeMap::new(),
+            roles: BTreeMap::from([(Targets::KIND.to_owned(), BTreeMap::new())]),
         })
     }
-}
-
-/// A repository of which everything down to the top-level targets is trusted: accepts delegated
-/// roles, finds targets, verifies plans.
-#[derive(Clone, Debug)]
-pub struct TrustedRepository {
-    root: Root,
-    now: Instant,
-    limits: Limits,
-    timestamp_version: u64,
-    snapshot: Snapshot,
-    targets: Targets,
-    roles: BTreeMap<String, Targets>,
-}
-
-impl TrustedRepository {
-    /// The root.
-    pub fn root(&self) -> &Root {
-        &self.root
-    }
-
-    /// The timestamp's version.
-    pub fn timestamp_version(&self) -> u64 {
-        self.timestamp_version
-    }
-
-    /// The snapshot.
-    pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
-    }
-
-    /// The top-level targets.
-    pub fn targets(&self) -> &Targets {
-        &self.targets
-    }
-
-    /// The accepted delegated roles by name.
-    pub fn roles(&self) -> &BTreeMap<String, Targets> {
-        &self.roles
-    }
-
-    /// The delegated role `name` that the snapshot lists.
-    pub fn listed_role(&self, name: &str) -> Result<&FileMeta, Refusal> {
-        listed(&self.snapshot, name)
-    }
-
-    /// Accepts the delegated role `name`, which is never [`DIRECTOR`]: its key is on the server, and
-    /// no server may say what machines install.
-    pub fn accept_role(&mut self, name: &str, bytes: &[u8]) -> Result<&Targets, Refusal> {
-        let targets = self.role_to_amend(name, bytes)?;
-        unexpired(name, &targets, self.now)?;
-        self.roles.remove(name);
-        Ok(self.roles.entry(name.to_owned()).or_insert(targets))
-    }
-
-    /// The delegated role `name`, verified but for its expiry: for its owner, who is about to sign
-    /// the next version of it. Nothing is to be installed by it.
-    pub fn role_to_amend(&self, name: &str, bytes: &[u8]) -> Result<Targets, Refusal> {
-        if name == DIRECTOR {
-            let detail = "it signs plans: expected a role that lists targets";
-            return Err(Refusal::new(name, Rule::NotListed, detail));
-        }
-        let meta = self.listed_role(name)?;
-        let delegations = self.delegations(name)?;
-        let role = delegations.role(name).ok_or_else(|| not_delegated(name))?;
-        targets_role(name, bytes, meta, (&delegations.keys, &role.keys), self.limits)
-    }
-
-    fn delegations(&self, wanted: &str) -> Result<&Delegations, Refusal> {
-        self.targets.delegations.as_ref().ok_or_else(|| not_delegated(wanted))
-    }
-
-    /// Finds the target `path` by asking the delegated roles that may speak for it, in order; the
-    /// first terminating one has the last word (§5.6.7).
-    pub fn target(&self, path: &TargetPath) -> Result<&Target, Refusal> {
-        let missing = |detail: String| Refusal::new(path.as_str(), Rule::NotListed, detail);
-        if let Some(target) = self.targets.targets.get(path.as_str()) {
-            return Ok(target);
-        }
-        let speaks = |role: &&DelegatedRole| {
-            role.name != DIRECTOR && role.paths.iter().any(|pattern| pattern.matches(path.as_str()))
-        };
-        for role in self.delegations(path.as_str())?.roles.iter().filter(speaks) {
-            let Some(targets) = self.roles.get(&role.name) else {
-                return Err(missing(format!("role {} is not loaded", role.name)));
-            };
-            if let Some(target) = targets.targets.get(path.as_str()) {
-                return Ok(target);
-            }
-            if role.terminating {
-                break;
-            }
-        }
-        Err(missing("no role that may speak for it lists it".to_owned()))
-    }
-}
-
-fn not_delegated(name: &str) -> Refusal {
-    Refusal::new(name, Rule::NotListed, "the product's targets do not delegate to it")
 }
 
 fn listed<'a>(snapshot: &'a Snapshot, role: &str) -> Result<&'a FileMeta, Refusal> {
@@ -473,12 +381,6 @@ fn targets_role(
         let detail =
             format!("version {}: the snapshot lists {}", targets.header.version, meta.version);
         return Err(Refusal::new(name, Rule::Version, detail));
-    }
-    let delegated = targets.delegations.as_ref().map_or(0, |delegations| delegations.roles.len());
-    if delegated > limits.delegations_max {
-        let detail =
-            format!("{delegated} delegations: expected at most {}", limits.delegations_max);
-        return Err(Refusal::new(name, Rule::Length, detail));
     }
     Ok(targets)
 }

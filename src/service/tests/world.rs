@@ -93,7 +93,7 @@ impl World {
             name: name.to_owned(),
             keys: RoleKeys::any_of([key]),
             terminating: true,
-            paths: vec![PathPattern::try_from(paths).unwrap()],
+            paths: vec![PathPattern::try_from(paths).unwrap()].into(),
         };
         let release = world.release_key.public();
         let mut roles: Vec<_> = Channel::ALL
@@ -107,6 +107,7 @@ impl World {
             delegations: Some(Delegations {
                 keys: [release, online.director].map(|key| (key.id(), key)).into(),
                 roles,
+                succinct_roles: None,
             }),
         };
         let text = |bytes: serde_json::Result<Vec<u8>>| String::from_utf8(bytes.unwrap()).unwrap();

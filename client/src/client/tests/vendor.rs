@@ -65,7 +65,7 @@ pub(crate) struct Vendor {
     /// What `/repo/acme-db/` serves, by path.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     revision: u64,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     pub(crate) timestamp_expires: Timestamp,
 }
 
@@ -143,7 +143,7 @@ impl Vendor {
             name: name.to_owned(),
             keys: RoleKeys::any_of([key]),
             terminating: true,
-            paths: vec![PathPattern::try_from(path).unwrap()],
+            paths: vec![PathPattern::try_from(path).unwrap()].into(),
         };
         let mut roles: Vec<_> = self
             .channels
@@ -157,6 +157,7 @@ impl Vendor {
             delegations: Some(Delegations {
                 keys: keys.iter().map(|key| (key.id(), key.clone())).collect(),
                 roles,
+                succinct_roles: None,
             }),
         };
         let mut meta = BTreeMap::new();

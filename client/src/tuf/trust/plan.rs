@@ -1,4 +1,4 @@
-use super::{TrustedRepository, envelope, not_delegated};
+use super::{TrustedRepository, envelope, repository::not_delegated};
 use crate::{
     format::{CustomerName, MachineName, PLAN_FORMAT, Plan, ProductName},
     tuf::{Refusal, Rule},

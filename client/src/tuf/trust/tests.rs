@@ -3,6 +3,7 @@
 mod limits;
 mod plan;
 mod root;
+mod search;
 mod snapshot;
 mod targets;
 mod timestamp;
@@ -15,7 +16,10 @@ use serde::Serialize;
 use super::*;
 use crate::{
     format::Digest,
-    tuf::{DelegatedRole, Hashes, Header, PathPattern, RootRoles, SigningKey, sign},
+    tuf::{
+        DelegatedRole, Delegations, Hashes, Header, PathPattern, Paths, RootRoles, SigningKey,
+        Target, sign,
+    },
 };
 
 /// The time of every refresh in these tests.
@@ -113,8 +117,7 @@ fn snapshot(number: u64, roles: &[(&str, u64)]) -> Snapshot {
 
 /// A targets role that lists `paths`; each target's length tells which role spoke.
 fn targets(number: u64, paths: &[(&str, u64)]) -> Targets {
-    let target =
-        |length| Target { length, hashes: Hashes { sha256: Digest::of(b"") }, custom: None };
+    let target = |length| Target { length, hashes: Hashes::sha256(Digest::of(b"")), custom: None };
     Targets {
         header: header::<Targets>(number),
         targets: paths.iter().map(|(path, length)| ((*path).to_owned(), target(*length))).collect(),
@@ -123,9 +126,18 @@ fn targets(number: u64, paths: &[(&str, u64)]) -> Targets {
 }
 
 fn delegated(name: &str, keys: RoleKeys, paths: &[&str]) -> DelegatedRole {
-    let paths =
-        paths.iter().map(|path| PathPattern::try_from((*path).to_owned()).unwrap()).collect();
-    DelegatedRole { name: name.to_owned(), keys, terminating: true, paths }
+    let paths: Vec<_> = paths.iter().map(|path| pattern(path)).collect();
+    DelegatedRole { name: name.to_owned(), keys, terminating: true, paths: paths.into() }
+}
+
+fn pattern(text: &str) -> PathPattern {
+    PathPattern::try_from(text.to_owned()).unwrap()
+}
+
+/// Lets `role` speak for `more`, too.
+fn widen(role: &mut DelegatedRole, more: &str) {
+    let Paths::Patterns(patterns) = &mut role.paths else { unreachable!() };
+    patterns.push(pattern(more));
 }
 
 /// Top-level targets as a vendor writes them: two of two for `security`, one for `bugfix`, and the
@@ -138,7 +150,7 @@ fn vendor_targets() -> Targets {
         delegated(DIRECTOR, role(&[Signer::Director], 1), &[DIRECTOR]),
     ];
     let everybody = [&security[..], &[Signer::Bugfix, Signer::Director]].concat();
-    let delegations = Some(Delegations { keys: keys(&everybody), roles });
+    let delegations = Some(Delegations { keys: keys(&everybody), roles, succinct_roles: None });
     Targets { delegations, ..targets(1, &[]) }
 }
 

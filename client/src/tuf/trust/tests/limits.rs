@@ -95,16 +95,3 @@ fn a_refresh_follows_so_many_rotations_and_no_more() {
     insta::assert_snapshot!(message, @"root is refused (version): 2 rotations were followed already: expected at most 2 in one refresh");
     assert_eq!(trusted.version(), 3);
 }
-
-#[test]
-fn a_targets_role_delegates_to_so_many_roles_and_no_more() {
-    let delegations = vendor_targets().delegations.unwrap().roles.len();
-    let bytes = signed(&vendor_targets(), &[Signer::Targets]);
-    let accept = |delegations_max| {
-        let limits = Limits { delegations_max, ..Limits::DEFAULT };
-        awaiting_targets(limits, &snapshot(1, &[("targets", 1)])).accept(&bytes)
-    };
-    accept(delegations).unwrap();
-    let message = refused(accept(delegations - 1), "targets", Rule::Length);
-    insta::assert_snapshot!(message, @"targets is refused (length): 3 delegations: expected at most 2");
-}

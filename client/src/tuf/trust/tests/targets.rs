@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::format::TargetPath;
 
 const SECURITY: [Signer; 2] = [Signer::SecurityA, Signer::SecurityB];
 
@@ -33,7 +34,7 @@ fn the_top_level_targets_are_those_that_the_snapshot_lists() {
     refused(accept(only_version(1)), "targets", Rule::Version);
     refused(accept(only_version(3)), "targets", Rule::Version);
     refused(accept(FileMeta { length: Some(1), ..right.clone() }), "targets", Rule::Length);
-    let hashes = Some(Hashes { sha256: Digest::of(b"other") });
+    let hashes = Some(Hashes::sha256(Digest::of(b"other")));
     refused(accept(FileMeta { hashes, ..right }), "targets", Rule::Digest);
 }
 
@@ -167,7 +168,7 @@ fn a_role_speaks_only_for_the_paths_that_are_delegated_to_it() {
 fn sharing(first_is_terminating: bool) -> TrustedRepository {
     let mut document = vendor_targets();
     for role in &mut document.delegations.as_mut().unwrap().roles {
-        role.paths.push(PathPattern::try_from("shared/*".to_owned()).unwrap());
+        widen(role, "shared/*");
         role.terminating = first_is_terminating;
     }
     delegating(&document)
@@ -218,7 +219,7 @@ fn the_top_level_targets_come_before_every_delegated_role() {
 fn the_director_signs_plans_and_never_targets() {
     let mut document = vendor_targets();
     let roles = &mut document.delegations.as_mut().unwrap().roles;
-    roles.last_mut().unwrap().paths.push(PathPattern::try_from("*/*/*".to_owned()).unwrap());
+    widen(roles.last_mut().unwrap(), "*/*/*");
     roles.rotate_right(1);
     assert_eq!(roles[0].name, DIRECTOR);
     let mut repository = delegating(&document);

@@ -1,0 +1,71 @@
+use std::io::{Read as _, Write};
+
+use super::{Answer, Method, Request, Retry, Transport, remote::read_bounded};
+use crate::{
+    error::Error,
+    tuf::{HashesChecker, Rule, Target},
+};
+
+/// Plain files below an address: a TUF repository as any web server serves it.
+pub struct Mirror {
+    transport: Box<dyn Transport>,
+    retry: Retry,
+}
+
+impl Mirror {
+    /// The files behind `transport`.
+    pub fn new(transport: Box<dyn Transport>, retry: Retry) -> Self {
+        Self { transport, retry }
+    }
+
+    /// The file at `path`, which begins with `/`, of at most `bytes_max` bytes; nothing where the
+    /// mirror says that it has none (404), or tells nobody whether it has (403).
+    pub fn file(&self, path: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.retry.run(|| match self.get(path)? {
+            answer @ Answer { status: 200, .. } => read_bounded(path, answer, bytes_max).map(Some),
+            Answer { status: 403 | 404, .. } => Ok(None),
+            answer => Err(Error::server(answer.status, None)),
+        })
+    }
+
+    /// Writes the target at `path` to `destination`, and says whether it is `target` indeed: the
+    /// caller must not use what was written before.
+    pub fn target(
+        &self,
+        path: &str,
+        target: &Target,
+        destination: &mut impl Write,
+    ) -> Result<(), Error> {
+        let answer = self.retry.run(|| match self.get(path)? {
+            answer @ Answer { status: 200, .. } => Ok(answer),
+            answer => Err(Error::server(answer.status, None)),
+        })?;
+        let refuse = |rule: Rule, detail: String| {
+            Err(Error::rule(rule.as_str(), format!("{path} is refused: {detail}")))
+        };
+        let mut body = answer.body.take(target.length.saturating_add(1));
+        let mut checker = HashesChecker::new(target.hashes);
+        let mut buffer = vec![0; 64 << 10];
+        let mut length = 0;
+        loop {
+            let count = body.read(&mut buffer).map_err(|error| Error::network(path, error))?;
+            let Some(bytes @ [_, ..]) = buffer.get(..count) else { break };
+            length += count as u64;
+            checker.update(bytes);
+            destination.write_all(bytes).map_err(|error| Error::local(error.to_string()))?;
+        }
+        if length != target.length {
+            let more = if length > target.length { "more than " } else { "" };
+            let shown = length.min(target.length);
+            return refuse(
+                Rule::Length,
+                format!("{more}{shown} bytes: {} were announced", target.length),
+            );
+        }
+        checker.finish().or_else(|detail| refuse(Rule::Digest, detail))
+    }
+
+    fn get(&self, path: &str) -> Result<Answer, Error> {
+        self.transport.send(&Request { method: Method::Get, path, token: None, resume: None })
+    }
+}
