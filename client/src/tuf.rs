@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`json`] | strict parsing and the canonical form that signatures cover |
 //! | [`PublicKey`], [`SigningKey`] | keys and their identifiers, PKCS#8 PEM files |
+//! | [`Signer`] | the port to a private key, wherever it is kept |
 //! | [`Envelope`] | a signed document, and the one place where a threshold is counted |
 //! | [`Root`], [`Targets`], … | the roles' metadata |
 //! | [`Delegations`] | the roles that a targets role delegates to, and for which paths they speak |
@@ -19,6 +20,7 @@ pub mod json;
 mod key;
 mod metadata;
 mod path_pattern;
+mod signer;
 mod signing_key;
 mod trust;
 
@@ -34,6 +36,7 @@ pub use metadata::{
     TargetKind, Targets, TargetsCustom, Timestamp, role_file_name,
 };
 pub use path_pattern::PathPattern;
+pub use signer::{SignError, Signer};
 pub use signing_key::{KeyFileError, SigningKey};
 pub use trust::{
     DIRECTOR, Delegation, Limits, PlanBinding, Search, Trust, TrustedRepository, TrustedRoot,

@@ -3,7 +3,7 @@ use std::{path::Path, process::ExitCode};
 use mainstay_client::{
     format::{ParseError, wire::Problem},
     pack,
-    tuf::{KeyFileError, Refusal},
+    tuf::{KeyFileError, Refusal, SignError},
 };
 
 use crate::{config::ConfigError, server::ServerError, service::chain};
@@ -84,6 +84,9 @@ pub enum CliError {
     /// A document of the server does not verify.
     #[error("{0}")]
     Trust(#[from] Refusal),
+    /// A document was not signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// A tree could not be packed.
     #[error("{}", pack_message(.0))]
     Pack(#[from] pack::Error),
@@ -134,7 +137,7 @@ impl CliError {
             },
             Self::Network { .. } => ExitStatus::Network,
             Self::Trust(_) => ExitStatus::Trust,
-            Self::File { .. } | Self::Serve(_) | Self::Agent(_) | Self::Json(_) => {
+            Self::File { .. } | Self::Sign(_) | Self::Serve(_) | Self::Agent(_) | Self::Json(_) => {
                 ExitStatus::Failed
             }
         }
@@ -147,7 +150,7 @@ impl CliError {
             Self::Input(_) | Self::Config(_) => "INVALID_INPUT",
             Self::Network { .. } => "NETWORK",
             Self::File { .. } => "FILE",
-            Self::Key { .. } => "KEY",
+            Self::Key { .. } | Self::Sign(_) => "KEY",
             Self::Trust(_) => "TRUST",
             Self::Pack(_) => "PACK",
             Self::Unsound(_) => "RELEASE_REFUSED",

@@ -9,7 +9,7 @@ use mainstay_client::{
     },
     tuf::{
         self, DIRECTOR, DelegatedRole, Delegations, Header, PathPattern, PublicKey, RoleKeys, Root,
-        RootRoles, SigningKey, Targets,
+        RootRoles, Signer, SigningKey, Targets,
     },
 };
 
@@ -127,7 +127,7 @@ impl Create {
             .map_err(|error| CliError::Input(error.to_string()))?;
         let root = self.root(&root_keys, &targets_key.public(), &online, expires)?;
         let targets = self.targets(&release_keys, &online.director, expires)?;
-        let signers: Vec<_> = root_keys.iter().collect();
+        let signers: Vec<_> = root_keys.iter().map(|key| key as &dyn Signer).collect();
         let root = tuf::sign(&root, &signers)?;
         let targets = tuf::sign(&targets, &[&targets_key])?;
         let trust = VendorTrust::new(&self.keys.keys, &self.product);

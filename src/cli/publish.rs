@@ -14,7 +14,7 @@ use mainstay_client::{
         Version,
         wire::{PublishRequest, PublishResponse, PublishingState},
     },
-    tuf::{self, Header, SigningKey, Targets, TrustedRepository},
+    tuf::{self, Header, Signer, SigningKey, Targets, TrustedRepository},
 };
 
 use self::artifact::{CompressionArgs, PackedArtifact};
@@ -172,7 +172,7 @@ impl Publish {
         }
         let manifest_bytes = serde_json::to_vec(&manifest)?;
         let channel = Self::channel_metadata(view.channel, &manifest, &manifest_bytes, state.now)?;
-        let signers: Vec<_> = release_keys.iter().collect();
+        let signers: Vec<_> = release_keys.iter().map(|key| key as &dyn Signer).collect();
         let channel = tuf::sign(&channel, &signers)?;
 
         for (platform, packed) in &mut artifacts {

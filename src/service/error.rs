@@ -1,6 +1,9 @@
 use std::fmt;
 
-use mainstay_client::{format::ParseError, tuf::Refusal};
+use mainstay_client::{
+    format::ParseError,
+    tuf::{Refusal, SignError},
+};
 
 use crate::{clock::RandomError, store::StoreError};
 
@@ -136,6 +139,12 @@ impl From<RandomError> for ServiceError {
 
 impl From<serde_json::Error> for ServiceError {
     fn from(error: serde_json::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<SignError> for ServiceError {
+    fn from(error: SignError) -> Self {
         Self::internal(error)
     }
 }

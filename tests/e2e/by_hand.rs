@@ -14,8 +14,8 @@ use mainstay_client::{
     },
     pack::{self, Compression, Compressor},
     tuf::{
-        self, Envelope, Header, Limits, PlanBinding, SigningKey, Targets, TrustedRepository,
-        TrustedRoot,
+        self, Envelope, Header, Limits, PlanBinding, Signer, SigningKey, Targets,
+        TrustedRepository, TrustedRoot,
     },
 };
 use serde_json::Value;
@@ -143,7 +143,7 @@ impl Candidate {
     }
 
     /// The request that commits the release with `channel`, signed by `keys`.
-    pub(crate) fn request(&self, channel: &Targets, keys: &[&SigningKey]) -> PublishRequest {
+    pub(crate) fn request(&self, channel: &Targets, keys: &[&dyn Signer]) -> PublishRequest {
         PublishRequest {
             expected_revision: self.state.revision,
             manifest: self.manifest_text(),
@@ -166,7 +166,7 @@ impl Candidate {
         &self,
         server: &Server,
         channel: &Targets,
-        keys: &[&SigningKey],
+        keys: &[&dyn Signer],
     ) -> Answer {
         server.post(&format!("/v1/products/{PRODUCT}/releases"), &self.request(channel, keys))
     }

@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{KeyId, PublicKey, Refusal, RoleKeys, Rule, SigningKey, json};
+use super::{KeyId, PublicKey, Refusal, RoleKeys, Rule, SignError, Signer, json};
+use crate::format::Digest;
 
 /// One signature over a document's canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,23 @@ impl Envelope {
         &self.signatures
     }
 
+    /// The keys of `role` whose signatures are valid. Two identifiers can stand for one key, so it is
+    /// the keys that are counted.
+    pub fn signers<'a>(
+        &self,
+        keys: &'a BTreeMap<KeyId, PublicKey>,
+        role: &RoleKeys,
+    ) -> BTreeSet<&'a PublicKey> {
+        let message = json::canonical(&self.signed);
+        self.signatures
+            .iter()
+            .filter(|signature| role.keyids.contains(&signature.keyid))
+            .filter_map(|signature| Some((keys.get(&signature.keyid)?, signature)))
+            .filter(|(key, signature)| key.verify(&message, &signature.sig))
+            .map(|(key, _)| key)
+            .collect()
+    }
+
     /// Checks that at least the threshold of `role`'s keys has signed. This is the only place in
     /// Mainstay where signatures are counted.
     pub fn verify(
@@ -63,29 +81,64 @@ impl Envelope {
         keys: &BTreeMap<KeyId, PublicKey>,
         role: &RoleKeys,
     ) -> Result<(), Refusal> {
-        let message = json::canonical(&self.signed);
-        // Two identifiers can stand for one key, so it is the keys that are counted.
-        let valid: BTreeSet<&PublicKey> = self
-            .signatures
-            .iter()
-            .filter(|signature| role.keyids.contains(&signature.keyid))
-            .filter_map(|signature| Some((keys.get(&signature.keyid)?, signature)))
-            .filter(|(key, signature)| key.verify(&message, &signature.sig))
-            .map(|(key, _)| key)
-            .collect();
-        if valid.len() as u64 >= role.threshold.get() {
+        let valid = self.signers(keys, role).len();
+        if valid as u64 >= role.threshold.get() {
             return Ok(());
         }
         Err(Refusal::new(
             &self.document,
             Rule::Threshold,
             format!(
-                "{} of the role's {} keys have signed: expected at least {}",
-                valid.len(),
+                "{valid} of the role's {} keys have signed: expected at least {}",
                 role.keyids.len(),
                 role.threshold
             ),
         ))
+    }
+
+    /// The SHA-256 of what is signed, which stays the same while signatures are collected.
+    pub fn signed_sha256(&self) -> Digest {
+        Digest::of(&json::canonical(&self.signed))
+    }
+
+    /// Adds the signature of `signer`, in place of one that the key has made before.
+    pub fn cosign(&mut self, signer: &dyn Signer) -> Result<(), SignError> {
+        let message = json::canonical(&self.signed);
+        let signature = Signature { keyid: signer.public().id(), sig: signer.sign(&message)? };
+        self.signatures.retain(|present| present.keyid != signature.keyid);
+        self.signatures.push(signature);
+        self.signatures.sort_unstable_by(|a, b| a.keyid.cmp(&b.keyid));
+        Ok(())
+    }
+
+    /// Keeps the signatures that `keep` lets stand.
+    pub fn retain_signatures(&mut self, keep: impl FnMut(&Signature) -> bool) {
+        self.signatures.retain(keep);
+    }
+
+    /// Takes in the signatures of another copy of the same document, and says whether it is one. A
+    /// key that has signed both keeps the signature that is here.
+    pub fn join(&mut self, other: &Self) -> bool {
+        if self.signed != other.signed {
+            return false;
+        }
+        for signature in &other.signatures {
+            if self.signatures.iter().all(|present| present.keyid != signature.keyid) {
+                self.signatures.push(signature.clone());
+            }
+        }
+        self.signatures.sort_unstable_by(|a, b| a.keyid.cmp(&b.keyid));
+        true
+    }
+
+    /// The bytes to publish.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Parts<'a> {
+            signatures: &'a [Signature],
+            signed: &'a Value,
+        }
+        serde_json::to_vec(&Parts { signatures: &self.signatures, signed: &self.signed })
     }
 
     /// The document's value as a `T`. Call [`Envelope::verify`] first.
@@ -95,22 +148,12 @@ impl Envelope {
     }
 }
 
-/// `document` signed by each of `keys`, as the bytes to publish.
-pub fn sign<T: Serialize>(document: &T, keys: &[&SigningKey]) -> serde_json::Result<Vec<u8>> {
-    #[derive(Serialize)]
-    struct Parts<'a> {
-        signatures: Vec<Signature>,
-        signed: &'a Value,
-    }
+/// `document` signed by each of `signers`, as the bytes to publish.
+pub fn sign<T: Serialize>(document: &T, signers: &[&dyn Signer]) -> Result<Vec<u8>, SignError> {
     let signed = serde_json::to_value(document)?;
-    let message = json::canonical(&signed);
-    let mut signatures: Vec<_> = keys
-        .iter()
-        .map(|key| Signature { keyid: key.public().id(), sig: key.sign(&message) })
-        .collect();
-    signatures.sort_unstable_by(|a, b| a.keyid.cmp(&b.keyid));
-    signatures.dedup();
-    serde_json::to_vec(&Parts { signatures, signed: &signed })
+    let mut envelope = Envelope { document: String::new(), signed, signatures: Vec::new() };
+    signers.iter().try_for_each(|signer| envelope.cosign(*signer))?;
+    Ok(envelope.to_bytes()?)
 }
 
 #[cfg(test)]
@@ -119,7 +162,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::*;
+    use super::{super::SigningKey, *};
 
     fn key(seed: u8) -> SigningKey {
         SigningKey::from_seed(&[seed; 32])
@@ -135,7 +178,8 @@ mod tests {
 
     fn signed(seeds: &[u8]) -> Value {
         let keys: Vec<_> = seeds.iter().map(|seed| key(*seed)).collect();
-        let bytes = sign(&json!({ "n": 1 }), &keys.iter().collect::<Vec<_>>()).unwrap();
+        let signers: Vec<_> = keys.iter().map(|key| key as &dyn Signer).collect();
+        let bytes = sign(&json!({ "n": 1 }), &signers).unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -296,5 +340,31 @@ mod tests {
         let key = key(1);
         let bytes = sign(&json!({}), &[&key, &key]).unwrap();
         assert_eq!(Envelope::parse("document", &bytes).unwrap().signatures().len(), 1);
+    }
+
+    #[test]
+    fn signatures_are_collected_one_by_one_and_joined() {
+        let (keys, two_of_three) = role(&[1, 2, 3], 2);
+        let mut one = parse(&signed(&[])).unwrap();
+        let mut other = one.clone();
+        one.cosign(&key(1)).unwrap();
+        one.cosign(&key(1)).unwrap();
+        assert_eq!(one.signers(&keys, &two_of_three), BTreeSet::from([&key(1).public()]));
+        other.cosign(&key(2)).unwrap();
+        assert!(one.verify(&keys, &two_of_three).is_err());
+        assert_eq!(one.signed_sha256(), other.signed_sha256());
+        assert!(one.join(&other));
+        one.verify(&keys, &two_of_three).unwrap();
+        let read = Envelope::parse("document", &one.to_bytes().unwrap()).unwrap();
+        assert_eq!(read.signatures(), one.signatures());
+        assert_eq!(read.signatures(), parse(&signed(&[1, 2])).unwrap().signatures());
+    }
+
+    #[test]
+    fn copies_of_different_documents_are_not_joined() {
+        let mut one = parse(&signed(&[1])).unwrap();
+        let another = sign(&json!({ "n": 2 }), &[&key(2)]).unwrap();
+        assert!(!one.join(&Envelope::parse("document", &another).unwrap()));
+        assert_eq!(one.signatures().len(), 1);
     }
 }

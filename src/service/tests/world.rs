@@ -15,7 +15,7 @@ use mainstay_client::{
     pack::{self, Compression, Compressor},
     tuf::{
         self, DIRECTOR, DelegatedRole, Delegations, Envelope, Header, PathPattern, PublicKey,
-        RoleKeys, Root, RootRoles, SigningKey, Targets,
+        RoleKeys, Root, RootRoles, SignError, SigningKey, Targets,
     },
 };
 
@@ -110,7 +110,7 @@ impl World {
                 succinct_roles: None,
             }),
         };
-        let text = |bytes: serde_json::Result<Vec<u8>>| String::from_utf8(bytes.unwrap()).unwrap();
+        let text = |bytes: Result<Vec<u8>, SignError>| String::from_utf8(bytes.unwrap()).unwrap();
         let request = CreateProductRequest {
             product: product(),
             root: text(tuf::sign(&root, &[&root_key])),

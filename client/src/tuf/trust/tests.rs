@@ -78,7 +78,8 @@ fn role(signers: &[Signer], threshold: u64) -> RoleKeys {
 
 fn signed(document: &impl Serialize, signers: &[Signer]) -> Vec<u8> {
     let keys: Vec<_> = signers.iter().map(|signer| signer.key()).collect();
-    sign(document, &keys.iter().collect::<Vec<_>>()).unwrap()
+    let signers: Vec<_> = keys.iter().map(|key| key as &dyn super::super::Signer).collect();
+    sign(document, &signers).unwrap()
 }
 
 /// A root that two of `roots` must sign.
