@@ -43,7 +43,7 @@ enum Command {
     Serve(serve::Serve),
     /// Show everything at work: server, demo product, two customers, updates and rollbacks.
     Quickstart(quickstart::Quickstart),
-    /// Make and show the vendor's keys.
+    /// Make and show keys: the vendor's, and new ones for a server.
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Register and list products.

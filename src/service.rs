@@ -3,7 +3,7 @@
 //!
 //! | module | who asks |
 //! |---|---|
-//! | [`product`], [`publish`], [`upload`] | the vendor's release engineer |
+//! | [`product`], [`publish`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`] | the customer's machine |
 //! | [`support`] | the technician |
@@ -12,9 +12,11 @@
 pub mod access;
 pub mod check;
 pub mod contract;
+mod delegation;
 pub mod enroll;
 mod error;
 pub mod keys;
+pub mod metadata;
 pub mod product;
 pub mod publish;
 pub mod report;

@@ -125,6 +125,17 @@ pub trait MetaStore: Send + Sync + 'static {
         files: Vec<RepositoryFile>,
     ) -> StoreResult<()>;
 
+    /// Replaces metadata that the vendor signed, with the server-signed metadata that goes with it,
+    /// if the product is still at `expected_revision`. The revision rises by one.
+    async fn amend_repository(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        repository: Repository,
+        files: Vec<RepositoryFile>,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
     /// All releases of a product by version.
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>>;
 

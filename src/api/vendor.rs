@@ -1,7 +1,7 @@
 use actix_web::web;
 use mainstay_client::format::{
     Digest, ProductName,
-    wire::{CreateProductRequest, PublishRequest},
+    wire::{AmendMetadataRequest, CreateProductRequest, PublishRequest},
 };
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/products", web::get().to(products))
         .route("/v1/products", web::post().to(create_product))
         .route("/v1/products/{product}/publishing", web::get().to(publishing_state))
+        .route("/v1/products/{product}/metadata", web::post().to(amend_metadata))
         .route("/v1/products/{product}/releases", web::get().to(releases))
         .route("/v1/products/{product}/releases", web::post().to(publish))
         .route("/v1/uploads/{digest}", web::get().to(upload_state))
@@ -40,6 +41,18 @@ async fn publishing_state(service: Shared, staff: Staff, product: web::Path<Stri
     staff.require(&[Role::Publisher]).await?;
     let product: ProductName = product.parse()?;
     body::ok(&service.publishing_state(&product).await?)
+}
+
+async fn amend_metadata(
+    service: Shared,
+    staff: Staff,
+    product: web::Path<String>,
+    payload: web::Payload,
+) -> ApiResult {
+    let actor = staff.require(&[Role::Publisher]).await?;
+    let product: ProductName = product.parse()?;
+    let request: AmendMetadataRequest = body::read(&service, payload).await?;
+    body::created(&service.amend_metadata(&actor, &product, request).await?)
 }
 
 async fn releases(service: Shared, staff: Staff, product: web::Path<String>) -> ApiResult {

@@ -5,23 +5,40 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use mainstay_client::tuf::{PublicKey, SigningKey};
+use mainstay_client::{
+    format::wire::ServerKeys,
+    tuf::{PublicKey, SigningKey},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{CliError, CliResult, Output, output::table};
-use crate::service::keys::write_secret;
+use crate::service::keys::{IfMissing, OnlineKeys, write_secret};
 
 /// The keys that a vendor begins with.
 const NAMES_DEFAULT: [&str; 3] = ["root", "targets", "release"];
 
-/// Make and show the vendor's keys. The server never sees them.
+/// Make and show the vendor's keys, which the server never sees; and make new ones for a server.
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
     /// Make ed25519 keys: NAME.pem (PKCS#8, encrypted, readable by you alone) and NAME.pub.
     Generate(Generate),
     /// Show the identifiers of keys.
     Show(Show),
+    /// Make the next generation of a server's online keys, in the server's directory. It announces
+    /// them from its next start on, and signs with the present ones until the vendor has adopted
+    /// the new.
+    RotateOnline(RotateOnline),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RotateOnline {
+    /// The server's directory.
+    #[arg(long, env = "MAINSTAY_DIR", value_name = "DIR")]
+    dir: PathBuf,
+    /// Make them although present ones are missing: those are lost, and in no backup.
+    #[arg(long)]
+    lost: bool,
 }
 
 /// Where the vendor's keys are, and how they are opened.
@@ -75,11 +92,35 @@ impl Keys {
         let shown = match self {
             Self::Generate(generate) => generate.run()?,
             Self::Show(show) => show.run()?,
+            Self::RotateOnline(rotate) => rotate.run(output)?,
         };
         output.answer(&shown, |shown| {
             let rows = shown.iter().map(|key| [key.name.clone(), key.id.clone()]);
             table(["KEY", "ID"], rows)
         })
+    }
+}
+
+impl RotateOnline {
+    fn run(self, output: Output) -> Result<Vec<ShownKey>, CliError> {
+        let dir = self.dir.join("keys");
+        if !self.dir.join("records").exists() {
+            return Err(CliError::Input(format!(
+                "{} is not the directory of a server: expected one with records in it",
+                self.dir.display()
+            )));
+        }
+        let if_missing = if self.lost { IfMissing::GiveUp } else { IfMissing::Refuse };
+        let (keys, place) = OnlineKeys::rotate(&dir, if_missing)
+            .map_err(|source| CliError::file("make new keys in", &dir, source))?;
+        output.say(&format!(
+            "New online keys are in {}. Start the server again, then adopt them for each product: \
+             mainstay trust propose --product NAME --adopt-online-keys",
+            place.display()
+        ));
+        let ServerKeys { timestamp, snapshot, director } = keys;
+        let shown = [("timestamp", timestamp), ("snapshot", snapshot), ("director", director)];
+        Ok(shown.iter().map(|(name, key)| ShownKey::new(name, key)).collect())
     }
 }
 

@@ -9,7 +9,7 @@ use mainstay_client::{
         RollbackOrder, TargetFile, Version, Withheld,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     },
-    tuf::{self, json},
+    tuf::{self, DIRECTOR, json},
 };
 use serde::Serialize;
 
@@ -71,11 +71,16 @@ impl Service {
         machine.close_order();
 
         let now = standing.now();
+        let Some(director) = self.director(standing.product()).await? else {
+            let plan = self.plan_without_director(standing, &stored).await?;
+            return Ok((stored, plan));
+        };
         let content = self.plan_content(standing, &machine)?;
         if let Some(target) = content.action.target() {
             machine.offered.insert(target.version.clone());
         }
-        let canonical = serde_json::to_value(&content).map_err(ServiceError::from)?;
+        let canonical =
+            serde_json::to_value((&content, director.public().id())).map_err(ServiceError::from)?;
         let content_sha256 = Digest::of(&json::canonical(&canonical));
         let fresh = machine.plan.as_ref().filter(|plan| {
             plan.content_sha256 == content_sha256
@@ -87,7 +92,7 @@ impl Service {
             let version = machine.plan.as_ref().map_or(0, |plan| plan.version) + 1;
             let expires = now.checked_add(PLAN_LIFETIME).map_err(ServiceError::internal)?;
             let plan = plan_document(&machine, content, version, (now, expires));
-            let signed = tuf::sign(&plan, &[&self.keys.director]).map_err(ServiceError::from)?;
+            let signed = tuf::sign(&plan, &[director]).map_err(ServiceError::from)?;
             machine.plan = Some(PlanRecord { version, content_sha256, issued: now, expires });
             let signed = text(&signed)?;
             (signed.clone(), Some(signed))
@@ -107,6 +112,21 @@ impl Service {
             })?;
         }
         Ok((machine, plan))
+    }
+
+    /// Where the key that the targets authorise is lost, a machine gets what it got last for as long
+    /// as that is good: it says nothing that the vendor's metadata does not allow.
+    async fn plan_without_director(
+        &self,
+        standing: &ProductStanding,
+        machine: &MachineRecord,
+    ) -> ServiceResult<String> {
+        match &machine.plan {
+            Some(plan) if standing.now() < plan.expires => {
+                Ok(self.meta.plan(&machine.name).await?)
+            }
+            _ => Err(ServiceError::online_key_lost(&standing.product().name, DIRECTOR)),
+        }
     }
 
     fn plan_content(
@@ -177,7 +197,7 @@ impl Service {
         if !standing.covers_product() {
             return Ok(metadata);
         }
-        let Repository { root, timestamp, snapshot, targets, channels } =
+        let Repository { root, timestamp, snapshot, targets, channels, .. } =
             &standing.product().repository;
         for version in known.root.saturating_add(1)..=root.version {
             let name = format!("{version}.root.json");

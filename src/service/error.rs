@@ -1,7 +1,7 @@
 use std::fmt;
 
 use mainstay_client::{
-    format::ParseError,
+    format::{ParseError, ProductName},
     tuf::{Refusal, SignError},
 };
 
@@ -76,6 +76,16 @@ impl ServiceError {
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let message = "the server could not do this; its log says why";
         Self { source: Some(source.into()), ..Self::new(ErrorClass::Internal, "INTERNAL", message) }
+    }
+
+    /// The server no longer has the key that the vendor authorised.
+    pub(super) fn online_key_lost(product: &ProductName, role: &str) -> Self {
+        let message = format!(
+            "the server has no {role} key that the root and targets of {product} authorise: have \
+             the vendor adopt its present ones (`mainstay trust propose --product {product} \
+             --adopt-online-keys`, then sign and submit)"
+        );
+        Self::new(ErrorClass::Unavailable, "ONLINE_KEY_LOST", message)
     }
 
     /// The class.

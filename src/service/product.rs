@@ -1,16 +1,19 @@
 //! Products: the vendor's root and top-level targets, and what a publisher builds upon.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU64};
 
 use mainstay_client::{
     format::{
-        Channel, ProductName,
+        ProductName,
         wire::{CreateProductRequest, PublishingState, ServerKeys},
     },
-    tuf::{DIRECTOR, Envelope, KeyId, Metadata as _, RoleKeys, Root, Targets},
+    tuf::{Envelope, Metadata as _, Root, Targets},
 };
 
-use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, repository::Draft};
+use super::{
+    Actor, ErrorClass, Service, ServiceError, ServiceResult, delegation::delegation_problems,
+    repository::Draft,
+};
 use crate::store::{ProductRecord, ReleaseRecord, StoreError};
 
 impl Service {
@@ -40,7 +43,14 @@ impl Service {
         let root: Root = Envelope::parse("root", request.root.as_bytes())?.document()?;
         let targets: Targets =
             Envelope::parse("targets", request.targets.as_bytes())?.document()?;
-        let problems = delegation_problems(&root, &targets, &self.keys.public());
+        let mut problems: Vec<_> = [("root", root.header()), ("targets", targets.header())]
+            .into_iter()
+            .filter(|(_, header)| header.version != NonZeroU64::MIN)
+            .map(|(what, header)| {
+                format!("{what} has version {}: a new product begins with 1", header.version)
+            })
+            .collect();
+        problems.extend(delegation_problems(&root, &targets, &self.keys));
         if !problems.is_empty() {
             let message = "the product's root and targets do not fit this server";
             return Err(ServiceError::refused("PRODUCT_REFUSED", message, problems));
@@ -51,8 +61,8 @@ impl Service {
             channels: BTreeMap::new(),
         };
         let now = self.clock.now();
-        let signed = self.sign_online(draft, 0, 0)?;
-        signed.verify(now, None)?;
+        let signed = self.sign_online(&name, draft, 0, 0)?;
+        signed.verify(now, &[])?;
         let (repository, files) = self.store_repository(signed).await?;
         let product = ProductRecord { name, created_at: now, revision: 1, repository };
         let mut audit = self.audit(actor, "product.create", &product.name);
@@ -98,69 +108,4 @@ impl Service {
 /// Metadata is JSON, so it is UTF-8.
 pub(super) fn text(bytes: &[u8]) -> ServiceResult<String> {
     String::from_utf8(bytes.to_vec()).map_err(ServiceError::internal)
-}
-
-/// What keeps this server from serving a product with this root and these targets.
-fn delegation_problems(root: &Root, targets: &Targets, keys: &ServerKeys) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut expect = |holds: bool, problem: String| {
-        if !holds {
-            problems.push(problem);
-        }
-    };
-    for (what, header) in [("root", root.header()), ("targets", targets.header())] {
-        expect(
-            header.version.get() == 1,
-            format!("{what} has version {}: a new product begins with 1", header.version),
-        );
-    }
-    expect(
-        root.consistent_snapshot,
-        "root says consistent_snapshot false: expected true".to_owned(),
-    );
-    let one_of_ours =
-        |role: &RoleKeys, key: &KeyId| role.keyids.contains(key) && role.threshold.get() == 1;
-    for (what, role, key) in [
-        ("timestamp", &root.roles.timestamp, &keys.timestamp),
-        ("snapshot", &root.roles.snapshot, &keys.snapshot),
-    ] {
-        let id = key.id();
-        expect(
-            one_of_ours(role, &id) && root.keys.get(&id) == Some(key),
-            format!("root does not let this server's key {id} alone sign the {what}"),
-        );
-    }
-    let Some(delegations) = &targets.delegations else {
-        problems.push("targets delegate to nobody: expected the channels and director".to_owned());
-        return problems;
-    };
-    let director = keys.director.id();
-    expect(
-        delegations.role(DIRECTOR).is_some_and(|role| one_of_ours(&role.keys, &director))
-            && delegations.keys.get(&director) == Some(&keys.director),
-        format!("targets do not let this server's key {director} alone sign plans as `{DIRECTOR}`"),
-    );
-    for channel in Channel::ALL {
-        let path = format!("{channel}/1.0.0/release.json");
-        let delegated = delegations
-            .role(channel.as_str())
-            .is_some_and(|role| role.terminating && role.paths.cover(&path));
-        expect(
-            delegated,
-            format!("targets have no terminating delegation of {channel}/*/* to `{channel}`"),
-        );
-    }
-    // The keys themselves are compared: an identifier is whatever the document calls a key.
-    let online = [&keys.timestamp, &keys.snapshot, &keys.director];
-    for role in delegations.roles.iter().filter(|role| role.name != DIRECTOR) {
-        let mut signers = role.keys.keyids.iter().filter_map(|id| delegations.keys.get(id));
-        expect(
-            !signers.any(|key| online.contains(&key)),
-            format!(
-                "role {} lists a key of this server: only the vendor signs releases",
-                role.name
-            ),
-        );
-    }
-    problems
 }

@@ -54,7 +54,7 @@ impl Service {
         };
         let mut problems = candidate.problems();
         let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
-        match signed.verify(self.clock.now(), Some(&channel)) {
+        match signed.verify(self.clock.now(), &[&channel]) {
             Ok(repository) => problems.extend(candidate.lookup_problems(&repository)),
             Err(refusal) => problems.push(refusal.to_string()),
         }
@@ -91,7 +91,7 @@ impl Service {
         let mut draft = self.load_repository(product).await?;
         draft.channels.insert(channel.clone(), metadata.to_vec());
         let Repository { snapshot, timestamp, .. } = &product.repository;
-        self.sign_online(draft, snapshot.version, timestamp.version)
+        self.sign_online(&product.name, draft, snapshot.version, timestamp.version)
     }
 
     /// Makes a checked release visible. Where the server has signed its own part anew in the
@@ -110,7 +110,7 @@ impl Service {
             let product = self.meta.product(name).await?;
             require_revision(&product, expected_revision)?;
             let signed = self.sign_with_channel(&product, &channel, channel_metadata).await?;
-            signed.verify(self.clock.now(), Some(&channel))?;
+            signed.verify(self.clock.now(), &[&channel])?;
             let (repository, files) = self.store_repository(signed).await?;
             let publication = Publication { release: release.clone(), repository, files };
             attempts += 1;
@@ -126,7 +126,7 @@ impl Service {
     }
 }
 
-fn require_revision(product: &ProductRecord, expected: u64) -> ServiceResult<()> {
+pub(super) fn require_revision(product: &ProductRecord, expected: u64) -> ServiceResult<()> {
     if product.revision == expected {
         return Ok(());
     }
@@ -134,8 +134,8 @@ fn require_revision(product: &ProductRecord, expected: u64) -> ServiceResult<()>
         ErrorClass::Conflict,
         "CONFLICT",
         format!(
-            "the release was built upon revision {expected} of {}, which is at revision {} now: \
-             somebody else published; build it again upon the newest and retry",
+            "this was built upon revision {expected} of {}, which is at revision {} now: somebody \
+             else published; build it again upon the newest and retry",
             product.name, product.revision
         ),
     ))

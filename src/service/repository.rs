@@ -1,17 +1,22 @@
 //! A product's TUF repository: what the server signs of it, and who gets which file.
 
-use std::{collections::BTreeMap, num::NonZeroU64};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, Digest, ProductName, TargetPath},
     tuf::{
-        self, Envelope, FileMeta, Header, Limits as TufLimits, Metadata, Refusal, Root, Rule,
-        Snapshot, Targets, TrustedRepository, TrustedRoot,
+        self, DIRECTOR, Envelope, FileMeta, Header, KeyId, Limits as TufLimits, Metadata, Refusal,
+        RoleKeys, Root, Rule, SigningKey, Snapshot, Targets, TrustedRepository, TrustedRoot,
     },
 };
 
-use super::{ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
+use super::{
+    ErrorClass, Service, ServiceError, ServiceResult, keys::OnlineRole, standing::ProductStanding,
+};
 use crate::store::{
     MachineRecord, ProductRecord, Repository, RepositoryFile, StoreError, StoredFile,
 };
@@ -42,12 +47,12 @@ impl SignedRepository {
     /// Takes the repository as a new client would: by the client's own workflow, from the first
     /// root down to every channel.
     ///
-    /// A channel whose time is over is passed over, as a client does, unless it is the one that is
-    /// `published` now: it must not keep the others from their releases, nor those it from its next.
+    /// A channel whose time is over is passed over, as a client does, unless it is one that is
+    /// `signed` now: it must not keep the others from their releases, nor those it from its next.
     pub(super) fn verify(
         &self,
         now: Timestamp,
-        published: Option<&ChannelName>,
+        signed: &[&ChannelName],
     ) -> Result<TrustedRepository, Refusal> {
         let mut roots = self.draft.roots.iter();
         let first = roots.next().map(Vec::as_slice).unwrap_or_default();
@@ -62,7 +67,7 @@ impl SignedRepository {
             .accept(&self.draft.targets)?;
         for (channel, bytes) in &self.draft.channels {
             match trusted.accept_role(channel.as_str(), bytes) {
-                Err(refusal) if refusal.rule() == Rule::Expired && published != Some(channel) => {}
+                Err(refusal) if refusal.rule() == Rule::Expired && !signed.contains(&channel) => {}
                 accepted => drop(accepted?),
             }
         }
@@ -71,15 +76,18 @@ impl SignedRepository {
 }
 
 impl Service {
-    /// Signs snapshot and timestamp over `draft`. The versions are those of the present ones, 0
-    /// where there are none.
+    /// Signs snapshot and timestamp over `draft`, with the keys that its root authorises. The
+    /// versions are those of the present ones, 0 where there are none.
     pub(super) fn sign_online(
         &self,
+        product: &ProductName,
         draft: Draft,
         snapshot_version: u64,
         timestamp_version: u64,
     ) -> ServiceResult<SignedRepository> {
         let now = self.clock.now();
+        let root = draft.roots.last().map(Vec::as_slice).unwrap_or_default();
+        let Root { roles, .. } = Envelope::parse("root", root)?.document()?;
         let mut meta = BTreeMap::from([("targets.json".to_owned(), file_meta(&draft.targets)?)]);
         for (channel, bytes) in &draft.channels {
             meta.insert(format!("{channel}.json"), file_meta(bytes)?);
@@ -87,15 +95,41 @@ impl Service {
         let version = next(snapshot_version)?;
         let snapshot =
             Snapshot { header: header::<Snapshot>(version, now, SNAPSHOT_LIFETIME)?, meta };
-        let snapshot = tuf::sign(&snapshot, &[&self.keys.snapshot])?;
+        let key = self.online_key(product, OnlineRole::Snapshot, &roles.snapshot)?;
+        let snapshot = tuf::sign(&snapshot, &[key])?;
         let listed = FileMeta::of(version, &snapshot);
         let version = next(timestamp_version)?;
         let timestamp = tuf::Timestamp {
             header: header::<tuf::Timestamp>(version, now, TIMESTAMP_LIFETIME)?,
             meta: BTreeMap::from([(tuf::Timestamp::SNAPSHOT.to_owned(), listed)]),
         };
-        let timestamp = tuf::sign(&timestamp, &[&self.keys.timestamp])?;
+        let key = self.online_key(product, OnlineRole::Timestamp, &roles.timestamp)?;
+        let timestamp = tuf::sign(&timestamp, &[key])?;
         Ok(SignedRepository { draft, snapshot, timestamp })
+    }
+
+    fn online_key(
+        &self,
+        product: &ProductName,
+        role: OnlineRole,
+        authorised: &RoleKeys,
+    ) -> ServiceResult<&SigningKey> {
+        self.keys
+            .authorised(role, &authorised.keyids)
+            .ok_or_else(|| ServiceError::online_key_lost(product, role.as_str()))
+    }
+
+    /// The key that signs the plans of `product`; nothing where the targets authorise none that
+    /// this server has.
+    pub(super) async fn director(
+        &self,
+        product: &ProductRecord,
+    ) -> ServiceResult<Option<&SigningKey>> {
+        let authorised = match &product.repository.directors {
+            Some(noted) => noted.clone(),
+            None => directors(&self.file_bytes(&product.repository.targets).await?)?,
+        };
+        Ok(self.keys.authorised(OnlineRole::Director, &authorised))
     }
 
     /// Stores the files of a repository, and says what a record of it holds and under which names
@@ -121,7 +155,8 @@ impl Service {
         }
         let timestamp =
             self.store_file::<tuf::Timestamp>("timestamp", &timestamp, &mut Vec::new()).await?;
-        Ok((Repository { root, timestamp, snapshot, targets, channels }, files))
+        let directors = Some(directors(&draft.targets)?);
+        Ok((Repository { root, timestamp, snapshot, targets, channels, directors }, files))
     }
 
     async fn store_file<M: Metadata>(
@@ -186,7 +221,7 @@ impl Service {
             return Ok(false);
         }
         let draft = self.load_repository(product).await?;
-        let signed = self.sign_online(draft, snapshot.version, timestamp.version)?;
+        let signed = self.sign_online(&product.name, draft, snapshot.version, timestamp.version)?;
         let (repository, files) = self.store_repository(signed).await?;
         match self.meta.renew_repository(&product.name, product.revision, repository, files).await {
             // A publish came first, and has signed both anew.
@@ -329,6 +364,13 @@ fn channel_of(file_name: &str) -> Option<ChannelName> {
 fn file_meta(bytes: &[u8]) -> Result<FileMeta, Refusal> {
     let targets: Targets = Envelope::parse("targets", bytes)?.document()?;
     Ok(FileMeta::of(targets.header.version, bytes))
+}
+
+/// The keys that `targets` let sign plans.
+fn directors(targets: &[u8]) -> Result<BTreeSet<KeyId>, Refusal> {
+    let targets: Targets = Envelope::parse("targets", targets)?.document()?;
+    let role = targets.delegations.as_ref().and_then(|delegations| delegations.role(DIRECTOR));
+    Ok(role.map(|role| role.keys.keyids.clone()).unwrap_or_default())
 }
 
 fn next(version: u64) -> ServiceResult<NonZeroU64> {

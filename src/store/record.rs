@@ -10,7 +10,7 @@ use mainstay_client::{
         Artifact, ChannelName, ContractName, CustomerName, Digest, MachineName, Platform,
         ProductName, TargetFile, Version, wire::Event,
     },
-    tuf::PublicKey,
+    tuf::{KeyId, PublicKey},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct ProductRecord {
     pub name: ProductName,
     /// When it was registered.
     pub created_at: Timestamp,
-    /// Rises by one with every publish.
+    /// Rises by one with everything that the vendor signs: a publish, new roots or targets.
     pub revision: u64,
     /// The newest metadata.
     pub repository: Repository,
@@ -42,6 +42,10 @@ pub struct Repository {
     pub targets: StoredFile,
     /// The channels that have a release.
     pub channels: BTreeMap<ChannelName, StoredFile>,
+    /// The keys that the targets let sign plans, so that no check has to read the targets. Absent
+    /// in records from before that was noted.
+    #[serde(default)]
+    pub directors: Option<BTreeSet<KeyId>>,
 }
 
 /// A metadata file in the blob store.

@@ -152,6 +152,22 @@ impl MetaStore for SledStore {
         .await
     }
 
+    async fn amend_repository(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        repository: Repository,
+        files: Vec<RepositoryFile>,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        let product = product.clone();
+        self.write(move |transaction| {
+            let metadata = (&repository, files.as_slice());
+            catalogue::amend_repository(transaction, &product, expected_revision, metadata, &audit)
+        })
+        .await
+    }
+
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>> {
         let mut releases =
             RELEASES.of(&self.database, product).collect::<StoreResult<Vec<ReleaseRecord>>>()?;

@@ -246,6 +246,33 @@ pub struct PublishResponse {
     pub revision: u64,
 }
 
+/// `POST /v1/products/{product}/metadata`: what the vendor has signed anew: a root, top-level
+/// targets, channels, all in one step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmendMetadataRequest {
+    /// The revision that it was built upon.
+    pub expected_revision: u64,
+    /// The signed root, byte for byte, where there is a new one.
+    #[serde(default)]
+    pub root: Option<String>,
+    /// The signed top-level targets, byte for byte, where there are new ones.
+    #[serde(default)]
+    pub targets: Option<String>,
+    /// The signed channels, byte for byte, that are signed anew. They list what they listed.
+    #[serde(default)]
+    pub channels: BTreeMap<ChannelName, String>,
+}
+
+/// The answer to [`AmendMetadataRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AmendMetadataResponse {
+    /// The product.
+    pub product: ProductName,
+    /// The repository's new revision.
+    pub revision: u64,
+}
+
 /// The server's public keys, by which a vendor's root and targets authorise it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerKeys {

@@ -106,6 +106,32 @@ pub(super) async fn renewals(store: &dyn MetaStore, scope: &str) {
     missing(store.renew_repository(&named(scope, "no"), 1, repository(4), Vec::new()).await);
 }
 
+pub(super) async fn amendments(store: &dyn MetaStore, scope: &str) {
+    let product = created(store, scope, "amendments").await;
+    let amended = Repository { root: file("root", 2), ..repository(2) };
+    let mut files = files_of(&amended);
+    files.push(RepositoryFile { name: "2.root.json".to_owned(), file: amended.root });
+    let change = store.amend_repository(&product, 1, amended.clone(), files, entry("amend"));
+    expect_audited(store, "amend", change).await;
+    let stored = store.product(&product).await.unwrap();
+    assert_eq!((stored.revision, stored.repository), (2, amended.clone()), "the revision rises");
+    let root = store.repository_file(&product, "2.root.json").await.unwrap();
+    assert_eq!(root, amended.root);
+
+    // Built upon an older revision, or upon metadata that was renewed in the meantime.
+    for (revision, version) in [(1, 3), (2, 2)] {
+        let rival = repository(version);
+        let files = files_of(&repository(9));
+        let change = store.amend_repository(&product, revision, rival, files, entry("x"));
+        expect_conflict(store, change).await;
+    }
+    missing(store.repository_file(&product, "9.snapshot.json").await);
+    let stale = store.publish_release(&product, 1, publication("1.0.0", 3), entry("x"));
+    expect_conflict(store, stale).await;
+    let nobody = named(scope, "no");
+    missing(store.amend_repository(&nobody, 1, repository(4), Vec::new(), entry("x")).await);
+}
+
 pub(super) async fn two_publishers(store: &dyn MetaStore, scope: &str) {
     let product = created(store, scope, "race").await;
     let publish =
@@ -142,6 +168,7 @@ fn repository(version: u64) -> Repository {
         snapshot: file("snapshot", version),
         targets: file("targets", 1),
         channels: BTreeMap::from([("bugfix".parse().unwrap(), file("bugfix", version))]),
+        directors: Some(BTreeSet::from(["d1rect0r".parse().unwrap()])),
     }
 }
 

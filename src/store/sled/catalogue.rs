@@ -49,6 +49,19 @@ pub(super) fn renew_repository(
     replace_repository(transaction, stored, repository, files)
 }
 
+pub(super) fn amend_repository(
+    transaction: &TransactionalTree,
+    product: &ProductName,
+    expected_revision: u64,
+    (repository, files): (&Repository, &[RepositoryFile]),
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let stored = product_at(transaction, product, expected_revision)?;
+    let amended = ProductRecord { revision: stored.revision + 1, ..stored };
+    replace_repository(transaction, amended, repository, files)?;
+    audit::append(transaction, entry)
+}
+
 fn product_at(
     transaction: &TransactionalTree,
     name: &ProductName,

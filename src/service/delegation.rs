@@ -1,0 +1,68 @@
+use mainstay_client::{
+    format::Channel,
+    tuf::{DIRECTOR, DelegatedRole, Root, Targets},
+};
+
+use super::keys::{OnlineKeys, OnlineRole};
+
+/// What keeps this server from serving a product with this root and these targets.
+pub(super) fn delegation_problems(
+    root: &Root,
+    targets: &Targets,
+    keys: &OnlineKeys,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut expect = |holds: bool, problem: String| {
+        if !holds {
+            problems.push(problem);
+        }
+    };
+    expect(
+        root.consistent_snapshot,
+        "root says consistent_snapshot false: expected true".to_owned(),
+    );
+    for (role, listed) in [
+        (OnlineRole::Timestamp, &root.roles.timestamp),
+        (OnlineRole::Snapshot, &root.roles.snapshot),
+    ] {
+        let what = role.as_str();
+        expect(
+            keys.may_sign(role, listed, &root.keys),
+            format!("root does not let a {what} key of this server alone sign the {what}"),
+        );
+    }
+    let Some(delegations) = &targets.delegations else {
+        problems.push("targets delegate to nobody: expected the channels and director".to_owned());
+        return problems;
+    };
+    let may_direct =
+        |role: &DelegatedRole| keys.may_sign(OnlineRole::Director, &role.keys, &delegations.keys);
+    expect(
+        delegations.role(DIRECTOR).is_some_and(may_direct),
+        format!(
+            "targets do not let a director key of this server alone sign plans as `{DIRECTOR}`"
+        ),
+    );
+    for channel in Channel::ALL {
+        let path = format!("{channel}/1.0.0/release.json");
+        let delegated = delegations
+            .role(channel.as_str())
+            .is_some_and(|role| role.terminating && role.paths.cover(&path));
+        expect(
+            delegated,
+            format!("targets have no terminating delegation of {channel}/*/* to `{channel}`"),
+        );
+    }
+    // The keys themselves are compared: an identifier is whatever the document calls a key.
+    for role in delegations.roles.iter().filter(|role| role.name != DIRECTOR) {
+        let mut signers = role.keys.keyids.iter().filter_map(|id| delegations.keys.get(id));
+        expect(
+            !signers.any(|key| keys.contains(key)),
+            format!(
+                "role {} lists a key of this server: only the vendor signs releases",
+                role.name
+            ),
+        );
+    }
+    problems
+}
