@@ -56,6 +56,8 @@ mod server;
 mod technician;
 #[path = "e2e/tls.rs"]
 mod tls;
+#[path = "e2e/token_keys.rs"]
+mod token_keys;
 #[path = "e2e/undo.rs"]
 mod undo;
 #[path = "e2e/upload.rs"]

@@ -81,6 +81,14 @@ pub enum CliError {
         /// Why not.
         source: KeyFileError,
     },
+    /// A key in a token could not be used.
+    #[error("{uri}: {message}")]
+    Token {
+        /// Which key.
+        uri: String,
+        /// Why not.
+        message: String,
+    },
     /// A document of the server does not verify.
     #[error("{0}")]
     Trust(#[from] Refusal),
@@ -126,6 +134,7 @@ impl CliError {
         match self {
             Self::Input(_)
             | Self::Key { .. }
+            | Self::Token { .. }
             | Self::Pack(_)
             | Self::Unsound(_)
             | Self::Config(_) => ExitStatus::Input,
@@ -150,7 +159,7 @@ impl CliError {
             Self::Input(_) | Self::Config(_) => "INVALID_INPUT",
             Self::Network { .. } => "NETWORK",
             Self::File { .. } => "FILE",
-            Self::Key { .. } | Self::Sign(_) => "KEY",
+            Self::Key { .. } | Self::Token { .. } | Self::Sign(_) => "KEY",
             Self::Trust(_) => "TRUST",
             Self::Pack(_) => "PACK",
             Self::Unsound(_) => "RELEASE_REFUSED",

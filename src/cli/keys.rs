@@ -1,3 +1,5 @@
+mod token;
+
 use std::{
     fs,
     io::IsTerminal as _,
@@ -7,11 +9,12 @@ use std::{
 use clap::{Args, Subcommand};
 use mainstay_client::{
     format::wire::ServerKeys,
-    tuf::{PublicKey, SigningKey},
+    tuf::{PublicKey, Signer, SigningKey},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
+use self::token::{TokenKey, TokenUri};
 use super::{CliError, CliResult, Output, output::table};
 use crate::service::keys::{IfMissing, OnlineKeys, write_secret};
 
@@ -23,6 +26,8 @@ const NAMES_DEFAULT: [&str; 3] = ["root", "targets", "release"];
 pub(super) enum Keys {
     /// Make ed25519 keys: NAME.pem (PKCS#8, encrypted, readable by you alone) and NAME.pub.
     Generate(Generate),
+    /// Give a key in a PKCS#11 token a name here: NAME.pkcs11 with its address, and NAME.pub.
+    Token(Token),
     /// Show the identifiers of keys.
     Show(Show),
     /// Make the next generation of a server's online keys, in the server's directory. It announces
@@ -66,6 +71,17 @@ pub(super) struct Generate {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Token {
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// What the key is called.
+    name: String,
+    /// Which key it is, for example
+    /// `pkcs11:token=acme;object=release?module-path=/usr/lib/softhsm/libsofthsm2.so` (RFC 7512).
+    uri: String,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Show {
     #[command(flatten)]
     keys: KeyArgs,
@@ -91,6 +107,7 @@ impl Keys {
     pub(super) fn run(self, output: Output) -> CliResult {
         let shown = match self {
             Self::Generate(generate) => generate.run()?,
+            Self::Token(token) => token.run()?,
             Self::Show(show) => show.run()?,
             Self::RotateOnline(rotate) => rotate.run(output)?,
         };
@@ -132,32 +149,52 @@ impl Generate {
     }
 }
 
-/// Makes keys called `names` in `dir`. No key that is there is ever written over.
+impl Token {
+    fn run(self) -> Result<Vec<ShownKey>, CliError> {
+        let Self { keys, name, uri } = self;
+        expect_new(&keys.keys, &name)?;
+        let public = KeyArgs::token_key(&uri)?.public();
+        let stem = keys.keys.join(&name);
+        fs::create_dir_all(&keys.keys)
+            .and_then(|()| fs::write(stem.with_extension("pkcs11"), format!("{uri}\n")))
+            .map_err(|source| CliError::file("write", &stem.with_extension("pkcs11"), source))?;
+        write_public(&stem, &public)?;
+        Ok(vec![ShownKey::new(&name, &public)])
+    }
+}
+
+/// Makes keys called `names` in `dir`.
 fn generate(
     dir: &Path,
     names: &[String],
     passphrase: Option<&SecretString>,
 ) -> Result<Vec<ShownKey>, CliError> {
     for name in names {
-        let plain = !name.is_empty()
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if !plain {
-            return Err(CliError::Input(format!(
-                "key name `{}` is not valid: expected letters, digits, - and _",
-                name.escape_debug()
-            )));
-        }
-        // The public half may be here alone, where the private one is kept offline.
-        let paths = ["pem", "pub"].map(|extension| dir.join(name).with_extension(extension));
-        if let Some(path) = paths.iter().find(|path| path.exists()) {
-            return Err(CliError::Input(format!(
-                "{} exists already: it is not written over; take another name or directory",
-                path.display()
-            )));
-        }
+        expect_new(dir, name)?;
     }
     fs::create_dir_all(dir).map_err(|source| CliError::file("make", dir, source))?;
     names.iter().map(|name| generate_one(&dir.join(name), name, passphrase)).collect()
+}
+
+/// Checks that a key in `dir` can be called `name`. No key that is there is ever written over.
+fn expect_new(dir: &Path, name: &str) -> CliResult {
+    let plain = !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if !plain {
+        return Err(CliError::Input(format!(
+            "key name `{}` is not valid: expected letters, digits, - and _",
+            name.escape_debug()
+        )));
+    }
+    // The public half may be here alone, where the private one is kept offline.
+    let paths = ["pem", "pkcs11", "pub"].map(|extension| dir.join(name).with_extension(extension));
+    match paths.iter().find(|path| path.exists()) {
+        None => Ok(()),
+        Some(path) => Err(CliError::Input(format!(
+            "{} exists already: it is not written over; take another name or directory",
+            path.display()
+        ))),
+    }
 }
 
 fn generate_one(
@@ -172,10 +209,14 @@ fn generate_one(
     write_secret(&path, pem.expose_secret())
         .map_err(|source| CliError::file("write", &path, source))?;
     let public = key.public();
-    let public_path = stem.with_extension("pub");
-    fs::write(&public_path, format!("{}\n", serde_json::to_string(&public)?))
-        .map_err(|source| CliError::file("write", &public_path, source))?;
+    write_public(stem, &public)?;
     Ok(ShownKey::new(name, &public))
+}
+
+fn write_public(stem: &Path, public: &PublicKey) -> CliResult {
+    let path = stem.with_extension("pub");
+    fs::write(&path, format!("{}\n", serde_json::to_string(public)?))
+        .map_err(|source| CliError::file("write", &path, source))
 }
 
 /// Makes the vendor's unencrypted keys where they are not there yet; for the quickstart.
@@ -204,6 +245,16 @@ impl Show {
     }
 }
 
+/// What is typed on the terminal; nothing where there is none.
+fn typed(prompt: &str) -> Result<Option<SecretString>, CliError> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let typed = rpassword::prompt_password(prompt)
+        .map_err(|source| CliError::file("read", Path::new("the terminal"), source))?;
+    Ok(Some(SecretString::from(typed)))
+}
+
 impl KeyArgs {
     fn path(&self, name: &str, extension: &str) -> PathBuf {
         let path = Path::new(name);
@@ -217,7 +268,8 @@ impl KeyArgs {
     /// The public key `name`: from its .pub file, or from the private key.
     pub(super) fn public(&self, name: &str) -> Result<PublicKey, CliError> {
         let path = self.path(name, "pub");
-        if path.extension().is_some_and(|extension| extension == "pem") {
+        let is_private = path.extension().is_some_and(|it| it == "pem" || it == "pkcs11");
+        if is_private || name.starts_with(TokenUri::SCHEME) {
             return Ok(self.private(name)?.public());
         }
         let text =
@@ -227,11 +279,43 @@ impl KeyArgs {
         })
     }
 
-    /// The private key `name`, opened with the passphrase where it is encrypted.
-    pub(super) fn private(&self, name: &str) -> Result<SigningKey, CliError> {
-        let path = self.path(name, "pem");
+    /// The private key `name`: in a file, opened with the passphrase where it is encrypted, or in the
+    /// token whose address is in a file or is the name itself.
+    pub(super) fn private(&self, name: &str) -> Result<Box<dyn Signer>, CliError> {
+        if name.starts_with(TokenUri::SCHEME) {
+            return Ok(Box::new(Self::token_key(name)?));
+        }
+        let address = self.path(name, "pkcs11");
+        if address.extension().is_some_and(|it| it == "pkcs11") && address.exists() {
+            let uri = fs::read_to_string(&address)
+                .map_err(|source| CliError::file("read", &address, source))?;
+            return Ok(Box::new(Self::token_key(uri.trim())?));
+        }
+        Ok(Box::new(self.file_key(&self.path(name, "pem"))?))
+    }
+
+    fn token_key(uri: &str) -> Result<TokenKey, CliError> {
+        let uri: TokenUri = uri.parse()?;
+        let pin = match &uri.pin_source {
+            Some(path) => token::pin_from(path)?,
+            None => Self::pin(&uri)?,
+        };
+        TokenKey::open(&uri, &pin)
+    }
+
+    /// The token's PIN from environment or terminal.
+    fn pin(uri: &TokenUri) -> Result<SecretString, CliError> {
+        if let Ok(pin) = std::env::var("MAINSTAY_PKCS11_PIN") {
+            return Ok(SecretString::from(pin));
+        }
+        typed(&format!("PIN for {uri}: "))?.ok_or_else(|| {
+            CliError::Input(format!("{uri}: no PIN: set MAINSTAY_PKCS11_PIN or add pin-source"))
+        })
+    }
+
+    fn file_key(&self, path: &Path) -> Result<SigningKey, CliError> {
         let pem =
-            fs::read_to_string(&path).map_err(|source| CliError::file("read", &path, source))?;
+            fs::read_to_string(path).map_err(|source| CliError::file("read", path, source))?;
         let mut failure = None;
         let key = SigningKey::from_pem(&pem, || {
             let prompt = format!("Passphrase for {}: ", path.display());
@@ -259,12 +343,7 @@ impl KeyArgs {
         if let Ok(passphrase) = std::env::var("MAINSTAY_PASSPHRASE") {
             return Ok(Some(SecretString::from(passphrase)));
         }
-        if !std::io::stdin().is_terminal() {
-            return Ok(None);
-        }
-        let typed = rpassword::prompt_password(prompt)
-            .map_err(|source| CliError::file("read", Path::new("the passphrase"), source))?;
-        Ok(Some(SecretString::from(typed)))
+        typed(prompt)
     }
 
     fn new_passphrase(&self) -> Result<SecretString, CliError> {

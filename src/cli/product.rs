@@ -9,7 +9,7 @@ use mainstay_client::{
     },
     tuf::{
         self, DIRECTOR, DelegatedRole, Delegations, Header, PathPattern, PublicKey, RoleKeys, Root,
-        RootRoles, Signer, SigningKey, Targets,
+        RootRoles, Signer, Targets,
     },
 };
 
@@ -152,12 +152,12 @@ impl Create {
 
     fn root(
         &self,
-        root_keys: &[SigningKey],
+        root_keys: &[Box<dyn Signer>],
         targets_key: &PublicKey,
         online: &ServerKeys,
         expires: jiff::Timestamp,
     ) -> Result<Root, CliError> {
-        let root_keys: Vec<_> = root_keys.iter().map(SigningKey::public).collect();
+        let root_keys: Vec<_> = root_keys.iter().map(Signer::public).collect();
         let root = role("root", &root_keys, self.root_threshold)?;
         let all = root_keys.iter().chain([targets_key, &online.timestamp, &online.snapshot]);
         Ok(Root {

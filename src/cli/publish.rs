@@ -14,7 +14,7 @@ use mainstay_client::{
         Version,
         wire::{PublishRequest, PublishResponse, PublishingState},
     },
-    tuf::{self, Header, Signer, SigningKey, Targets, TrustedRepository},
+    tuf::{self, Header, Signer, Targets, TrustedRepository},
 };
 
 use self::artifact::{CompressionArgs, PackedArtifact};
@@ -190,7 +190,7 @@ impl Publish {
     fn require_delegated(
         &self,
         trusted: &TrustedRepository,
-        keys: &[SigningKey],
+        keys: &[Box<dyn Signer>],
     ) -> Result<(), CliError> {
         let delegated = trusted
             .targets()

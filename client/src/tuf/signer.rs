@@ -20,6 +20,16 @@ impl Signer for SigningKey {
     }
 }
 
+impl<S: Signer + ?Sized> Signer for Box<S> {
+    fn public(&self) -> PublicKey {
+        S::public(self)
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<String, SignError> {
+        S::sign(self, message)
+    }
+}
+
 /// A document that was not signed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

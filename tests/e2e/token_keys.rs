@@ -1,0 +1,138 @@
+//! The vendor's keys in a PKCS#11 token, that of `softhsm2`, which `tests/run` installs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    fleet,
+    harness::{PRODUCT, Ran, Server, write},
+};
+
+const INSTALL: &str = "install the package softhsm2, as tests/run does";
+const PIN: &str = "5678";
+const P256: &str = "fixtures/keys/TEST-p256.pem";
+
+/// A token that holds a key on P-256 and two of ed25519.
+struct Token {
+    configuration: PathBuf,
+}
+
+impl Token {
+    fn new(server: &Server) -> Self {
+        let token = Self { configuration: server.path("softhsm2.conf") };
+        let folder = server.path("tokens");
+        fs::create_dir(&folder).unwrap();
+        let configuration =
+            format!("directories.tokendir = {}\nlog.level = ERROR\n", folder.display());
+        write(&token.configuration, 0o600, &configuration);
+        token.util(&["--init-token", "--free", "--label", "acme vendor", "--so-pin", "12345678"]);
+        server.mainstay(&["keys", "generate", "--no-passphrase", "t", "r"]).succeeds();
+        let p256 = Path::new(env!("CARGO_MANIFEST_DIR")).join(P256);
+        for (label, id, pem) in [
+            ("root", "01", p256),
+            ("targets", "02", server.path("keys/t.pem")),
+            ("release", "03", server.path("keys/r.pem")),
+        ] {
+            let pem = pem.to_str().unwrap();
+            let import = ["--import", pem, "--token", "acme vendor", "--label", label, "--id", id];
+            token.util(&import);
+        }
+        token
+    }
+
+    fn util(&self, arguments: &[&str]) {
+        let ended = Command::new("softhsm2-util")
+            .args(arguments)
+            .args(["--pin", PIN])
+            .env("SOFTHSM2_CONF", &self.configuration)
+            .output()
+            .unwrap_or_else(|error| panic!("softhsm2-util ({error}): {INSTALL}"));
+        assert!(ended.status.success(), "{arguments:?}: {ended:?}");
+    }
+
+    /// Runs a `mainstay` command with the token in the machine and its PIN known.
+    fn mainstay(&self, server: &Server, arguments: &[&str]) -> Ran {
+        Ran::run(&mut self.known_to(server.command(arguments)))
+    }
+
+    fn known_to(&self, mut command: Command) -> Command {
+        command.env("SOFTHSM2_CONF", &self.configuration).env("MAINSTAY_PKCS11_PIN", PIN);
+        command
+    }
+}
+
+/// The address of the key `label`.
+fn address(label: &str) -> String {
+    let module = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .unwrap_or_else(|| panic!("libsofthsm2.so: {INSTALL}"));
+    format!("pkcs11:token=acme%20vendor;object={label}?module-path={module}")
+}
+
+#[test]
+fn everything_that_a_vendor_signs_can_be_signed_in_a_token() {
+    let server = Server::empty();
+    let token = Token::new(&server);
+    for name in ["root", "targets"] {
+        token.mainstay(&server, &["keys", "token", name, &address(name)]).succeeds();
+        assert!(!server.path(&format!("keys/{name}.pem")).exists());
+    }
+    let schemes = ["root", "targets"].map(|name| {
+        let public = fs::read(server.path(&format!("keys/{name}.pub"))).unwrap();
+        serde_json::from_slice::<Value>(&public).unwrap()["scheme"].clone()
+    });
+    assert_eq!(schemes, ["ecdsa-sha2-nistp256", "ed25519"]);
+    // A key can be named by its address, too.
+    let release = ["--release-key", &address("release")];
+    let create = [&["product", "create", "--product", PRODUCT], &release[..]].concat();
+    token.mainstay(&server, &create).succeeds();
+    let tree = server.tree("1.0.0");
+    let publish = server.publish_command("1.0.0", "major", &tree, &release);
+    Ran::run(&mut token.known_to(publish)).succeeds();
+
+    let machine = server.machine(&fleet::customer(&server, "standard"));
+    machine.agent(&["update"]).succeeds();
+    fleet::assert_runs(&server, &machine, "1.0.0");
+}
+
+#[test]
+fn what_keeps_a_token_from_signing_is_said() {
+    let server = Server::empty();
+    let token = Token::new(&server);
+    let attempt = |uri: &str, pin: Option<&str>| {
+        let mut command = token.known_to(server.command(&["keys", "token", "new", uri]));
+        match pin {
+            Some(pin) => command.env("MAINSTAY_PKCS11_PIN", pin),
+            None => command.env_remove("MAINSTAY_PKCS11_PIN"),
+        };
+        let ran = Ran::run(&mut command).exits(2);
+        assert!(!server.path("keys/new.pkcs11").exists() && !server.path("keys/new.pub").exists());
+        ran.stderr()
+    };
+    let good = address("root");
+    for (uri, pin, why) in [
+        (good.clone(), Some("0000"), "the PIN is wrong"),
+        (good.clone(), None, "no PIN: set MAINSTAY_PKCS11_PIN or add pin-source"),
+        (good.replace("vendor", "other"), Some(PIN), "there is no token labelled `acme other`"),
+        (good.replace("object=root", "object=x"), Some(PIN), "it has 0 keys"),
+        (good.replace(".so", ".no"), Some(PIN), "the module cannot be loaded"),
+        (format!("{good}&pin-value=5678"), Some(PIN), "seen by others"),
+    ] {
+        let message = attempt(&uri, pin);
+        assert!(message.contains(why), "{uri}: {message}");
+    }
+    let file = server.path("pin");
+    write(&file, 0o600, &format!("{PIN}\n"));
+    let from_file = format!("{good}&pin-source={}", file.display());
+    let mut command = token.known_to(server.command(&["keys", "token", "new", &from_file]));
+    Ran::run(command.env_remove("MAINSTAY_PKCS11_PIN")).succeeds();
+    // A name is given once.
+    let again = token.mainstay(&server, &["keys", "token", "new", &good]).exits(2).stderr();
+    assert!(again.contains("new.pkcs11 exists already"), "{again}");
+}
