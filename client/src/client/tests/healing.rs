@@ -104,6 +104,24 @@ fn roots_are_followed_one_by_one() {
     assert_eq!(std::fs::read(machine.trust_file("root.json")).unwrap(), newest);
 }
 
+/// Every document that it knows has expired, three newer roots are to be followed, two of them
+/// expired, and the timestamp's key is another one.
+#[test]
+fn a_machine_that_was_off_for_years_recovers_by_itself() {
+    let machine = Machine::running("2.4.0");
+    machine.pass(3 * 365 * 24 * 3600);
+    let now = *machine.now.lock().unwrap();
+    for year in 0..3 {
+        let mut server = machine.server();
+        server.vendor.now = now - jiff::SignedDuration::from_hours((2 - year) * 365 * 24);
+        server.vendor.rotate_timestamp_key();
+    }
+    machine.server().go_on_at(now);
+    machine.server().offer("2.4.1", &Particulars::default());
+    machine.update().unwrap();
+    assert_eq!(machine.runs(), Some(version("2.4.1")));
+}
+
 #[test]
 fn a_lost_token_or_settings_ask_for_enrolment() {
     for name in ["token", "agent.toml"] {

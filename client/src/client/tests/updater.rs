@@ -116,13 +116,8 @@ fn a_folder_that_slept_for_years_wakes() {
     machine.pass(3 * 365 * 24 * 3600);
     assert_eq!(refresh(&machine).err().unwrap().code(), "expired");
     let now = *machine.now.lock().unwrap();
-    {
-        let mut server = machine.server();
-        server.vendor.now = now;
-        server.vendor.timestamp_expires = now + jiff::SignedDuration::from_hours(24);
-        server.vendor.rotate_timestamp_key();
-        server.vendor.sign();
-    }
+    machine.server().go_on_at(now);
+    machine.server().vendor.rotate_timestamp_key();
     refresh(&machine).unwrap().target(&release_target(&machine)).unwrap();
 }
 

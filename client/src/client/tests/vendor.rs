@@ -349,6 +349,15 @@ impl Server {
         }
     }
 
+    /// Signs everything below the root anew at a later time.
+    pub(crate) fn go_on_at(&mut self, now: Timestamp) {
+        self.vendor.now = now;
+        self.vendor.timestamp_expires = days_after(now, 1);
+        self.vendor.sign();
+        self.plan.issued = now;
+        self.plan.expires = days_after(now, 7);
+    }
+
     /// Publishes a release and plans it.
     pub(crate) fn offer(&mut self, version: &str, particulars: &Particulars) {
         let target = self.vendor.publish(version, particulars);
