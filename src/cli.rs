@@ -16,6 +16,7 @@ mod quickstart;
 mod release;
 mod serve;
 mod token;
+mod trust;
 mod vendor_trust;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -49,6 +50,9 @@ enum Command {
     /// Register and list products.
     #[command(subcommand)]
     Product(product::Product),
+    /// Change, sign and renew what machines trust: keys, thresholds, expiry.
+    #[command(subcommand)]
+    Trust(trust::Trust),
     /// Publish a release.
     Publish(Box<publish::Publish>),
     /// List what is published.
@@ -118,6 +122,7 @@ impl Cli {
             Command::Quickstart(command) => command.run(output),
             Command::Keys(command) => command.run(output),
             Command::Product(command) => command.run(output),
+            Command::Trust(command) => command.run(output),
             Command::Publish(command) => command.run(output),
             Command::Release(command) => command.run(output),
             Command::Customer(command) => command.run(output),

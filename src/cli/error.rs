@@ -37,7 +37,7 @@ Exit codes:
   3  the server refused
   4  somebody else changed the same thing: do it again upon the newest
   5  the server cannot be reached or cannot serve now
-  6  a document of the server does not verify: nothing was signed upon it";
+  6  a document of the server or of a proposal does not verify: nothing was signed upon it";
 }
 
 impl From<ExitStatus> for ExitCode {
@@ -92,6 +92,9 @@ pub enum CliError {
     /// A document of the server does not verify.
     #[error("{0}")]
     Trust(#[from] Refusal),
+    /// A proposal, or what it builds upon, is not what it must be.
+    #[error("{0}; nothing was signed upon it")]
+    Untrusted(String),
     /// A document was not signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -145,7 +148,7 @@ impl CliError {
                 _ => ExitStatus::Refused,
             },
             Self::Network { .. } => ExitStatus::Network,
-            Self::Trust(_) => ExitStatus::Trust,
+            Self::Trust(_) | Self::Untrusted(_) => ExitStatus::Trust,
             Self::File { .. } | Self::Sign(_) | Self::Serve(_) | Self::Agent(_) | Self::Json(_) => {
                 ExitStatus::Failed
             }
@@ -160,7 +163,7 @@ impl CliError {
             Self::Network { .. } => "NETWORK",
             Self::File { .. } => "FILE",
             Self::Key { .. } | Self::Token { .. } | Self::Sign(_) => "KEY",
-            Self::Trust(_) => "TRUST",
+            Self::Trust(_) | Self::Untrusted(_) => "TRUST",
             Self::Pack(_) => "PACK",
             Self::Unsound(_) => "RELEASE_REFUSED",
             Self::Serve(_) => "SERVE",

@@ -233,13 +233,7 @@ impl Show {
     fn run(self) -> Result<Vec<ShownKey>, CliError> {
         let Self { keys, mut names } = self;
         if names.is_empty() {
-            let dir = &keys.keys;
-            let listed = fs::read_dir(dir).map_err(|source| CliError::file("read", dir, source))?;
-            names = listed
-                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-                .filter_map(|name| name.strip_suffix(".pub").map(str::to_owned))
-                .collect();
-            names.sort();
+            names = keys.listed()?;
         }
         names.iter().map(|name| Ok(ShownKey::new(name, &keys.public(name)?))).collect()
     }
@@ -263,6 +257,23 @@ impl KeyArgs {
         } else {
             self.keys.join(name).with_extension(extension)
         }
+    }
+
+    /// The names of the keys in the directory, in order.
+    pub(super) fn listed(&self) -> Result<Vec<String>, CliError> {
+        let dir = &self.keys;
+        let listed = fs::read_dir(dir).map_err(|source| CliError::file("read", dir, source))?;
+        let mut names: Vec<_> = listed
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(|name| name.strip_suffix(".pub").map(str::to_owned))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether the private key `name` is in the directory.
+    pub(super) fn has_private(&self, name: &str) -> bool {
+        self.path(name, "pem").exists()
     }
 
     /// The public key `name`: from its .pub file, or from the private key.

@@ -20,7 +20,7 @@ use super::{
 use crate::{clock::Clock, store::ProductRecord};
 
 /// How long the vendor's root and top-level targets are good for.
-const OFFLINE_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
+pub(super) const OFFLINE_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// Register and list products.
 #[derive(Debug, Subcommand)]

@@ -24,7 +24,7 @@ use super::{
 use crate::clock::Clock;
 
 /// How long a channel is good for after a publish.
-const CHANNEL_LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
+pub(super) const CHANNEL_LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// Publish a release: pack, compress, sign here; upload; commit in one step.
 #[derive(Debug, Args)]

@@ -7,10 +7,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, ProductName, wire::PublishingState},
-    tuf::{Limits, Targets, TrustedRepository, TrustedRoot},
+    tuf::{Envelope, Limits, Snapshot, Targets, TrustedRepository, TrustedRoot},
 };
 
-use super::CliError;
+use super::{CliError, trust::Seen};
 
 /// How far the server's clock may be from this computer's. By the server's clock releases are
 /// stamped; one that was broken into must not have them stamped, or metadata judged, as it likes.
@@ -64,21 +64,26 @@ impl VendorTrust {
         channel: &ChannelName,
         now: Timestamp,
     ) -> Result<VendorView, CliError> {
-        if state.now.duration_since(now).abs() > CLOCKS_APART_MAX {
-            return Err(CliError::Input(format!(
-                "the server says that it is {}, and this computer says {now}: expected at most {} \
-                 minutes between them; set the clock that is wrong, and sign nothing until then",
-                state.now,
-                CLOCKS_APART_MAX.as_mins()
-            )));
-        }
-        let pinned = self.read("root.json")?.ok_or_else(|| {
-            CliError::Input(format!(
-                "{} is not there: use the keys directory that the product was created with, or \
-                 bring its root.json here",
-                self.dir.join("root.json").display()
-            ))
-        })?;
+        let (repository, part) = (self.verify_repository(state, now)?, |name: &str| {
+            state.metadata.get(name).map(String::as_bytes).unwrap_or_default()
+        });
+        let file = format!("{channel}.json");
+        let channel = if repository.snapshot().meta.contains_key(&file) {
+            Some(repository.role_to_amend(channel.as_str(), part(&file))?)
+        } else {
+            None
+        };
+        Ok(VendorView { repository, channel })
+    }
+
+    /// As [`VendorTrust::verify`], down to the top-level targets.
+    pub(super) fn verify_repository(
+        &self,
+        state: &PublishingState,
+        now: Timestamp,
+    ) -> Result<TrustedRepository, CliError> {
+        require_clock(state, now)?;
+        let pinned = self.read("root.json")?.ok_or_else(|| self.unknown())?;
         let metadata: BTreeMap<&str, &[u8]> =
             state.metadata.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
         let part = |name: &str| metadata.get(name).copied().unwrap_or_default();
@@ -97,16 +102,34 @@ impl VendorTrust {
             timestamp.recall(&known);
         }
         let repository = timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
-        let file = format!("{channel}.json");
-        let channel = if repository.snapshot().meta.contains_key(&file) {
-            Some(repository.role_to_amend(channel.as_str(), part(&file))?)
-        } else {
-            None
-        };
         self.write("root.json", &newest)?;
         self.write("timestamp.json", part("timestamp.json"))?;
         self.write("snapshot.json", part("snapshot.json"))?;
-        Ok(VendorView { repository, channel })
+        Ok(repository)
+    }
+
+    /// What this computer has seen of the product.
+    pub(super) fn seen(&self) -> Result<Seen, CliError> {
+        // It was verified before it was kept.
+        let snapshot = self.read("snapshot.json")?;
+        let snapshot = snapshot
+            .map(|bytes| Envelope::parse("snapshot", &bytes)?.document::<Snapshot>())
+            .transpose()?;
+        Ok(Seen { root: self.read("root.json")?, snapshot })
+    }
+
+    /// The product was never seen on this computer.
+    pub(super) fn unknown(&self) -> CliError {
+        CliError::Input(format!(
+            "{} is not there: use the keys directory that the product was created with, or bring \
+             its root.json here",
+            self.dir.join("root.json").display()
+        ))
+    }
+
+    /// Keeps a root that was verified from the one that was seen before.
+    pub(super) fn keep_root(&self, root: &[u8]) -> Result<(), CliError> {
+        self.write("root.json", root)
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CliError> {
@@ -130,6 +153,19 @@ impl VendorTrust {
         };
         write().map_err(|source| CliError::file("write", &path, source))
     }
+}
+
+/// Refuses to go by a server whose clock is not near this computer's, `now`.
+pub(super) fn require_clock(state: &PublishingState, now: Timestamp) -> Result<(), CliError> {
+    if state.now.duration_since(now).abs() <= CLOCKS_APART_MAX {
+        return Ok(());
+    }
+    Err(CliError::Input(format!(
+        "the server says that it is {}, and this computer says {now}: expected at most {} minutes \
+         between them; set the clock that is wrong, and sign nothing until then",
+        state.now,
+        CLOCKS_APART_MAX.as_mins()
+    )))
 }
 
 #[cfg(test)]

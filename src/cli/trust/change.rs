@@ -1,0 +1,206 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_client::{
+    format::{ChannelName, wire::ServerKeys},
+    tuf::{
+        self, DIRECTOR, Delegations, Envelope, Header, KeyId, Metadata, PublicKey, RoleKeys, Root,
+        Targets,
+    },
+};
+
+use super::{
+    super::{CliError, product::OFFLINE_LIFETIME, publish::CHANNEL_LIFETIME},
+    base::{Base, delegated},
+};
+
+/// What is to change about the keys of a role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RoleChange {
+    pub(super) add: Vec<PublicKey>,
+    pub(super) remove: BTreeSet<KeyId>,
+    pub(super) threshold: Option<NonZeroU64>,
+}
+
+/// What is to change about what the vendor has signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) root: RoleChange,
+    pub(super) targets: RoleChange,
+    pub(super) release: RoleChange,
+    /// The channels that the change of the release keys is about; all of them where there are none.
+    pub(super) release_channels: BTreeSet<ChannelName>,
+    /// The server's keys that are to sign timestamp, snapshot and plans from now on.
+    pub(super) online: Option<ServerKeys>,
+    /// The documents to sign for a longer time: `root`, `targets`, channels.
+    pub(super) renew: BTreeSet<String>,
+}
+
+impl RoleChange {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// `role` as it is to be; `known` learns the keys that are new.
+    fn apply(
+        &self,
+        what: &str,
+        role: &RoleKeys,
+        known: &mut BTreeMap<KeyId, PublicKey>,
+    ) -> Result<RoleKeys, CliError> {
+        let mut keyids = role.keyids.clone();
+        for id in &self.remove {
+            if !keyids.remove(id) {
+                return Err(CliError::Input(format!(
+                    "key {id} is none of the {what} keys: nothing to remove"
+                )));
+            }
+        }
+        for key in &self.add {
+            if !keyids.insert(key.id()) {
+                return Err(CliError::Input(format!(
+                    "key {} is one of the {what} keys already",
+                    key.id()
+                )));
+            }
+            known.insert(key.id(), key.clone());
+        }
+        let threshold = self.threshold.unwrap_or(role.threshold);
+        if (keyids.len() as u64) < threshold.get() {
+            return Err(CliError::Input(format!(
+                "{threshold} {what} keys must sign, and there would be {}",
+                keyids.len()
+            )));
+        }
+        Ok(RoleKeys { keyids, threshold })
+    }
+}
+
+/// The new documents by name, unsigned: those that change, and those that must be signed anew
+/// because the keys that signed them count no more. There are none where nothing changes.
+pub(super) fn documents(
+    base: &Base,
+    metadata: &BTreeMap<String, String>,
+    change: &Change,
+    now: Timestamp,
+) -> Result<BTreeMap<String, String>, CliError> {
+    let present = |file: &str, name: &str| {
+        let text = metadata.get(file).map(String::as_bytes).unwrap_or_default();
+        Envelope::parse(name, text)
+    };
+    let mut documents = BTreeMap::new();
+    let mut root = base.root.clone();
+    if change.changes_root() {
+        root = change.next_root(&base.root, now)?;
+        documents.insert("root".to_owned(), unsigned(&root)?);
+    }
+    let mut targets = base.targets.clone();
+    let counts = present("targets.json", "targets")?.verify(&root.keys, &root.roles.targets);
+    if counts.is_err() || change.changes_targets() {
+        targets = change.next_targets(&base.targets, now)?;
+        documents.insert("targets".to_owned(), unsigned(&targets)?);
+    }
+    for (name, channel) in &base.channels {
+        let (keys, role) = delegated(&targets, name).ok_or_else(|| {
+            CliError::Input(format!("the targets do not delegate to channel {name}"))
+        })?;
+        let counts = present(&format!("{name}.json"), name.as_str())?.verify(keys, role);
+        if counts.is_err() || change.renew.contains(name.as_str()) {
+            let header = next_header::<Targets>(&channel.header, now, CHANNEL_LIFETIME)?;
+            let next = Targets { header, ..channel.clone() };
+            documents.insert(name.to_string(), unsigned(&next)?);
+        }
+    }
+    for name in &change.renew {
+        if !documents.contains_key(name) {
+            return Err(CliError::Input(format!(
+                "there is no `{}` to renew: expected root, targets or a channel with a release",
+                name.escape_debug()
+            )));
+        }
+    }
+    Ok(documents)
+}
+
+impl Change {
+    fn changes_root(&self) -> bool {
+        !self.root.is_empty()
+            || !self.targets.is_empty()
+            || self.online.is_some()
+            || self.renew.contains("root")
+    }
+
+    fn changes_targets(&self) -> bool {
+        !self.release.is_empty() || self.online.is_some() || self.renew.contains("targets")
+    }
+
+    fn next_root(&self, present: &Root, now: Timestamp) -> Result<Root, CliError> {
+        let mut keys = present.keys.clone();
+        let mut roles = present.roles.clone();
+        roles.root = self.root.apply("root", &present.roles.root, &mut keys)?;
+        roles.targets = self.targets.apply("targets", &present.roles.targets, &mut keys)?;
+        if let Some(online) = &self.online {
+            roles.timestamp = adopt(&online.timestamp, &mut keys);
+            roles.snapshot = adopt(&online.snapshot, &mut keys);
+        }
+        let used = [&roles.root, &roles.timestamp, &roles.snapshot, &roles.targets];
+        keys.retain(|id, _| used.iter().any(|role| role.keyids.contains(id)));
+        let header = next_header::<Root>(&present.header, now, OFFLINE_LIFETIME)?;
+        Ok(Root { header, consistent_snapshot: true, keys, roles })
+    }
+
+    fn next_targets(&self, present: &Targets, now: Timestamp) -> Result<Targets, CliError> {
+        let Delegations { mut keys, mut roles, .. } =
+            present.delegations.clone().unwrap_or_default();
+        for role in &mut roles {
+            if role.name == DIRECTOR {
+                if let Some(online) = &self.online {
+                    role.keys = adopt(&online.director, &mut keys);
+                }
+                continue;
+            }
+            let is_meant = self.release_channels.is_empty()
+                || self.release_channels.iter().any(|channel| channel.as_str() == role.name);
+            if is_meant && !self.release.is_empty() {
+                let what = format!("{} release", role.name);
+                role.keys = self.release.apply(&what, &role.keys, &mut keys)?;
+            }
+        }
+        for channel in &self.release_channels {
+            if roles.iter().all(|role| role.name != channel.as_str()) {
+                return Err(CliError::Input(format!("the product has no channel {channel}")));
+            }
+        }
+        keys.retain(|id, _| roles.iter().any(|role| role.keys.keyids.contains(id)));
+        Ok(Targets {
+            header: next_header::<Targets>(&present.header, now, OFFLINE_LIFETIME)?,
+            targets: present.targets.clone(),
+            delegations: Some(Delegations { keys, roles, succinct_roles: None }),
+        })
+    }
+}
+
+fn adopt(key: &PublicKey, known: &mut BTreeMap<KeyId, PublicKey>) -> RoleKeys {
+    known.insert(key.id(), key.clone());
+    RoleKeys::any_of([key])
+}
+
+fn next_header<M: Metadata>(
+    present: &Header,
+    now: Timestamp,
+    lifetime: SignedDuration,
+) -> Result<Header, CliError> {
+    let version = present
+        .version
+        .checked_add(1)
+        .ok_or_else(|| CliError::Input("a metadata version has run over".to_owned()))?;
+    let expires = now.checked_add(lifetime).map_err(|error| CliError::Input(error.to_string()))?;
+    Ok(Header::new::<M>(version, expires))
+}
+
+pub(super) fn unsigned(document: &impl serde::Serialize) -> Result<String, CliError> {
+    Ok(String::from_utf8_lossy(&tuf::sign(document, &[])?).into_owned())
+}

@@ -1,0 +1,100 @@
+use std::collections::BTreeSet;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use mainstay_client::format::ProductName;
+use serde::Serialize;
+
+use super::{
+    super::{CliError, CliResult, Output, ServerArgs, keys::KeyArgs, vendor_trust::VendorTrust},
+    Present, Review, Shown,
+    base::Base,
+    change::Change,
+    names,
+    submit::{remember, submit},
+    words::Names,
+};
+
+/// Sign anew whatever of root, targets and channels expires soon, with the keys that are here, and
+/// submit it. A channel lives on that way without a release.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Renew {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// The product.
+    #[arg(long, value_name = "NAME")]
+    product: ProductName,
+    /// What expires within so many days is signed anew.
+    #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u16))]
+    within: u16,
+}
+
+/// What was renewed.
+#[derive(Debug, Serialize)]
+struct Renewed {
+    revision: u64,
+    renewed: Vec<String>,
+}
+
+impl Renew {
+    pub(super) fn run(self, output: Output) -> CliResult {
+        let server = self.server.connect()?;
+        let trust = VendorTrust::new(&self.keys.keys, &self.product);
+        let present = Present::read(&server, &self.product, &trust)?;
+        let within = SignedDuration::from_hours(24 * i64::from(self.within));
+        let renew = due(&present.base, present.state.now, within);
+        let change = Change { renew: renew.clone(), ..Change::default() };
+        let Some(mut proposal) = present.propose(&self.product, &change)? else {
+            let nothing = Renewed { revision: present.state.revision, renewed: Vec::new() };
+            return output.answer(&nothing, |_| {
+                format!("Nothing of {} expires within {} days.", self.product, self.within)
+            });
+        };
+        let mut review = Review::new(&proposal, &trust.seen()?)?;
+        let names = names(&self.keys);
+        self.sign(&mut review, &names)?;
+        if !review.is_complete() {
+            output.say(&Shown::new(&review, &names).text);
+            let renew: Vec<_> = renew.iter().map(|name| format!("--renew {name}")).collect();
+            return Err(CliError::Input(format!(
+                "nothing was renewed: not every key that must sign is here; have it signed by \
+                 others with `mainstay trust propose --product {} {} --out FILE`",
+                self.product,
+                renew.join(" ")
+            )));
+        }
+        proposal.documents = review.texts()?;
+        let revision = submit(&server, &proposal, &review)?;
+        remember(&server, &proposal, &trust, output);
+        let renewed = Renewed { revision, renewed: proposal.documents.into_keys().collect() };
+        output.answer(&renewed, |renewed| {
+            format!("Renewed: {} (revision {revision}).", renewed.renewed.join(", "))
+        })
+    }
+
+    /// Signs with each key of which the private half is here and that may sign something.
+    fn sign(&self, review: &mut Review, names: &Names) -> CliResult {
+        for (id, name) in names {
+            let is_wanted = review.documents.iter().any(|document| document.may_sign(id));
+            if is_wanted && self.keys.has_private(name) {
+                review.sign(&self.keys.private(name)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What expires before `within` from `now` is over.
+fn due(base: &Base, now: Timestamp, within: SignedDuration) -> BTreeSet<String> {
+    let is_due = |expires: Timestamp| expires.duration_since(now) <= within;
+    let top = [("root", base.root.header.expires), ("targets", base.targets.header.expires)];
+    let channels =
+        base.channels.iter().map(|(name, channel)| (name.as_str(), channel.header.expires));
+    top.into_iter()
+        .chain(channels)
+        .filter(|(_, expires)| is_due(*expires))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}

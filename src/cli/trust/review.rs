@@ -1,0 +1,285 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
+
+use mainstay_client::{
+    format::{ChannelName, Digest, ProductName, ReleaseManifest, TargetPath},
+    tuf::{
+        Envelope, KeyId, Limits, Metadata, PublicKey, RoleKeys, Root, RootRoles, Signer, Targets,
+        json,
+    },
+};
+
+use super::{
+    super::CliError,
+    base::{Base, Seen, Signers, delegated, read},
+    proposal::Proposal,
+};
+
+/// A proposal that was verified against what it builds upon: every new document is one step from
+/// the present one, and it is known who may and who must sign it.
+#[derive(Debug)]
+pub(in crate::cli) struct Review {
+    pub(super) product: ProductName,
+    pub(super) revision: u64,
+    pub(super) base: Base,
+    pub(super) documents: Vec<Document>,
+    pub(super) manifest: Option<ReleaseManifest>,
+}
+
+/// A new document.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// `root`, `targets`, or the channel.
+    pub(super) name: String,
+    pub(super) envelope: Envelope,
+    pub(super) body: Body,
+    /// All of these must be met.
+    pub(super) requirements: Vec<Requirement>,
+}
+
+#[derive(Debug)]
+pub(super) enum Body {
+    Root(Root),
+    Targets(Targets),
+    Channel(Targets),
+}
+
+/// So many of these keys must sign.
+#[derive(Debug)]
+pub(super) struct Requirement {
+    pub(super) who: String,
+    pub(super) keys: BTreeMap<KeyId, PublicKey>,
+    pub(super) role: RoleKeys,
+}
+
+impl Requirement {
+    fn new(who: impl Into<String>, (keys, role): Signers<'_>) -> Self {
+        Self { who: who.into(), keys: keys.clone(), role: role.clone() }
+    }
+
+    /// The keys that have signed.
+    pub(super) fn signed(&self, envelope: &Envelope) -> BTreeSet<KeyId> {
+        envelope.signers(&self.keys, &self.role).into_iter().map(PublicKey::id).collect()
+    }
+
+    /// How many signatures are missing.
+    pub(super) fn missing(&self, envelope: &Envelope) -> u64 {
+        self.role.threshold.get().saturating_sub(self.signed(envelope).len() as u64)
+    }
+}
+
+impl Document {
+    pub(super) fn sha256(&self) -> Digest {
+        self.envelope.signed_sha256()
+    }
+
+    pub(super) fn may_sign(&self, key: &KeyId) -> bool {
+        self.requirements.iter().any(|requirement| requirement.role.keyids.contains(key))
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.requirements.iter().all(|requirement| requirement.missing(&self.envelope) == 0)
+    }
+
+    /// The document as it is published: with the signatures that count for something.
+    fn text(&self) -> Result<String, CliError> {
+        let mut envelope = self.envelope.clone();
+        let counted: BTreeSet<_> =
+            self.requirements.iter().flat_map(|needed| needed.signed(&envelope)).collect();
+        envelope.retain_signatures(|signature| counted.contains(&signature.keyid));
+        Ok(String::from_utf8_lossy(&envelope.to_bytes()?).into_owned())
+    }
+}
+
+impl Review {
+    /// Judges `proposal`, of which nothing is believed, upon what was `seen` on this computer.
+    pub(in crate::cli) fn new(proposal: &Proposal, seen: &Seen) -> Result<Self, CliError> {
+        let base = Base::verify(&proposal.base, seen)?;
+        let limits = Limits::DEFAULT;
+        let text = |name: &str| proposal.documents.get(name).map(String::as_bytes);
+        let root: Option<Root> = text("root")
+            .map(|bytes| read("root", bytes, limits.root_bytes_max, None))
+            .transpose()?;
+        let targets: Option<Targets> = text("targets")
+            .map(|bytes| read("targets", bytes, limits.targets_bytes_max, None))
+            .transpose()?;
+        let roles = root.iter().flat_map(|root| {
+            let RootRoles { root: own, timestamp, snapshot, targets } = &root.roles;
+            [own, timestamp, snapshot, targets].map(|role| (&root.keys, role))
+        });
+        let delegations = targets.iter().filter_map(|targets| targets.delegations.as_ref());
+        let delegated_roles = delegations
+            .flat_map(|listed| listed.roles.iter().map(|role| (&listed.keys, &role.keys)));
+        roles.chain(delegated_roles).try_for_each(require_own_ids)?;
+        let manifest = proposal.manifest.as_deref().map(parse_manifest).transpose()?;
+        let mut documents = Vec::new();
+        for (name, text) in &proposal.documents {
+            let envelope = Envelope::parse(name, text.as_bytes())?;
+            let (body, requirements) = match name.as_str() {
+                "root" => root_body(&base, root.clone().ok_or_else(|| no_such(name))?),
+                "targets" => {
+                    let root = root.as_ref().unwrap_or(&base.root);
+                    let signers = (&root.keys, &root.roles.targets);
+                    let required = vec![Requirement::new("targets keys", signers)];
+                    (Body::Targets(targets.clone().ok_or_else(|| no_such(name))?), required)
+                }
+                channel => {
+                    let channel: ChannelName = channel.parse()?;
+                    let signers = delegated(targets.as_ref().unwrap_or(&base.targets), &channel)
+                        .ok_or_else(|| no_such(name))?;
+                    let who = format!("release keys of channel {channel}");
+                    let next = read(name, text.as_bytes(), limits.targets_bytes_max, None)?;
+                    (Body::Channel(next), vec![Requirement::new(who, signers)])
+                }
+            };
+            let document = Document { name: name.clone(), envelope, body, requirements };
+            require_step(&base, &document)?;
+            documents.push(document);
+        }
+        let (product, revision) = (proposal.product.clone(), proposal.revision);
+        let review = Self { product, revision, base, documents, manifest };
+        review.require_listed(proposal.manifest.as_deref())?;
+        if review.documents.is_empty() {
+            return Err(CliError::Untrusted("the proposal changes nothing".to_owned()));
+        }
+        Ok(review)
+    }
+
+    /// Channels list what they listed, and the release that is to be published.
+    fn require_listed(&self, manifest_text: Option<&str>) -> Result<(), CliError> {
+        let mut new = BTreeMap::new();
+        if let (Some(manifest), Some(text)) = (&self.manifest, manifest_text) {
+            let problem = if manifest.product != self.product {
+                Some(format!("the release is one of product {}", manifest.product))
+            } else if self.documents.len() != 1
+                || self.documents.iter().any(|one| one.name != manifest.channel.as_str())
+            {
+                Some(format!("expected channel {} and nothing else", manifest.channel))
+            } else {
+                None
+            };
+            if let Some(problem) = problem {
+                return Err(CliError::Untrusted(problem));
+            }
+            new = manifest.targets(text.as_bytes())?;
+        }
+        for document in &self.documents {
+            let Body::Channel(next) = &document.body else { continue };
+            let mut expected = self.present_channel(&document.name).cloned().unwrap_or_default();
+            expected.extend(new.clone());
+            if next.targets != expected || next.delegations.is_some() {
+                return Err(CliError::Untrusted(format!(
+                    "channel {} lists something else than its present releases{}",
+                    document.name,
+                    if new.is_empty() { "" } else { " and the one that is to be published" }
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn present_channel(
+        &self,
+        name: &str,
+    ) -> Option<&BTreeMap<String, mainstay_client::tuf::Target>> {
+        Some(&self.base.channels.get(&name.parse::<ChannelName>().ok()?)?.targets)
+    }
+
+    /// The releases that a channel lists.
+    pub(super) fn releases(targets: &Targets) -> usize {
+        let manifest = |path: &&String| {
+            path.parse::<TargetPath>().is_ok_and(|path| path.as_str().ends_with("/release.json"))
+        };
+        targets.targets.keys().filter(manifest).count()
+    }
+
+    /// Whether everybody has signed who must.
+    pub(in crate::cli) fn is_complete(&self) -> bool {
+        self.documents.iter().all(Document::is_complete)
+    }
+
+    /// Signs with `key` everything that it may sign and that lacks its signature still, and says
+    /// what.
+    pub(in crate::cli) fn sign(&mut self, key: &dyn Signer) -> Result<Vec<String>, CliError> {
+        let id = key.public().id();
+        let mut signed = Vec::new();
+        for document in self.documents.iter_mut().filter(|document| document.may_sign(&id)) {
+            document.envelope.cosign(key)?;
+            signed.push(document.name.clone());
+        }
+        Ok(signed)
+    }
+
+    /// The documents with the signatures that count for something.
+    pub(in crate::cli) fn texts(&self) -> Result<BTreeMap<String, String>, CliError> {
+        self.documents
+            .iter()
+            .map(|document| Ok((document.name.clone(), document.text()?)))
+            .collect()
+    }
+}
+
+/// A root must be signed by the thresholds of the present root and of itself.
+fn root_body(base: &Base, next: Root) -> (Body, Vec<Requirement>) {
+    let present = Requirement::new("present root keys", (&base.root.keys, &base.root.roles.root));
+    let new = Requirement::new("new root keys", (&next.keys, &next.roles.root));
+    // Identifiers are the keys' own, so the same identifiers are the same keys.
+    let is_same = present.role == new.role;
+    let requirements = if is_same {
+        vec![Requirement { who: "root keys".to_owned(), ..new }]
+    } else {
+        vec![present, new]
+    };
+    (Body::Root(next), requirements)
+}
+
+/// A key is shown by its identifier, so no other key may go by it.
+fn require_own_ids((keys, role): Signers<'_>) -> Result<(), CliError> {
+    let is_own = |id: &KeyId| keys.get(id).is_some_and(|key| key.id() == *id);
+    match role.keyids.iter().find(|id| !is_own(id)) {
+        None => Ok(()),
+        Some(id) => Err(CliError::Untrusted(format!(
+            "key {id} is not described, or is another key than its identifier says"
+        ))),
+    }
+}
+
+fn require_step(base: &Base, document: &Document) -> Result<(), CliError> {
+    let (present, next) = match &document.body {
+        Body::Root(next) => (Some(base.root.header()), next.header()),
+        Body::Targets(next) => (Some(base.targets.header()), next.header()),
+        Body::Channel(next) => {
+            let channel = document.name.parse::<ChannelName>().ok();
+            let present = channel.and_then(|channel| base.channels.get(&channel));
+            (present.map(Metadata::header), next.header())
+        }
+    };
+    let present = present.map_or(0, |header| header.version.get());
+    if NonZeroU64::new(present.saturating_add(1)) == Some(next.version) {
+        return Ok(());
+    }
+    Err(CliError::Untrusted(format!(
+        "{} has version {}: expected the one after {present}",
+        document.name, next.version
+    )))
+}
+
+fn no_such(name: &str) -> CliError {
+    CliError::Untrusted(format!("the product has no document `{}`", name.escape_debug()))
+}
+
+fn parse_manifest(text: &str) -> Result<ReleaseManifest, CliError> {
+    let refuse = |problem: String| CliError::Untrusted(format!("the release manifest: {problem}"));
+    let bytes_max = Limits::DEFAULT.manifest_bytes_max;
+    if text.len() as u64 > bytes_max {
+        return Err(refuse(format!("{} bytes: expected at most {bytes_max}", text.len())));
+    }
+    let manifest: ReleaseManifest =
+        json::from_slice(text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+    match manifest.problems().first() {
+        Some(problem) => Err(refuse(problem.clone())),
+        None => Ok(manifest),
+    }
+}

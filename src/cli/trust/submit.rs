@@ -1,0 +1,103 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use mainstay_client::format::wire::{
+    AmendMetadataRequest, AmendMetadataResponse, PublishRequest, PublishResponse, PublishingState,
+};
+use serde::Serialize;
+
+use super::{
+    super::{
+        CliError, CliResult, Connection, Output, ServerArgs, keys::KeyArgs,
+        vendor_trust::VendorTrust,
+    },
+    Proposal, Review, Shown, names,
+};
+use crate::clock::Clock;
+
+/// Make a proposal come true.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Submit {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// The signed proposal, or several copies of it that different people have signed.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// What has come true.
+#[derive(Debug, Serialize)]
+pub(super) struct Submitted {
+    revision: u64,
+    #[serde(flatten)]
+    shown: Shown,
+}
+
+impl Submit {
+    pub(super) fn run(self, output: Output) -> CliResult {
+        let proposal = Proposal::read_joined(&self.files)?;
+        let trust = VendorTrust::new(&self.keys.keys, &proposal.product);
+        let seen = trust.seen()?;
+        if seen.root.is_none() {
+            return Err(trust.unknown());
+        }
+        let review = Review::new(&proposal, &seen)?;
+        let shown = Shown::new(&review, &names(&self.keys));
+        if !shown.complete {
+            output.say(&shown.text);
+            return Err(CliError::Input("not submitted: signatures are missing".to_owned()));
+        }
+        let server = self.server.connect()?;
+        let revision = submit(&server, &proposal, &review)?;
+        remember(&server, &proposal, &trust, output);
+        output.answer(&Submitted { revision, shown }, |submitted| {
+            format!("{} is at revision {revision}.", submitted.shown.product)
+        })
+    }
+}
+
+/// Sends what is signed, and says the product's new revision.
+pub(super) fn submit(
+    server: &Connection,
+    proposal: &Proposal,
+    review: &Review,
+) -> Result<u64, CliError> {
+    let mut documents = review.texts()?;
+    let product = format!("/v1/products/{}", proposal.product);
+    if let Some(manifest) = &proposal.manifest {
+        let channel_metadata = documents.into_values().next().unwrap_or_default();
+        let request = PublishRequest {
+            expected_revision: proposal.revision,
+            manifest: manifest.clone(),
+            channel_metadata,
+        };
+        let published: PublishResponse = server.post(&format!("{product}/releases"), &request)?;
+        return Ok(published.revision);
+    }
+    let (root, targets) = (documents.remove("root"), documents.remove("targets"));
+    let channels = documents
+        .into_iter()
+        .map(|(name, text)| Ok((name.parse()?, text)))
+        .collect::<Result<_, CliError>>()?;
+    let request =
+        AmendMetadataRequest { expected_revision: proposal.revision, root, targets, channels };
+    let amended: AmendMetadataResponse = server.post(&format!("{product}/metadata"), &request)?;
+    Ok(amended.revision)
+}
+
+/// Takes note of what has come true. If that fails it comes with the next command.
+pub(super) fn remember(
+    server: &Connection,
+    proposal: &Proposal,
+    trust: &VendorTrust,
+    output: Output,
+) {
+    let noted = server
+        .get(&format!("/v1/products/{}/publishing", proposal.product))
+        .and_then(|state: PublishingState| trust.verify_repository(&state, Clock::system().now()));
+    if let Err(error) = noted {
+        output.say(&format!("The product's new metadata could not be looked at: {error}"));
+    }
+}
