@@ -13,6 +13,8 @@ mod harness;
 
 #[path = "e2e/by_hand.rs"]
 mod by_hand;
+#[path = "e2e/ceremony.rs"]
+mod ceremony;
 #[path = "e2e/cut.rs"]
 mod cut;
 #[path = "e2e/fleet.rs"]
@@ -34,6 +36,10 @@ mod crash;
 mod download;
 #[path = "e2e/enrolment.rs"]
 mod enrolment;
+#[path = "e2e/key_rotation.rs"]
+mod key_rotation;
+#[path = "e2e/key_signing.rs"]
+mod key_signing;
 #[path = "e2e/lost_keys.rs"]
 mod lost_keys;
 #[path = "e2e/machine.rs"]

@@ -240,7 +240,7 @@ fn last_event(view: &serde_json::Value) -> &serde_json::Value {
 }
 
 /// Lets an enrolled machine look for its server elsewhere.
-fn point_to(machine: &Machine, url: &str) {
+pub(crate) fn point_to(machine: &Machine, url: &str) {
     let file = machine.root().join(".mainstay/agent.toml");
     let text = fs::read_to_string(&file).unwrap();
     let lines = text.lines().map(|line| match line.split_once(" = ") {
