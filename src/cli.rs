@@ -15,6 +15,7 @@ mod publish;
 mod quickstart;
 mod release;
 mod serve;
+mod status;
 mod token;
 mod trust;
 mod vendor_trust;
@@ -70,6 +71,8 @@ enum Command {
     /// Show and explain machines; order a rollback.
     #[command(subcommand)]
     Machine(machine::Machine),
+    /// Show when metadata expires, and what renews it.
+    Status(status::Status),
     /// Show who changed what.
     Audit(audit::Audit),
 }
@@ -130,13 +133,19 @@ impl Cli {
             Command::Token(command) => command.run(output),
             Command::Machine(command) => command.run(output),
             Command::Audit(command) => command.run(output),
+            Command::Status(command) => return ended(command.run(output), output),
         };
-        match done {
-            Ok(()) => ExitStatus::Done.into(),
-            Err(error) => {
-                output.error(&error);
-                error.exit_status().into()
-            }
+        ended(done.map(|()| ExitStatus::Done), output)
+    }
+}
+
+/// Says why a command failed, where it did, and what to exit with.
+fn ended(done: Result<ExitStatus, CliError>, output: Output) -> ExitCode {
+    match done {
+        Ok(status) => status.into(),
+        Err(error) => {
+            output.error(&error);
+            error.exit_status().into()
         }
     }
 }

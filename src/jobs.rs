@@ -2,16 +2,40 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::service::{Service, ServiceError, chain, repository::Renewals};
 
 /// How often it is looked whether anything is to be done.
 const INTERVAL: Duration = Duration::from_mins(5);
 
-/// Keeps the online metadata fresh. It ends when its task is aborted.
+/// How often the log is told what only the vendor can renew.
+const WARNING_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
+
+/// Keeps the online metadata fresh, and warns of what only the vendor can renew. It ends when its
+/// task is aborted.
 pub async fn run(service: Arc<Service>) {
+    let mut warned = None;
     loop {
+        warned = warn(&service, warned).await;
         tokio::time::sleep(INTERVAL).await;
         renew(&service).await;
+    }
+}
+
+/// Warns, unless that was done less than a day ago. Says when it was done last.
+async fn warn(service: &Service, before: Option<Timestamp>) -> Option<Timestamp> {
+    let is_due =
+        before.is_none_or(|before| service.now().duration_since(before) >= WARNING_INTERVAL);
+    if !is_due {
+        return before;
+    }
+    match service.warn(before).await {
+        Ok(now) => Some(now),
+        Err(error) => {
+            tracing::error!(error = chain(&error), "what expires could not be looked at");
+            before
+        }
     }
 }
 

@@ -10,12 +10,14 @@
 //! | [`catalogue`] | what has the vendor published of the product? |
 //! | [`entitlement`] | which of the releases does the contract grant, and why? |
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
+//! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
 //!
-//! Read in that order, they are the path from a customer's amendments to the action in a plan.
+//! Read in that order, the first four are the path from a customer's amendments to the action in a plan.
 
 pub mod catalogue;
 pub mod contract;
 pub mod entitlement;
+pub mod expiry;
 pub mod resolve;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
@@ -23,6 +25,7 @@ pub use contract::{Amendment, Bridge, Change, Contract, Fallback, Preset, State,
 pub use entitlement::{
     Code, Decision, Standing, Verdict, decide, decide_all, decide_version, explain,
 };
+pub use expiry::Expiry;
 pub use resolve::{
     Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Reason, Resolution, Ring,
     Seat, Withheld, resolve,

@@ -7,6 +7,7 @@
 //! | [`contract`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`] | the customer's machine |
 //! | [`support`] | the technician |
+//! | [`status`] | whoever watches over it |
 //! | [`keys`] | the server itself |
 
 pub mod access;
@@ -22,6 +23,7 @@ pub mod publish;
 pub mod report;
 pub mod repository;
 mod standing;
+pub mod status;
 pub mod support;
 pub mod upload;
 
@@ -71,6 +73,11 @@ impl Service {
     /// The limits in force.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The time by the server's clock.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
     }
 
     /// Whether requests can be served now.

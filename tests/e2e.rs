@@ -58,6 +58,8 @@ mod quickstart;
 mod repository;
 #[path = "e2e/server.rs"]
 mod server;
+#[path = "e2e/status.rs"]
+mod status;
 #[path = "e2e/technician.rs"]
 mod technician;
 #[path = "e2e/tls.rs"]

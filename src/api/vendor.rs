@@ -11,6 +11,7 @@ use crate::store::Role;
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/v1/server-keys", web::get().to(server_keys))
+        .route("/v1/status", web::get().to(status))
         .route("/v1/products", web::get().to(products))
         .route("/v1/products", web::post().to(create_product))
         .route("/v1/products/{product}/publishing", web::get().to(publishing_state))
@@ -24,6 +25,11 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 async fn server_keys(service: Shared, staff: Staff) -> ApiResult {
     staff.require(&[Role::Publisher]).await?;
     body::ok(&service.server_keys())
+}
+
+async fn status(service: Shared, staff: Staff) -> ApiResult {
+    staff.require(&Role::ALL).await?;
+    body::ok(&service.status().await?)
 }
 
 async fn products(service: Shared, staff: Staff) -> ApiResult {

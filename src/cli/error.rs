@@ -26,6 +26,8 @@ pub enum ExitStatus {
     Network = 5,
     /// A document does not verify: nothing was signed upon it.
     Trust = 6,
+    /// `status`: something expires within 3 days or has expired, or online keys are lost.
+    Expiring = 7,
 }
 
 impl ExitStatus {
@@ -37,7 +39,8 @@ Exit codes:
   3  the server refused
   4  somebody else changed the same thing: do it again upon the newest
   5  the server cannot be reached or cannot serve now
-  6  a document of the server or of a proposal does not verify: nothing was signed upon it";
+  6  a document of the server or of a proposal does not verify: nothing was signed upon it
+  7  status: something expires within 3 days or has expired, or online keys are lost";
 }
 
 impl From<ExitStatus> for ExitCode {

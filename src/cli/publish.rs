@@ -19,7 +19,10 @@ use mainstay_client::{
 
 use self::artifact::{CompressionArgs, PackedArtifact};
 use super::{
-    CliError, CliResult, Connection, Output, ServerArgs, keys::KeyArgs, vendor_trust::VendorTrust,
+    CliError, CliResult, Connection, Output, ServerArgs,
+    keys::KeyArgs,
+    trust::{Proposal, proposed},
+    vendor_trust::VendorTrust,
 };
 use crate::clock::Clock;
 
@@ -78,6 +81,11 @@ pub(super) struct Publish {
     /// A release key that signs the channel. Give it again for each further one.
     #[arg(long, default_value = "release", value_name = "KEY")]
     release_key: Vec<String>,
+    /// Upload everything and write what is to be signed into this file, for others to sign too:
+    /// where several release keys must sign, and no computer has them all. `mainstay trust submit`
+    /// publishes it.
+    #[arg(long, value_name = "FILE")]
+    propose: Option<PathBuf>,
 }
 
 fn parse_platform(text: &str) -> Result<(Platform, PathBuf), String> {
@@ -85,6 +93,13 @@ fn parse_platform(text: &str) -> Result<(Platform, PathBuf), String> {
         .split_once('=')
         .ok_or_else(|| "expected PLATFORM=DIR, for example linux-x86_64=build/linux".to_owned())?;
     Ok((platform.parse().map_err(|error| format!("{error}"))?, dir.into()))
+}
+
+/// A release that is uploaded and signed, and not published yet.
+struct Candidate {
+    state: PublishingState,
+    manifest: String,
+    channel: String,
 }
 
 /// What the quickstart says of a release.
@@ -118,11 +133,22 @@ impl Publish {
             courtesy: false,
             effective_at: None,
             release_key: vec!["release".to_owned()],
+            propose: None,
         }
     }
 
     pub(super) fn run(self, output: Output) -> CliResult {
         let server = self.server.connect()?;
+        if let Some(file) = &self.propose {
+            let candidate = self.candidate(&server, output)?;
+            let proposal = Proposal::new(
+                self.product.clone(),
+                &candidate.state,
+                [(self.channel.to_string(), candidate.channel)].into(),
+                Some(candidate.manifest),
+            );
+            return proposed(&proposal, file, &self.keys, output);
+        }
         let published = self.publish(&server, output)?;
         output.answer(&published, |published| {
             let PublishResponse { product, version, revision } = published;
@@ -135,6 +161,17 @@ impl Publish {
         server: &Connection,
         output: Output,
     ) -> Result<PublishResponse, CliError> {
+        let Candidate { state, manifest, channel } = self.candidate(server, output)?;
+        let request = PublishRequest {
+            expected_revision: state.revision,
+            manifest,
+            channel_metadata: channel,
+        };
+        server.post(&format!("/v1/products/{}/releases", self.product), &request)
+    }
+
+    /// Packs, signs and uploads everything.
+    fn candidate(&self, server: &Connection, output: Output) -> Result<Candidate, CliError> {
         // What can be wrong without reading a byte of the trees is said first.
         if !self.channel.admits(&self.version) {
             return Err(CliError::Input(format!(
@@ -151,8 +188,8 @@ impl Publish {
             .iter()
             .map(|name| self.keys.private(name))
             .collect::<Result<Vec<_>, _>>()?;
-        let product = format!("/v1/products/{}", self.product);
-        let state: PublishingState = server.get(&format!("{product}/publishing"))?;
+        let path = format!("/v1/products/{}/publishing", self.product);
+        let state: PublishingState = server.get(&path)?;
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
         let view = trust.verify(&state, &self.channel.into(), Clock::system().now())?;
         self.require_delegated(&view.repository, &release_keys)?;
@@ -178,12 +215,8 @@ impl Publish {
         for (platform, packed) in &mut artifacts {
             packed.upload(platform, server, output)?;
         }
-        let request = PublishRequest {
-            expected_revision: state.revision,
-            manifest: String::from_utf8_lossy(&manifest_bytes).into_owned(),
-            channel_metadata: String::from_utf8_lossy(&channel).into_owned(),
-        };
-        server.post(&format!("{product}/releases"), &request)
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Candidate { state, manifest: text(&manifest_bytes), channel: text(&channel) })
     }
 
     /// A key that may not sign the channel is noticed before hours of packing.

@@ -9,7 +9,7 @@ mod sign;
 mod submit;
 mod words;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use clap::Subcommand;
 use mainstay_client::{
@@ -116,6 +116,20 @@ impl Shown {
             text: words(review, names),
         }
     }
+}
+
+/// Writes `proposal` into `file`, and says what it is as everybody else will see it.
+pub(super) fn proposed(
+    proposal: &Proposal,
+    file: &Path,
+    keys: &KeyArgs,
+    output: Output,
+) -> CliResult {
+    let seen = VendorTrust::new(&keys.keys, &proposal.product).seen()?;
+    let review = Review::new(proposal, &seen)?;
+    proposal.write(file)?;
+    output.say(&format!("The proposal is in {}.", file.display()));
+    output.answer(&Shown::new(&review, &names(keys)), |shown| shown.text.clone())
 }
 
 /// What people call the keys of which the public half is in the directory.

@@ -1,5 +1,6 @@
 //! The use cases over real stores, with the clock in the test's hand.
 
+mod metadata;
 pub(crate) mod world;
 
 use mainstay_client::format::{

@@ -79,6 +79,35 @@ fn a_channel_that_two_must_sign_is_signed_anew_by_both_at_once() {
 }
 
 #[test]
+fn a_release_is_signed_by_two_who_share_no_computer() {
+    let server = opened();
+    let bob = Signer::new(&server, "bob");
+    let public = bob.public();
+    let change = ["--add-release-key", &public, "--release-threshold", "2"];
+    server.propose("two.json", &change).succeeds();
+    let known = server.first_root_sha256();
+    let sign = ["trust", "sign", "two.json", "--yes", "--key", "targets", "--key", "release"];
+    server.mainstay(&sign).succeeds();
+    bob.sign("two.json", &["--root-sha256", &known]).succeeds();
+    server.mainstay(&["trust", "submit", "two.json"]).succeeds();
+
+    let tree = server.tree("1.0.1");
+    let propose = ["--propose", "release.json"];
+    let proposed = server.publish_tree("1.0.1", "bugfix", &tree, &propose).succeeds().stdout();
+    assert!(proposed.contains("channel bugfix: its first version"), "{proposed}");
+    assert!(proposed.contains("and one more: 1.0.1 (bugfix, severity minor"), "{proposed}");
+    assert_eq!(server.visible().versions(), ["1.0.0"]);
+    server.mainstay(&["trust", "submit", "release.json"]).exits(2);
+    // Another release than the one that was signed is none.
+    let text = fs::read_to_string(server.path("release.json")).unwrap();
+    fs::write(server.path("bad.json"), text.replace("Notes of", "Lies of")).unwrap();
+    bob.sign("bad.json", &[]).exits(6);
+    bob.sign("release.json", &[]).succeeds();
+    server.mainstay(&["trust", "submit", "release.json"]).succeeds();
+    assert_eq!(server.visible().versions(), ["1.0.0", "1.0.1"]);
+}
+
+#[test]
 fn nobody_is_asked_in_vain() {
     let server = opened();
     server.propose("change.json", &["--renew", "targets"]).succeeds();
@@ -177,7 +206,9 @@ fn what_came_by_e_mail_is_not_believed() {
 #[test]
 fn a_proposal_is_for_one_revision_of_one_product() {
     let server = opened();
-    server.mainstay(&["product", "create", "--product", "acme-web"]).succeeds();
+    server.make_keys(&["root-2"]);
+    let other = ["product", "create", "--product", "acme-web", "--root-key", "root-2"];
+    server.mainstay(&other).succeeds();
     server.propose("change.json", &["--renew", "root"]).succeeds();
     server.mainstay(&["trust", "sign", "change.json", "--yes", "--key", "root"]).succeeds();
     let other = tampered(&server, |all| all["product"] = json!("acme-web"));

@@ -8,10 +8,10 @@ use mainstay_client::{
 
 use super::{
     super::{CliError, CliResult, Output, ServerArgs, keys::KeyArgs, vendor_trust::VendorTrust},
-    Present, Review, Shown,
+    Present,
     base::Base,
     change::{Change, RoleChange},
-    names,
+    proposed,
 };
 
 /// Write a change into a file. A key is named as in `mainstay keys show`; of one to be added, the
@@ -80,11 +80,7 @@ impl Propose {
         let proposal = present.propose(&self.product, &change)?.ok_or_else(|| {
             CliError::Input("nothing to change: say what (--help lists it)".to_owned())
         })?;
-        // As everybody else will see it.
-        let review = Review::new(&proposal, &trust.seen()?)?;
-        proposal.write(&self.out)?;
-        output.say(&format!("The proposal is in {}.", self.out.display()));
-        output.answer(&Shown::new(&review, &names(&self.keys)), |shown| shown.text.clone())
+        proposed(&proposal, &self.out, &self.keys, output)
     }
 
     fn change(&self, base: &Base) -> Result<Change, CliError> {

@@ -8,14 +8,15 @@ use mainstay_client::{
         Artifact, Channel, Digest, MachineName, Plan, Platform, ProductName, RELEASE_FORMAT,
         ReleaseManifest, Severity, Version,
         wire::{
-            CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest, EnrollResponse,
-            Event, EventKind, KnownMetadata, PublishRequest, PublishResponse, ReportRequest,
+            AmendMetadataRequest, CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest,
+            EnrollResponse, Event, EventKind, KnownMetadata, PublishRequest, PublishResponse,
+            ReportRequest,
         },
     },
     pack::{self, Compression, Compressor},
     tuf::{
-        self, DIRECTOR, DelegatedRole, Delegations, Envelope, Header, PathPattern, PublicKey,
-        RoleKeys, Root, RootRoles, SignError, SigningKey, Targets,
+        self, DIRECTOR, DelegatedRole, Delegations, Envelope, Header, Metadata, PathPattern,
+        PublicKey, RoleKeys, Root, RootRoles, SignError, SigningKey, Targets,
     },
 };
 
@@ -54,6 +55,7 @@ pub(crate) struct World {
     blobs: Arc<ObjectBlobs>,
     targets_key: SigningKey,
     release_key: SigningKey,
+    root_key: SigningKey,
 }
 
 impl World {
@@ -70,11 +72,12 @@ impl World {
             blobs: Arc::new(ObjectBlobs::memory()),
             targets_key: SigningKey::from_seed(&[1; 32]),
             release_key: SigningKey::from_seed(&[2; 32]),
+            root_key: SigningKey::from_seed(&[3; 32]),
             dir,
         };
         let service = world.on_day(0);
         let online = service.server_keys();
-        let root_key = SigningKey::from_seed(&[3; 32]);
+        let root_key = &world.root_key;
         let all =
             [&root_key.public(), &world.targets_key.public(), &online.timestamp, &online.snapshot]
                 .map(|key| (key.id(), key.clone()));
@@ -113,16 +116,21 @@ impl World {
         let text = |bytes: Result<Vec<u8>, SignError>| String::from_utf8(bytes.unwrap()).unwrap();
         let request = CreateProductRequest {
             product: product(),
-            root: text(tuf::sign(&root, &[&root_key])),
+            root: text(tuf::sign(&root, &[root_key])),
             targets: text(tuf::sign(&targets, &[&world.targets_key])),
         };
         service.create_product(&actor(), request).await.unwrap();
         world
     }
 
+    /// Where the server's online keys are.
+    pub(crate) fn keys_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("keys")
+    }
+
     /// The use cases on day `days`.
     pub(crate) fn on_day(&self, days: i64) -> Service {
-        let keys = OnlineKeys::open_or_create(&self.dir.path().join("keys")).unwrap();
+        let keys = OnlineKeys::open_or_create(&self.keys_dir()).unwrap();
         let clock = Clock::fixed(after_days(days));
         let uploads = self.dir.path().join("uploads");
         Service::new(self.meta.clone(), self.blobs.clone(), keys, clock, Limits::DEFAULT, uploads)
@@ -186,6 +194,50 @@ impl World {
             channel_metadata: String::from_utf8(channel_metadata).unwrap(),
         };
         service.publish(&actor(), &product(), request).await
+    }
+
+    /// The present root, targets and channels, each signed anew with the next version for `days`
+    /// more from day `day`. `change` may have its way with them before they are signed.
+    pub(crate) async fn renewed(
+        &self,
+        day: i64,
+        days: i64,
+        change: impl FnOnce(&mut Root, &mut Targets),
+    ) -> AmendMetadataRequest {
+        fn present<M: Metadata>(metadata: &BTreeMap<String, String>, file: &str) -> M {
+            Envelope::parse(file, metadata[file].as_bytes()).unwrap().document().unwrap()
+        }
+        let state = self.on_day(day).publishing_state(&product()).await.unwrap();
+        let metadata = &state.metadata;
+        let roots = metadata.keys().filter(|file| file.ends_with(".root.json")).count();
+        let next = |header: &mut Header| {
+            header.version = header.version.checked_add(1).unwrap();
+            header.expires = after_days(day + days);
+        };
+        let signed = |document: &Targets, key: &SigningKey| {
+            String::from_utf8(tuf::sign(document, &[key]).unwrap()).unwrap()
+        };
+        let mut root: Root = present(metadata, &format!("{roots}.root.json"));
+        let mut targets: Targets = present(metadata, "targets.json");
+        next(&mut root.header);
+        next(&mut targets.header);
+        change(&mut root, &mut targets);
+        let mut channels = BTreeMap::new();
+        for channel in Channel::ALL {
+            let file = format!("{channel}.json");
+            if metadata.contains_key(&file) {
+                let mut listed: Targets = present(metadata, &file);
+                next(&mut listed.header);
+                channels.insert(channel.into(), signed(&listed, &self.release_key));
+            }
+        }
+        let root = tuf::sign(&root, &[&self.root_key]).unwrap();
+        AmendMetadataRequest {
+            expected_revision: state.revision,
+            root: Some(String::from_utf8(root).unwrap()),
+            targets: Some(signed(&targets, &self.targets_key)),
+            channels,
+        }
     }
 
     /// Packs and uploads a tree of one file.
