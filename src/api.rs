@@ -6,6 +6,7 @@
 //! | `vendor` | products, releases, uploads |
 //! | `account` | customers, contracts, tokens |
 //! | `support` | machines, rollback orders, the audit trail |
+//! | `metrics` | what a monitoring system reads |
 //! | `auth` | who asks, and whether that role may |
 //! | `problem` | errors as RFC 9457 problem documents |
 //! | `body`, `file` | bounded strict JSON in, ranges of blobs out |
@@ -15,6 +16,7 @@ mod auth;
 mod body;
 mod file;
 mod machine;
+mod metrics;
 mod problem;
 mod support;
 mod vendor;
@@ -39,6 +41,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
     vendor::configure(config);
     account::configure(config);
     support::configure(config);
+    metrics::configure(config);
     config
         .route("/healthz", web::get().to(healthz))
         .route("/readyz", web::get().to(readyz))

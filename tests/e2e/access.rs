@@ -98,6 +98,7 @@ fn forbidden(role: &str) -> Vec<(&'static str, String)> {
     let publishing = [
         ("GET", format!("{release}/publishing")),
         ("POST", format!("{release}/releases")),
+        ("POST", format!("{release}/metadata")),
         ("POST", "/v1/products".to_owned()),
         ("GET", upload.clone()),
         ("PATCH", format!("{upload}?offset=0&length=0")),

@@ -43,6 +43,29 @@ fn the_status_names_what_expires_and_the_command_that_renews_it() {
 }
 
 #[test]
+fn a_monitoring_system_reads_when_what_expires() {
+    let server = opened();
+    nearly_over(&server);
+    let answer = server.request("GET", "/metrics", &server.token("viewer"), b"").has_status(200);
+    let content_type = answer.header("content-type").unwrap();
+    assert!(content_type.starts_with("application/openmetrics-text"), "{content_type}");
+    let text = String::from_utf8(answer.body).unwrap();
+    let status = server.mainstay(&["--json", "status"]).exits(7).json();
+    for role in status[0]["roles"].as_array().unwrap() {
+        let (name, by) = (role["role"].as_str().unwrap(), role["renewed_by"].as_str().unwrap());
+        let expires: jiff::Timestamp = role["expires"].as_str().unwrap().parse().unwrap();
+        let line = format!(
+            "mainstay_metadata_expires_timestamp_seconds\
+             {{product=\"acme-db\",role=\"{name}\",renewed_by=\"{by}\"}} {}\n",
+            expires.as_second()
+        );
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    assert!(text.contains("mainstay_online_keys_authorised{product=\"acme-db\"} 1\n"), "{text}");
+    server.request("GET", "/metrics", "", b"").refuses(401, "UNAUTHENTICATED");
+}
+
+#[test]
 fn the_log_warns_of_what_expires() {
     let mut server = opened();
     nearly_over(&server);
