@@ -62,25 +62,97 @@
 //! prints a token once; the server keeps its SHA-256. `mainstay token revoke` ends it at once. Every
 //! change, and every attempt that a role did not allow, is in the audit trail (`mainstay audit`).
 //!
+//! # Keys: ceremonies
+//!
+//! Every change of what machines trust is a *proposal*: a file that says what is to be signed, travels
+//! to everybody who must sign it, and comes back. Nobody but whoever proposes and submits needs the
+//! server. A machine that stands at whatever earlier root follows the chain of roots, so it keeps
+//! working; a change that machines would refuse is refused by the server first.
+//!
+//! ```sh
+//! mainstay trust propose --product my-app --out change.json …   # what is to change
+//! mainstay trust show change.json                               # in plain words
+//! mainstay trust sign change.json --key alice                   # by each person, without a network
+//! mainstay trust submit change.json                             # or several signed copies of it
+//! ```
+//!
+//! `show` and `sign` say what changes, who has signed and who is missing, and the SHA-256 of what is
+//! signed: compare that by telephone. On a computer that has not seen the product before, `sign`
+//! wants `--root-sha256`, which `mainstay product create` printed: take it from there, not from the
+//! file. Keys are named as in `mainstay keys show`; of a key to be added the `.pub` file is enough,
+//! and one to be removed may be named by its identifier.
+//!
+//! | to | say `mainstay trust propose --product my-app --out change.json` and | signed by |
+//! |---|---|---|
+//! | have 2 of 3 people sign roots | `--add-root-key alice --add-root-key bob --add-root-key carol --remove-root-key root --root-threshold 2` | `root`, and two of the three |
+//! | replace a root key | `--add-root-key dave --remove-root-key carol` | two of the old, two of the new |
+//! | replace the targets key | `--add-targets-key targets-2 --remove-targets-key targets` | the root keys, `targets-2` |
+//! | let another release engineer publish | `--add-release-key erin` (`--channel security` for one channel) | `targets` |
+//! | take the right from one | `--remove-release-key erin` | `targets`, and a remaining release key for each channel that only erin had signed |
+//! | have two sign each release | `--add-release-key erin --release-threshold 2` | `targets`, both release keys |
+//! | adopt the server's new online keys | `--adopt-online-keys` | the root keys, `targets` |
+//! | renew | `--renew root --renew targets --renew bugfix` | the keys of each |
+//!
+//! **An offline root.** Keep the root keys on a computer without a network. It needs this program, its
+//! directory of keys, and the proposal on a memory stick; `show` and `sign` reach for nothing else.
+//!
+//! **Two release engineers who share no computer.** One runs `mainstay publish … --propose
+//! release.json`, which packs, uploads and signs with the key that is there; the other runs `mainstay
+//! trust sign release.json --key NAME`; `mainstay trust submit release.json` publishes. The release
+//! is refused when its stamp is older than seven days by then.
+//!
+//! **New online keys for the server**, as a precaution:
+//!
+//! ```sh
+//! mainstay keys rotate-online --dir /srv/mainstay     # then start the server again
+//! mainstay trust propose --product my-app --adopt-online-keys --out keys.json
+//! mainstay trust sign keys.json --key root --key targets
+//! mainstay trust submit keys.json
+//! ```
+//!
+//! Until the last step the old ones go on signing, product by product. When `mainstay status` names no
+//! product any more, the older files in `keys/` may be removed; keep the directory with the highest
+//! number.
+//!
+//! **The server's online keys are lost.** Put them back from a backup if there is one. If not:
+//! `mainstay keys rotate-online --dir /srv/mainstay --lost`, start the server, and have every product
+//! adopt the new ones as above. In between the server gives out what is still good (plans seven days,
+//! timestamps one day) and signs nothing. Machines forget what the lost keys have signed, even
+//! versions far ahead. Do the same where the keys were *stolen*.
+//!
+//! # Expiry
+//!
+//! The server renews what it may sign. Root and targets last a year and a channel 90 days from its last
+//! signature; only the vendor can renew them:
+//!
+//! ```sh
+//! mainstay status                                   # what expires when, and what renews it
+//! mainstay trust renew --product my-app             # whatever expires within 30 days
+//! ```
+//!
+//! `renew` signs with the keys that are in the directory; where that is not enough it says which
+//! proposal to write instead. Run it monthly, and a channel lives on without a release. The log warns
+//! at start and when 30, 14 and 3 days are left, from then on daily, and names the command. `mainstay
+//! status` exits with 7 when something expires within 3 days, has expired, or cannot be signed because
+//! online keys are lost. What has expired can still be renewed: nothing is lost but time.
+//!
 //! # Backing up
 //!
 //! Stop the server and copy its directory; it holds everything ([`storage`](super::storage)). A copy
 //! of a running server's directory may not open. The vendor's keys are not in it: keep them, and the
 //! `trust` directory beside them, somewhere else and twice. A server that finds its records but not
-//! its keys does not start: put `keys/` back.
+//! its newest keys does not start: put `keys/` back.
 //!
 //! # Known limits
 //!
-//! - A channel expires 90 days after the last release in it, and no command signs it anew without a
-//!   release. Machines then install nothing from it, and roll back to nothing in it, until the next
-//!   release in that channel; other channels are not concerned.
 //! - After an older copy of the server's directory is put back, plan and order numbers may be below
 //!   those that machines have seen. Machines refuse such plans until the numbers have caught up.
 //! - A block ends with a later release only; there is no command that lifts one.
 //! - Machines that were cloned with their key take each other's credential in turn: enrol each with a
 //!   directory of its own.
 //! - Seats are written in contracts and not enforced.
-//! - Root, targets and channel keys cannot be replaced by a command, and tiers are fixed.
+//! - Root, targets and channels do not say which product they belong to: give products that must not
+//!   be mixed up root keys of their own. Tiers are fixed.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There are no metrics and no console, no export of the store, and no scale-out over PostgreSQL.
 //! - The vendor's programs and the agent are tested on Linux on x86-64 alone.

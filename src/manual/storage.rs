@@ -7,7 +7,7 @@
 //! | `records/` | sled: products, releases, customers, contracts, tokens (as SHA-256), machines, plans, events, audit |
 //! | `blobs/` | artifacts, manifests and metadata, each under its own SHA-256; never changed |
 //! | `uploads/` | blobs that have not arrived whole; safe to remove while the server stands |
-//! | `keys/` | the server's online keys: timestamp, snapshot, director (0600) |
+//! | `keys/` | the server's online keys: timestamp, snapshot, director (0600); `keys/2/`, … their later generations |
 //! | `admin.token` | the first administrator's token (0600); remove it once you have made others |
 //! | `mainstay.toml` | the configuration, if any |
 //!

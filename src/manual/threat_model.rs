@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | root | `root`, threshold `--root-threshold` | the vendor, offline | 1 year |
 //! | targets: delegations only | `targets` | the vendor, offline | 1 year |
-//! | `security`, `bugfix`, `feature`, `major` | `release`, threshold `--release-threshold` | the vendor's CI or workstation | 90 days after the last publish in the channel |
+//! | `security`, `bugfix`, `feature`, `major` | `release`, threshold `--release-threshold` | the vendor's CI or workstation | 90 days after the last publish or renewal of the channel |
 //! | snapshot | online | the server | 7 days; signed anew after half of that |
 //! | timestamp | online | the server | 1 day; signed anew after half of that |
 //! | `director`: plans | online | the server | 7 days; signed anew after half of that |

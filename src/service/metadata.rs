@@ -37,30 +37,24 @@ impl Service {
         let targets: Targets = parse("targets", Some(&amended.targets))?;
         problems.extend(delegation_problems(&root, &targets, &self.keys));
         refuse_if_any(name, problems)?;
-        let signed = self.sign_amended(&product, &request).await?;
-        refuse_if_any(name, lookup_problems(&self.verify_amended(&signed, &request)?))?;
-
-        let mut audit = self.audit(actor, "metadata.amend", name);
-        audit.detail = summary(&request);
+        let revision = request.expected_revision;
         let mut attempts = 0;
         loop {
             // The server may have signed its own part anew in the meantime.
             let product = self.meta.product(name).await?;
-            require_revision(&product, request.expected_revision)?;
+            require_revision(&product, revision)?;
             let signed = self.sign_amended(&product, &request).await?;
-            self.verify_amended(&signed, &request)?;
+            refuse_if_any(name, lookup_problems(&self.verify_amended(&signed, &request)?))?;
             let (repository, files) = self.store_repository(signed).await?;
+            let mut audit = self.audit(actor, "metadata.amend", name);
+            audit.detail = summary(&request);
             attempts += 1;
-            let revision = request.expected_revision;
-            match self.meta.amend_repository(name, revision, repository, files, audit.clone()).await
-            {
+            match self.meta.amend_repository(name, revision, repository, files, audit).await {
                 Err(StoreError::Conflict(_)) if attempts < ATTEMPTS_MAX => {}
-                other => {
-                    other?;
-                    return Ok(AmendMetadataResponse {
-                        product: name.clone(),
-                        revision: revision + 1,
-                    });
+                Err(error) => return Err(error.into()),
+                Ok(()) => {
+                    let (product, revision) = (name.clone(), revision + 1);
+                    return Ok(AmendMetadataResponse { product, revision });
                 }
             }
         }
@@ -121,8 +115,8 @@ fn step_problems(present: &Draft, request: &AmendMetadataRequest) -> ServiceResu
         let before: Targets = parse("targets", Some(&present.targets))?;
         let after: Targets = parse("targets", Some(text.as_bytes()))?;
         problems.extend(version_problem("targets", &before, &after));
-        if !after.targets.is_empty() {
-            problems.push("targets list targets: expected the channels to".to_owned());
+        if before.targets != after.targets {
+            problems.push("targets list other targets of their own than before".to_owned());
         }
     }
     for (channel, text) in &request.channels {
