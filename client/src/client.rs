@@ -75,23 +75,29 @@ pub struct Surroundings {
     pub tuf_limits: tuf::Limits,
 }
 
-impl Default for Surroundings {
-    /// The real ones: HTTP, and the machine's clock.
-    fn default() -> Self {
+impl Surroundings {
+    /// The real ones, HTTP and the machine's clock, with limits of the caller's choice.
+    pub fn with_fetch_limits(fetch_limits: fetch::Limits) -> Self {
         Self {
-            connect: Box::new(|server, ca_file| {
+            connect: Box::new(move |server, ca_file| {
                 let authority = match ca_file {
                     Some(path) => CertificateAuthority::read(path)?,
                     None => CertificateAuthority::PublicWeb,
                 };
-                let limits = fetch::Limits::DEFAULT;
-                Ok(Box::new(HttpTransport::new(server, &authority, limits)?))
+                Ok(Box::new(HttpTransport::new(server, &authority, fetch_limits)?))
             }),
             clock: clock::system(),
             retry: Retry::DEFAULT,
-            fetch_limits: fetch::Limits::DEFAULT,
+            fetch_limits,
             tuf_limits: tuf::Limits::DEFAULT,
         }
+    }
+}
+
+impl Default for Surroundings {
+    /// The real ones: HTTP, and the machine's clock.
+    fn default() -> Self {
+        Self::with_fetch_limits(fetch::Limits::DEFAULT)
     }
 }
 

@@ -107,9 +107,11 @@ pub struct Limits {
     /// How long a connection may bring nothing.
     pub idle_timeout: Duration,
     /// The slowest transfer that is put up with, in bytes a second, once [`Limits::rate_window`]
-    /// is over. A server that trickles bytes cannot keep a machine busy for ever.
+    /// is over: what is slower is asked for again, as often as [`Retry`] says, and then given up.
+    /// A server that trickles bytes cannot keep a machine busy for ever.
     pub rate_bytes_min: u64,
-    /// Over how long the transfer rate is measured.
+    /// Over how long the transfer rate is measured, again and again; the first time is what a
+    /// transfer is given to come into its stride.
     pub rate_window: Duration,
 }
 

@@ -1,11 +1,15 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 
 use super::{Document, Exit, progress::Bar};
 use crate::{
-    client::{Client, EnrollOptions, Update},
+    client::{Client, EnrollOptions, Surroundings, Update},
     error::{Error, ErrorKind},
+    fetch,
     format::{Action, Digest, ProductName, Version},
     install::Outcome,
 };
@@ -20,6 +24,12 @@ pub(super) struct Arguments {
     /// Print exactly one JSON document on standard output
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// The slowest transfer that is put up with, in bytes a second [default: 1024]
+    #[arg(long, global = true, env = "MAINSTAY_RATE_MIN", value_name = "BYTES")]
+    rate_min: Option<u64>,
+    /// Over how many seconds a transfer's rate is measured [default: 60]
+    #[arg(long, global = true, env = "MAINSTAY_RATE_WINDOW", value_name = "SECONDS")]
+    rate_window: Option<u64>,
     #[command(subcommand)]
     command: Command,
 }
@@ -92,11 +102,20 @@ impl Arguments {
     }
 
     fn open(&self) -> Result<Client, Error> {
-        Client::open(self.dir()?)
+        Client::open_within(self.dir()?, self.surroundings())
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let usual = fetch::Limits::DEFAULT;
+        Surroundings::with_fetch_limits(fetch::Limits {
+            rate_bytes_min: self.rate_min.unwrap_or(usual.rate_bytes_min),
+            rate_window: self.rate_window.map_or(usual.rate_window, Duration::from_secs),
+            ..usual
+        })
     }
 
     fn enroll(&self, enroll: &Enroll) -> Finished {
-        let enrolment = Client::enroll(&EnrollOptions {
+        let options = EnrollOptions {
             root_dir: self.dir()?.to_owned(),
             server_url: enroll.server.clone(),
             product: enroll.product.clone(),
@@ -104,7 +123,8 @@ impl Arguments {
             host: enroll.host.clone().map_or_else(host_name, Ok)?,
             ca_file: enroll.ca.clone(),
             root_sha256: enroll.root_sha256,
-        })?;
+        };
+        let enrolment = Client::enroll_within(&options, self.surroundings())?;
         Ok((Document::of_enrolment(&enrolment), Exit::Done))
     }
 

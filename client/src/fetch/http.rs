@@ -7,7 +7,7 @@ use ureq::{
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
-use super::{Answer, Limits, Method, Request, Transport, rate::RateGuard};
+use super::{Answer, Limits, Method, Request, Transport};
 use crate::error::Error;
 
 /// Who must have signed the server's certificate.
@@ -55,7 +55,6 @@ impl CertificateAuthority {
 pub struct HttpTransport {
     agent: Agent,
     base: String,
-    limits: Limits,
 }
 
 impl HttpTransport {
@@ -95,7 +94,7 @@ impl HttpTransport {
             .timeout_per_write(Some(limits.idle_timeout))
             .build()
             .new_agent();
-        Ok(Self { agent, base: base.to_owned(), limits })
+        Ok(Self { agent, base: base.to_owned() })
     }
 
     fn get(&self, url: &str, request: &Request<'_>) -> Result<Response<Body>, ureq::Error> {
@@ -136,11 +135,7 @@ impl Transport for HttpTransport {
         .map_err(|error| Error::network(url, into_io(error)))?;
         let status = response.status().as_u16();
         let range_start = range_start(response.headers());
-        let body = RateGuard::new(
-            response.into_body().into_reader(),
-            self.limits.rate_bytes_min,
-            self.limits.rate_window,
-        );
+        let body = response.into_body().into_reader();
         Ok(Answer { status, range_start, body: Box::new(body) })
     }
 }

@@ -25,7 +25,7 @@ impl<R: Read> RateGuard<R> {
         let expected = u128::from(self.bytes_per_second_min) * self.waited.as_millis() / 1000;
         if u128::from(self.bytes) < expected {
             let message = format!(
-                "{} bytes in {} ms: expected at least {expected}",
+                "it is too slow: {} bytes in {} ms, expected at least {expected}",
                 self.bytes,
                 self.waited.as_millis()
             );

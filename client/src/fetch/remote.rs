@@ -3,7 +3,7 @@ use std::io::Read as _;
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Answer, Download, Limits, Method, Request, Retry, Transport};
+use super::{Answer, Download, Limits, Method, Request, Retry, Transport, rate::RateGuard};
 use crate::{
     error::Error,
     format::{
@@ -15,7 +15,8 @@ use crate::{
     tuf::{self, json},
 };
 
-/// A server: its routes as methods. Every answer is bounded; what may pass by itself is retried.
+/// A server: its routes as methods. Every answer is bounded in length and, whatever the transport,
+/// in slowness; what may pass by itself is retried.
 pub struct Remote {
     transport: Box<dyn Transport>,
     token: Option<SecretString>,
@@ -88,8 +89,12 @@ impl Remote {
         Download::new(self, route, file.length, file.sha256, self.retry)
     }
 
+    /// Sends `request` as the machine. Whatever its answer is, it must not come too slowly.
     pub(super) fn send(&self, request: &Request<'_>) -> Result<Answer, Error> {
         let answer = self.transport.send(&Request { token: self.token.as_ref(), ..*request })?;
+        let Limits { rate_bytes_min, rate_window, .. } = self.limits;
+        let body = Box::new(RateGuard::new(answer.body, rate_bytes_min, rate_window));
+        let answer = Answer { body, ..answer };
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
@@ -147,3 +152,6 @@ pub(super) fn read_bounded(path: &str, answer: Answer, bytes_max: u64) -> Result
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;
