@@ -231,7 +231,7 @@ fn every_problem_is_listed_at_once() {
         "has version 9: expected 2",
         "was published and is missing or changed",
         "does not belong to this release",
-        "major is refused (threshold)",
+        "major version 9 is refused (threshold)",
     ] {
         let count = problems.iter().filter(|problem| problem.contains(expected)).count();
         assert!(count > 0, "{expected}: {problems:#?}");
@@ -256,7 +256,7 @@ fn a_channel_signed_by_a_stranger_is_refused() {
     // The vendor's other keys are strangers to a channel too.
     for key in [SigningKey::generate().unwrap(), server.vendor_key("targets")] {
         let problems = refusal(&server, || release.commit_signed(&server, &channel, &[&key]));
-        assert_only(&problems, "bugfix is refused (threshold)");
+        assert_only(&problems, "bugfix version 1 is refused (threshold)");
     }
 }
 
@@ -266,7 +266,7 @@ fn a_channel_without_a_signature_is_refused() {
     let release = Candidate::new(&server, "1.0.1", Channel::Bugfix);
     let channel = release.channel_metadata();
     let problems = refusal(&server, || release.commit_signed(&server, &channel, &[]));
-    assert_only(&problems, "bugfix is refused (threshold)");
+    assert_only(&problems, "bugfix version 1 is refused (threshold)");
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Check {
     /// What is to be done of it: what the plan says, or nothing where its rollback order was
     /// carried out before.
     pub action: Action,
+    /// The floor that the vendor signed for the release that the plan names.
+    pub(super) floor: Option<Version>,
     /// What runs.
     pub running: Option<Version>,
     /// What became of an update whose probation has ended.
@@ -49,6 +51,8 @@ impl Client {
         let mut repository = self.refresh().repository(root, &answer.metadata, now)?;
         let plan = self.plan(&mut repository, &answer)?;
         self.raise_floor(&repository)?;
+        let target = plan.action.target();
+        let floor = target.and_then(|target| rules::floor(&repository, &target.version));
         let judged = self.judge(&repository, &plan);
         if let Err(error) = &judged {
             self.note_refusal(&plan, error)?;
@@ -56,7 +60,7 @@ impl Client {
         // Only now: a crash before leaves the plan to be judged, and its refusal noted, again.
         self.store.write(Stored::Plan, answer.plan.as_bytes())?;
         let running = self.installation.running().cloned();
-        Ok(Check { action: judged?, plan, running, settled, undelivered })
+        Ok(Check { action: judged?, floor, plan, running, settled, undelivered })
     }
 
     /// The plan in the server's answer, and in `repository` the channel that it needs.
@@ -65,17 +69,32 @@ impl Client {
         repository: &mut TrustedRepository,
         answer: &CheckResponse,
     ) -> Result<Plan, Error> {
+        let seen = self.seen_plan(repository)?;
         let binding = PlanBinding {
             product: self.enrolment.product.clone(),
             customer: self.enrolment.customer.clone(),
             machine: self.enrolment.machine.clone(),
-            version_min: self.store.plan().map_or(0, |plan| plan.version),
+            version_min: seen.map_or(0, |plan| plan.version),
         };
         let plan = repository.plan(answer.plan.as_bytes(), &binding)?;
         if let Some(target) = plan.action.target() {
             self.refresh().channel(repository, &target.channel, &answer.metadata)?;
         }
         Ok(plan)
+    }
+
+    /// The newest plan that was seen. Where the vendor has put another director in the place of the
+    /// one that signed it, neither it nor the orders before count any more: a thief of the old key
+    /// may have numbered them as high as numbers go, so that nothing honest were ever new again.
+    fn seen_plan(&self, repository: &TrustedRepository) -> Result<Option<Plan>, Error> {
+        let Some(bytes) = self.store.read(Stored::Plan) else { return Ok(None) };
+        let recalled = repository.recall_plan(&bytes);
+        // What is damaged says nothing about who signed it.
+        let is_readable = self.store.plan().is_some();
+        if recalled.is_none() && is_readable && self.store.noted(Noted::OrderDone).is_some() {
+            self.store.note(Noted::OrderDone, 0)?;
+        }
+        Ok(recalled)
     }
 
     /// The floor rises with what the vendor signed, whether or not the plan has to do with it.
@@ -93,7 +112,7 @@ impl Client {
         let record = self.installation.record();
         let target = plan.action.target();
         if let Some(target) = target {
-            rules::expect_listed(repository, target, &self.platform)?;
+            rules::expect_listed(repository, plan, target, &self.platform)?;
         }
         let blocked = target.and_then(|target| record.block(&target.version));
         let situation = Situation {
@@ -102,7 +121,7 @@ impl Client {
             blocked: blocked.map(|block| block.reason.as_str()),
             order_done: self.store.noted(Noted::OrderDone),
         };
-        rules::judge(&plan.action, situation)
+        rules::judge(plan, situation)
     }
 
     /// Queues the event that this machine would not do what `plan` says: once for each plan,

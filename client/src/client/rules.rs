@@ -3,7 +3,7 @@
 use crate::{
     error::Error,
     format::{
-        Action, Artifact, Channel, ChannelName, PlanTarget, Platform, ProductName, ReleaseManifest,
+        Action, Artifact, Channel, Plan, PlanTarget, Platform, ProductName, ReleaseManifest,
         RollbackOrder, TargetFile, TargetPath, Version,
     },
     tuf::{Hashes, Rule, TargetKind, TrustedRepository},
@@ -20,17 +20,21 @@ pub(super) struct Situation<'a> {
     pub(super) order_done: Option<u64>,
 }
 
-/// What is to be done of what `action` says. A plan never leads downwards but by an order, and an
+/// What is to be done of what `plan` says. A plan never leads downwards but by an order, and an
 /// order never below the floor.
-pub(super) fn judge(action: &Action, situation: Situation<'_>) -> Result<Action, Error> {
-    match action {
+pub(super) fn judge(plan: &Plan, situation: Situation<'_>) -> Result<Action, Error> {
+    match &plan.action {
         Action::Stay => Ok(Action::Stay),
-        Action::Update { target } => judge_update(target, situation),
-        Action::Rollback { target, order } => judge_rollback(target, order, situation),
+        Action::Update { target } => judge_update(plan, target, situation),
+        Action::Rollback { target, order } => judge_rollback(plan, target, order, situation),
     }
 }
 
-fn judge_update(target: &PlanTarget, situation: Situation<'_>) -> Result<Action, Error> {
+fn judge_update(
+    plan: &Plan,
+    target: &PlanTarget,
+    situation: Situation<'_>,
+) -> Result<Action, Error> {
     let version = &target.version;
     // The server may not know yet that it has been carried out.
     if situation.running == Some(version) {
@@ -39,8 +43,10 @@ fn judge_update(target: &PlanTarget, situation: Situation<'_>) -> Result<Action,
     if let Some(running) = situation.running
         && version < running
     {
-        let detail =
-            format!("the plan updates to {version} while {running} runs: expected a higher one");
+        let detail = format!(
+            "plan version {} updates to {version} while {running} runs: expected a higher one",
+            plan.version
+        );
         return Err(Error::rule("direction", detail));
     }
     if let Some(reason) = situation.blocked {
@@ -51,13 +57,17 @@ fn judge_update(target: &PlanTarget, situation: Situation<'_>) -> Result<Action,
 }
 
 fn judge_rollback(
+    plan: &Plan,
     target: &PlanTarget,
     order: &RollbackOrder,
     situation: Situation<'_>,
 ) -> Result<Action, Error> {
     let version = &target.version;
     let refuse = |rule, expected: String| {
-        let detail = format!("order {} rolls back to {version}: {expected}", order.number);
+        let detail = format!(
+            "plan version {} rolls back to {version} by order {}: {expected}",
+            plan.version, order.number
+        );
         Err(Error::rule(rule, detail))
     };
     let is_done = situation.order_done.is_some_and(|done| order.number <= done);
@@ -77,64 +87,66 @@ fn judge_rollback(
     Ok(Action::Rollback { target: target.clone(), order: order.clone() })
 }
 
-/// Checks that the repository lists what a plan names: the same paths, lengths and digests, said to
-/// be of this version and platform.
+/// Checks that the repository lists `target`, which `plan` names: the same paths, lengths and
+/// digests, said to be of this version and platform.
 pub(super) fn expect_listed(
     repository: &TrustedRepository,
+    plan: &Plan,
     target: &PlanTarget,
     platform: &Platform,
 ) -> Result<(), Error> {
-    let (channel, version) = (&target.channel, &target.version);
-    expect_path(&target.manifest, &TargetPath::manifest(channel, version))?;
-    expect_path(&target.artifact, &TargetPath::artifact(channel, version, platform))?;
-    expect_file(repository, channel, &target.manifest, version, |kind| {
+    let PlanTarget { version, channel, manifest, artifact } = target;
+    expect_path(plan, manifest, &TargetPath::manifest(channel, version))?;
+    expect_path(plan, artifact, &TargetPath::artifact(channel, version, platform))?;
+    expect_file(repository, plan, target, manifest, |kind| {
         matches!(kind, TargetKind::Release { .. })
     })?;
-    expect_file(repository, channel, &target.artifact, version, |kind| {
+    expect_file(repository, plan, target, artifact, |kind| {
         *kind == TargetKind::Artifact { platform: platform.clone() }
     })
 }
 
-fn expect_path(file: &TargetFile, expected: &TargetPath) -> Result<(), Error> {
+fn expect_path(plan: &Plan, file: &TargetFile, expected: &TargetPath) -> Result<(), Error> {
     if file.path == *expected {
         return Ok(());
     }
-    let detail = format!("the plan names {}: expected {expected}", file.path);
+    let detail = format!("plan version {} names {}: expected {expected}", plan.version, file.path);
     Err(Error::rule("path", detail))
 }
 
 fn expect_file(
     repository: &TrustedRepository,
-    channel: &ChannelName,
+    plan: &Plan,
+    target: &PlanTarget,
     file: &TargetFile,
-    version: &Version,
     is_expected: impl Fn(&TargetKind) -> bool,
 ) -> Result<(), Error> {
-    let listed = repository.target(&file.path)?;
-    let by_channel = repository
-        .roles()
-        .get(channel.as_str())
-        .and_then(|role| role.targets.get(file.path.as_str()));
-    if by_channel != Some(listed) {
-        let detail = format!("{} is not listed by {channel}, as the plan says", file.path);
-        return Err(Error::rule(Rule::NotListed.as_str(), detail));
-    }
+    let (channel, path) = (&target.channel, &file.path);
+    let role = repository.roles().get(channel.as_str());
+    let refuse = |rule: Rule, detail: String| {
+        let found = role.map_or(0, |role| role.header.version.get());
+        let documents = format!("plan version {} and {channel} version {found}", plan.version);
+        Err(Error::rule(rule.as_str(), format!("{documents}: {detail}")))
+    };
+    // A role speaks only for the paths that were delegated to it.
+    let by_channel = role.and_then(|role| role.targets.get(path.as_str()));
+    let Some(listed) = repository.target(path).ok().filter(|it| by_channel == Some(it)) else {
+        return refuse(Rule::NotListed, format!("the one names {path}, which the other does not"));
+    };
     if (listed.length, listed.hashes) != (file.length, Hashes::sha256(file.sha256)) {
         let detail = format!(
-            "{}: the plan names {} bytes with SHA-256 {}, the repository lists {} with {}",
-            file.path,
+            "the one names {path} with {} bytes and SHA-256 {}, the other with {} and {}",
             file.length,
             file.sha256,
             listed.length,
             listed.hashes.file_name_prefix().unwrap_or_default()
         );
-        return Err(Error::rule(Rule::Digest.as_str(), detail));
+        return refuse(Rule::Digest, detail);
     }
-    if listed.custom().is_some_and(|it| it.version == *version && is_expected(&it.kind)) {
+    if listed.custom().is_some_and(|it| it.version == target.version && is_expected(&it.kind)) {
         return Ok(());
     }
-    let detail = format!("{} is not listed as what the plan takes it for", file.path);
-    Err(Error::rule(Rule::NotListed.as_str(), detail))
+    refuse(Rule::NotListed, format!("{path} is to the other not what the one takes it for"))
 }
 
 /// The artifact for `platform` in the manifest of the release that the plan names. The manifest
@@ -193,7 +205,6 @@ pub(super) fn floor(repository: &TrustedRepository, running: &Version) -> Option
         let custom = entry.custom()?;
         let TargetKind::Release { floor: Some(floor) } = custom.kind else { return None };
         let concerns = custom.version <= *running || custom.version.line() == running.line();
-        // A role speaks only for the paths that were delegated to it.
         let is_listed = repository.target(&path.parse::<TargetPath>().ok()?).ok() == Some(entry);
         (concerns && is_listed).then_some(floor)
     });
@@ -208,7 +219,7 @@ pub(super) fn is_artifact(artifact: &Artifact, file: &TargetFile) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::Digest;
+    use crate::format::{ChannelName, Digest, PLAN_FORMAT};
 
     fn version(text: &str) -> Version {
         text.parse().unwrap()
@@ -226,6 +237,24 @@ mod tests {
                 &Platform::of_this_program(),
             )),
             channel,
+        }
+    }
+
+    fn plan(action: &Action) -> Plan {
+        let issued = "2026-03-01T12:00:00Z".parse().unwrap();
+        Plan {
+            kind: Plan::KIND.to_owned(),
+            format: PLAN_FORMAT,
+            version: 7,
+            product: "acme-db".parse().unwrap(),
+            customer: "initech".parse().unwrap(),
+            machine: "m-0001".parse().unwrap(),
+            issued,
+            expires: issued,
+            action: action.clone(),
+            withheld: Vec::new(),
+            notices: Vec::new(),
+            poll_seconds: 900,
         }
     }
 
@@ -267,7 +296,7 @@ mod tests {
             (rollback("2.4.0"), done, Ok(Action::Stay)),
         ];
         for (action, situation, expected) in table {
-            let found = judge(&action, situation);
+            let found = judge(&plan(&action), situation);
             let found = found.as_ref().map_err(Error::code);
             assert_eq!(found, expected.as_ref().map_err(|code| *code), "{action:?}");
         }

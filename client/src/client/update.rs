@@ -61,7 +61,16 @@ impl Client {
             // One thing at a time: what is on probation is the way back of the next update.
             Action::Update { .. } if self.installation.record().probation.is_some() => None,
             Action::Update { target } => {
-                Some(self.carry_out(&check.plan, |client| client.update_to(&target, progress))?)
+                let outcome =
+                    self.carry_out(&check.plan, |client| client.update_to(&target, progress))?;
+                // At once, not at the next check: whoever serves the machine could keep the channel
+                // that signs the floor from it then.
+                if let Some(floor) = &check.floor
+                    && self.installation.running() == Some(&target.version)
+                {
+                    self.installation.raise_floor(floor)?;
+                }
+                Some(outcome)
             }
             Action::Rollback { target, order } => {
                 let number = order.number;

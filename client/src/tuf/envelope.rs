@@ -85,8 +85,7 @@ impl Envelope {
         if valid as u64 >= role.threshold.get() {
             return Ok(());
         }
-        Err(Refusal::new(
-            &self.document,
+        Err(self.refusal(
             Rule::Threshold,
             format!(
                 "{valid} of the role's {} keys have signed: expected at least {}",
@@ -141,10 +140,14 @@ impl Envelope {
         serde_json::to_vec(&Parts { signatures: &self.signatures, signed: &self.signed })
     }
 
+    /// A refusal of the document, at the version that it claims to be.
+    pub(super) fn refusal(&self, rule: Rule, detail: impl AsRef<str>) -> Refusal {
+        Refusal::new(&self.document, rule, detail).at(self.signed["version"].as_u64())
+    }
+
     /// The document's value as a `T`. Call [`Envelope::verify`] first.
     pub fn document<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        T::deserialize(&self.signed)
-            .map_err(|error| Refusal::new(&self.document, Rule::Form, error.to_string()))
+        T::deserialize(&self.signed).map_err(|error| self.refusal(Rule::Form, error.to_string()))
     }
 }
 

@@ -41,22 +41,34 @@ impl Rule {
     }
 }
 
-/// A document that was not accepted: which one, which rule it broke, and how.
+/// A document that was not accepted: which one, at which version, which rule it broke, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     document: String,
+    version: Option<u64>,
     rule: Rule,
     detail: String,
 }
 
 impl Refusal {
     pub(crate) fn new(document: impl Into<String>, rule: Rule, detail: impl AsRef<str>) -> Self {
-        Self { document: document.into(), rule, detail: printable(detail.as_ref()) }
+        let (document, detail) = (document.into(), printable(detail.as_ref()));
+        Self { document, version: None, rule, detail }
+    }
+
+    /// The same, of the version that the document claims to be, where it claims to be one.
+    pub(crate) fn at(self, version: Option<u64>) -> Self {
+        Self { version: version.or(self.version), ..self }
     }
 
     /// The document, for example `snapshot` or `plan`.
     pub fn document(&self) -> &str {
         &self.document
+    }
+
+    /// The version that the document claims to be, where it was read so far.
+    pub fn version(&self) -> Option<u64> {
+        self.version
     }
 
     /// The rule that it broke.
@@ -79,8 +91,12 @@ fn printable(detail: &str) -> String {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { document, rule, detail } = self;
-        write!(formatter, "{document} is refused ({}): {detail}", rule.as_str())
+        let Self { document, version, rule, detail } = self;
+        write!(formatter, "{document} ")?;
+        if let Some(version) = version {
+            write!(formatter, "version {version} ")?;
+        }
+        write!(formatter, "is refused ({}): {detail}", rule.as_str())
     }
 }
 

@@ -50,6 +50,21 @@ fn an_older_plan() {
 }
 
 #[test]
+fn a_damaged_plan_does_not_bring_an_order_back() {
+    let machine = Machine::running("2.4.0");
+    machine.server().offer("2.4.1", &Particulars::default());
+    machine.update().unwrap();
+    machine.server().order_rollback(7, "2.4.0");
+    machine.update().unwrap();
+    machine.server().offer("2.4.2", &Particulars::default());
+    machine.update().unwrap();
+    std::fs::write(machine.trust_file("plan.json"), b"damaged").unwrap();
+    machine.server().order_rollback(7, "2.4.0");
+    machine.update().unwrap();
+    assert_eq!(machine.runs(), Some(version("2.4.2")));
+}
+
+#[test]
 fn an_expired_plan() {
     let machine = Machine::running("2.4.0");
     machine.server().plan.expires = begin();
@@ -149,6 +164,32 @@ fn a_floor_of_a_later_release_of_the_line_counts() {
     machine.server().vendor.publish("2.4.2", &floor);
     machine.server().order_rollback(1, "2.4.0");
     assert_eq!(refused(&machine), trust("floor"));
+}
+
+#[test]
+fn a_floor_counts_as_soon_as_its_release_runs() {
+    let machine = Machine::running("2.4.0");
+    let floor = Particulars { floor: Some("2.5.0"), ..Particulars::default() };
+    machine.server().offer("2.5.0", &floor);
+    machine.update().unwrap();
+    assert_eq!(machine.client().status().record.floor, Some(version("2.5.0")));
+}
+
+#[test]
+fn a_floor_does_not_count_where_its_release_was_not_installed() {
+    let machine = Machine::running("2.4.0");
+    let floor = Particulars { floor: Some("2.5.0"), ..Particulars::default() };
+    machine.server().offer("2.5.0", &floor);
+    machine.server().meddle = Some(Box::new(|request, mut reply| {
+        if request.path.ends_with(".tar.zst")
+            && let Body::Whole(body) = &mut reply.body
+        {
+            body[10] ^= 1;
+        }
+        reply
+    }));
+    assert_eq!(refused(&machine), trust("digest"));
+    assert_eq!(machine.client().status().record.floor, None);
 }
 
 #[test]

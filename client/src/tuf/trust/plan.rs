@@ -1,7 +1,7 @@
 use super::{TrustedRepository, envelope, repository::not_delegated};
 use crate::{
     format::{CustomerName, MachineName, PLAN_FORMAT, Plan, ProductName},
-    tuf::{Refusal, Rule},
+    tuf::{Envelope, Refusal, Rule},
 };
 
 /// The name of the delegated role that signs plans.
@@ -24,12 +24,9 @@ impl TrustedRepository {
     /// Verifies a plan: signed by the director that the vendor delegated to, for this machine, not
     /// older than one that was seen before, not expired.
     pub fn plan(&self, bytes: &[u8], binding: &PlanBinding) -> Result<Plan, Refusal> {
-        let refuse = |rule, detail| Err(Refusal::new("plan", rule, detail));
-        let delegations = self.delegations(DIRECTOR)?;
-        let role = delegations.role(DIRECTOR).ok_or_else(|| not_delegated(DIRECTOR))?;
-        let envelope = envelope("plan", bytes, self.limits.plan_bytes_max)?;
-        envelope.verify(&delegations.keys, &role.keys)?;
+        let envelope = self.directors(bytes)?;
         let plan: Plan = envelope.document()?;
+        let refuse = |rule, detail: String| Err(envelope.refusal(rule, detail));
         if plan.kind != Plan::KIND || plan.format != PLAN_FORMAT {
             let detail = format!(
                 "it is `{}` of format {}: expected `{}` of format {PLAN_FORMAT}",
@@ -49,8 +46,7 @@ impl TrustedRepository {
             return refuse(Rule::Binding, detail);
         }
         if plan.version < binding.version_min {
-            let detail =
-                format!("version {}: {} was seen already", plan.version, binding.version_min);
+            let detail = format!("version {} was seen already", binding.version_min);
             return refuse(Rule::Rollback, detail);
         }
         if plan.expires <= self.now {
@@ -58,5 +54,20 @@ impl TrustedRepository {
             return refuse(Rule::Expired, detail);
         }
         Ok(plan)
+    }
+
+    /// The plan that was seen before, where it is signed by whoever directs now. Whether it has
+    /// expired does not matter: it says below which version every plan is a replay.
+    pub fn recall_plan(&self, bytes: &[u8]) -> Option<Plan> {
+        self.directors(bytes).and_then(|envelope| envelope.document()).ok()
+    }
+
+    /// A document that the director has signed to whom the vendor delegates.
+    fn directors(&self, bytes: &[u8]) -> Result<Envelope, Refusal> {
+        let delegations = self.delegations(DIRECTOR)?;
+        let role = delegations.role(DIRECTOR).ok_or_else(|| not_delegated(DIRECTOR))?;
+        let envelope = envelope("plan", bytes, self.limits.plan_bytes_max)?;
+        envelope.verify(&delegations.keys, &role.keys)?;
+        Ok(envelope)
     }
 }

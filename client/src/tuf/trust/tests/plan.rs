@@ -48,14 +48,14 @@ fn a_plan_for_anybody_else_is_refused() {
     for other in [&product, &customer, &machine] {
         refused(by_director(other), "plan", Rule::Binding);
     }
-    insta::assert_snapshot!(by_director(&machine).unwrap_err(), @"plan is refused (binding): it is for product acme-db, customer globex, machine m-2: this is product acme-db, customer globex, machine m-1");
+    insta::assert_snapshot!(by_director(&machine).unwrap_err(), @"plan version 8 is refused (binding): it is for product acme-db, customer globex, machine m-2: this is product acme-db, customer globex, machine m-1");
 }
 
 #[test]
 fn a_plan_older_than_one_that_was_seen_is_a_replay() {
     assert_eq!(by_director(&plan(7)).unwrap().version, 7);
     let message = refused(by_director(&plan(6)), "plan", Rule::Rollback);
-    insta::assert_snapshot!(message, @"plan is refused (rollback): version 6: 7 was seen already");
+    insta::assert_snapshot!(message, @"plan version 6 is refused (rollback): version 7 was seen already");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn only_a_plan_is_a_plan() {
         refused(by_director(&document), "plan", Rule::Form);
     }
     let renamed = Plan { kind: "targets".to_owned(), ..plan(8) };
-    insta::assert_snapshot!(by_director(&renamed).unwrap_err(), @"plan is refused (form): it is `targets` of format 1: expected `plan` of format 1");
+    insta::assert_snapshot!(by_director(&renamed).unwrap_err(), @"plan version 8 is refused (form): it is `targets` of format 1: expected `plan` of format 1");
 }
 
 #[test]

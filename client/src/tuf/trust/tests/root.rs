@@ -22,7 +22,7 @@ fn a_rotation_needs_the_thresholds_of_both_roots() {
     refused(rotated(&next, &one_old), "root", Rule::Threshold);
     let one_new = [&Signer::OLD_ROOTS[..], &[Signer::NewRootA]].concat();
     let message = refused(rotated(&next, &one_new), "root", Rule::Threshold);
-    insta::assert_snapshot!(message, @"root is refused (threshold): 1 of the role's 2 keys have signed: expected at least 2");
+    insta::assert_snapshot!(message, @"root version 2 is refused (threshold): 1 of the role's 2 keys have signed: expected at least 2");
 }
 
 #[test]
