@@ -154,7 +154,7 @@ fn host(url: &str) -> String {
 }
 
 /// Reads a request: its head, and as much body as that announces.
-fn read_message(stream: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
+pub(crate) fn read_message(stream: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 8 << 10];
     loop {
@@ -178,7 +178,8 @@ fn split(message: &[u8]) -> io::Result<(String, &[u8])> {
     Ok((String::from_utf8_lossy(head).into_owned(), body))
 }
 
-fn header(head: &str, name: &str) -> Option<String> {
+/// The header called `name` of a message's head.
+pub(crate) fn header(head: &str, name: &str) -> Option<String> {
     let mut fields = head.lines().filter_map(|line| line.split_once(':'));
     let field = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
     Some(field.1.trim().to_owned())
