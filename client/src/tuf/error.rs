@@ -92,7 +92,8 @@ fn printable(detail: &str) -> String {
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { document, version, rule, detail } = self;
-        write!(formatter, "{document} ")?;
+        // A role is called what a document calls it.
+        write!(formatter, "{} ", printable(document))?;
         if let Some(version) = version {
             write!(formatter, "version {version} ")?;
         }
@@ -101,3 +102,15 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_obeys_nobody_whose_words_it_repeats() {
+        let refusal = Refusal::new("\u{1b}[31m", Rule::Threshold, "\u{7} rings");
+        insta::assert_snapshot!(refusal, @r"\u{1b}[31m is refused (threshold): \u{7} rings");
+        assert_eq!(refusal.document(), "\u{1b}[31m");
+    }
+}
