@@ -86,6 +86,9 @@ const OID_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1
 impl PublicKey {
     /// The longest spelling of a key, in bytes: RSA of 8,192 bits is a quarter of it.
     const SPELLING_BYTES_MAX: usize = 8192;
+    /// The longest RSA key, in bytes of DER: one of 8,192 bits is half of it. However such a key was
+    /// spelled, its own spelling is within the limit.
+    const RSA_BYTES_MAX: usize = 2048;
 
     pub(super) fn from_ed25519(key: &VerifyingKey) -> Self {
         Self(Material::Ed25519(key.to_bytes()))
@@ -156,7 +159,9 @@ impl PublicKey {
             OID_EC_KEY if info.algorithm.parameters_oid().ok()? == OID_P256 => {
                 Self::from_p256_point(key).ok()
             }
-            OID_RSA => Some(Self(Material::RsaPss(key.to_owned()))),
+            OID_RSA if key.len() <= Self::RSA_BYTES_MAX => {
+                Some(Self(Material::RsaPss(key.to_owned())))
+            }
             _ => None,
         }
     }
@@ -302,6 +307,22 @@ mod tests {
             assert_eq!(one.key == other.key, same, "{} and {}", one.name, other.name);
             assert!(same || !one.key.verify(other.message.as_bytes(), &other.sig));
         }
+    }
+
+    #[test]
+    fn a_key_that_is_accepted_can_be_written_and_read_again() {
+        let rsa = |bytes: usize| {
+            let algorithm = AlgorithmIdentifierRef { oid: OID_RSA, parameters: None };
+            let public = PublicKey::to_pem(algorithm, &vec![1; bytes]).unwrap();
+            let keyval = KeyValue { public };
+            PublicKey::try_from(KeyDocument { keytype: RSA.into(), scheme: RSA_PSS.into(), keyval })
+        };
+        let longest = rsa(PublicKey::RSA_BYTES_MAX).unwrap();
+        let written = serde_json::to_value(&longest).unwrap();
+        assert_eq!(serde_json::from_value::<PublicKey>(written).unwrap(), longest);
+        assert!(rsa(PublicKey::RSA_BYTES_MAX + 1).is_err());
+        // Without parameters it is spelled within the limit, and with them it would not be.
+        assert!(rsa(5986).is_err());
     }
 
     #[test]
