@@ -401,6 +401,7 @@ fn sealed(document: &Value, keys: &[Key]) -> String {
     let distinct: BTreeSet<_> = keys.iter().map(|key| key.id()).collect();
     assert_eq!(distinct.len(), keys.len(), "each key signs once");
     let keys: Vec<_> = keys.iter().map(|key| key.private()).collect();
-    let signed = tuf::sign(document, &keys.iter().collect::<Vec<_>>()).unwrap();
+    let signers: Vec<&dyn tuf::Signer> = keys.iter().map(|key| key as &dyn tuf::Signer).collect();
+    let signed = tuf::sign(document, &signers).unwrap();
     String::from_utf8(signed).unwrap()
 }
