@@ -5,7 +5,10 @@
 //! TUF 1.0.34, canonical JSON in the OLPC style without Unicode normalisation
 //! ([`mainstay_client::tuf::json`]). A repository is served under `/repo/<product>/`:
 //! `<n>.root.json`, `timestamp.json`, `<n>.snapshot.json`, `<n>.targets.json`, `<n>.<channel>.json`,
-//! and targets as `targets/<channel>/<version>/<sha256>.<file>`.
+//! `<n>.director.json` and targets as `targets/<channel>/<version>/<sha256>.<file>`.
+//!
+//! The director signs plans. Its targets role lists nothing, and no machine of Mainstay's asks for
+//! it: it is there for clients that take in every role that is delegated to.
 //!
 //! # A release
 //!

@@ -10,7 +10,7 @@ use mainstay_client::{
     format::{ChannelName, Digest, ProductName, TargetPath},
     tuf::{
         self, DIRECTOR, Envelope, FileMeta, Header, KeyId, Limits as TufLimits, Metadata, Refusal,
-        RoleKeys, Root, Rule, SigningKey, Snapshot, Targets, TrustedRepository, TrustedRoot,
+        Root, Rule, SigningKey, Snapshot, Targets, TrustedRepository, TrustedRoot,
     },
 };
 
@@ -39,6 +39,7 @@ pub(super) struct Draft {
 /// A whole repository, byte for byte.
 pub(super) struct SignedRepository {
     draft: Draft,
+    director: Vec<u8>,
     snapshot: Vec<u8>,
     timestamp: Vec<u8>,
 }
@@ -76,8 +77,9 @@ impl SignedRepository {
 }
 
 impl Service {
-    /// Signs snapshot and timestamp over `draft`, with the keys that its root authorises. The
-    /// versions are those of the present ones, 0 where there are none.
+    /// Signs director, snapshot and timestamp over `draft`, with the keys that its root and targets
+    /// authorise. The versions are those of the present ones, 0 where there are none; the director's
+    /// is the snapshot's.
     pub(super) fn sign_online(
         &self,
         product: &ProductName,
@@ -93,9 +95,12 @@ impl Service {
             meta.insert(format!("{channel}.json"), file_meta(bytes)?);
         }
         let version = next(snapshot_version)?;
+        let key = self.online_key(product, OnlineRole::Director, &directors(&draft.targets)?)?;
+        let director = tuf::sign(&director_role(version, now)?, &[key])?;
+        meta.insert(format!("{DIRECTOR}.json"), FileMeta::of(version, &director));
         let snapshot =
             Snapshot { header: header::<Snapshot>(version, now, SNAPSHOT_LIFETIME)?, meta };
-        let key = self.online_key(product, OnlineRole::Snapshot, &roles.snapshot)?;
+        let key = self.online_key(product, OnlineRole::Snapshot, &roles.snapshot.keyids)?;
         let snapshot = tuf::sign(&snapshot, &[key])?;
         let listed = FileMeta::of(version, &snapshot);
         let version = next(timestamp_version)?;
@@ -103,19 +108,19 @@ impl Service {
             header: header::<tuf::Timestamp>(version, now, TIMESTAMP_LIFETIME)?,
             meta: BTreeMap::from([(tuf::Timestamp::SNAPSHOT.to_owned(), listed)]),
         };
-        let key = self.online_key(product, OnlineRole::Timestamp, &roles.timestamp)?;
+        let key = self.online_key(product, OnlineRole::Timestamp, &roles.timestamp.keyids)?;
         let timestamp = tuf::sign(&timestamp, &[key])?;
-        Ok(SignedRepository { draft, snapshot, timestamp })
+        Ok(SignedRepository { draft, director, snapshot, timestamp })
     }
 
     fn online_key(
         &self,
         product: &ProductName,
         role: OnlineRole,
-        authorised: &RoleKeys,
+        authorised: &BTreeSet<KeyId>,
     ) -> ServiceResult<&SigningKey> {
         self.keys
-            .authorised(role, &authorised.keyids)
+            .authorised(role, authorised)
             .ok_or_else(|| ServiceError::online_key_lost(product, role.as_str()))
     }
 
@@ -138,7 +143,7 @@ impl Service {
         &self,
         signed: SignedRepository,
     ) -> ServiceResult<(Repository, Vec<RepositoryFile>)> {
-        let SignedRepository { draft, snapshot, timestamp } = signed;
+        let SignedRepository { draft, director, snapshot, timestamp } = signed;
         let mut files = Vec::new();
         let mut root = None;
         for bytes in &draft.roots {
@@ -146,6 +151,7 @@ impl Service {
         }
         let root =
             root.ok_or_else(|| ServiceError::internal("a repository without a root".to_owned()))?;
+        self.store_file::<Targets>(DIRECTOR, &director, &mut files).await?;
         let snapshot = self.store_file::<Snapshot>("snapshot", &snapshot, &mut files).await?;
         let targets = self.store_file::<Targets>("targets", &draft.targets, &mut files).await?;
         let mut channels = BTreeMap::new();
@@ -345,6 +351,16 @@ impl Target {
     }
 }
 
+/// The targets role of the director, which lists nothing: it signs plans. Mainstay's own client
+/// never asks for it; others take in every role that is delegated to, and give up without it.
+fn director_role(version: NonZeroU64, now: Timestamp) -> ServiceResult<Targets> {
+    Ok(Targets {
+        header: header::<Targets>(version, now, SNAPSHOT_LIFETIME)?,
+        targets: BTreeMap::new(),
+        delegations: None,
+    })
+}
+
 fn no_such_file(path: &str) -> ServiceError {
     ServiceError::new(
         ErrorClass::NotFound,
@@ -357,8 +373,8 @@ fn no_such_file(path: &str) -> ServiceError {
 fn channel_of(file_name: &str) -> Option<ChannelName> {
     let (_, rest) = file_name.split_once('.')?;
     let role = rest.strip_suffix(".json")?;
-    let top_level = ["root", "snapshot", "targets", "timestamp"].contains(&role);
-    (!top_level).then(|| role.parse().ok())?
+    let no_channel = ["root", "snapshot", "targets", "timestamp", DIRECTOR].contains(&role);
+    (!no_channel).then(|| role.parse().ok())?
 }
 
 fn file_meta(bytes: &[u8]) -> Result<FileMeta, Refusal> {

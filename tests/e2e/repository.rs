@@ -67,6 +67,30 @@ fn a_machine_has_the_metadata_that_its_contract_covers() {
     assert_eq!(timestamp, state.metadata["timestamp.json"].as_bytes());
 }
 
+/// Clients that take in every role before they look for a target give up where one has no document:
+/// also the director's, which signs plans and lists nothing.
+#[test]
+fn every_role_that_may_speak_has_a_document() {
+    let server = opened();
+    for (version, channel) in [("1.0.1", "bugfix"), ("1.0.2", "security"), ("1.1.0", "feature")] {
+        server.publish(version, channel, &[]);
+    }
+    let machine = ended(&server);
+    let document = |path: &str| -> Value {
+        serde_json::from_slice(&machine.file(&server, PRODUCT, path).has_status(200).body).unwrap()
+    };
+    let snapshot = document("5.snapshot.json");
+    let targets = document("1.targets.json");
+    for role in targets["signed"]["delegations"]["roles"].as_array().unwrap() {
+        let file = format!("{}.json", role["name"].as_str().unwrap());
+        assert!(snapshot["signed"]["meta"].get(&file).is_some(), "{file}");
+    }
+    let director = document("5.director.json");
+    assert_eq!(director["signed"]["targets"], serde_json::json!({}));
+    assert_eq!(snapshot["signed"]["meta"]["director.json"]["version"], 5);
+    assert_eq!(director["signed"]["expires"], snapshot["signed"]["expires"]);
+}
+
 #[test]
 fn a_machine_has_the_releases_that_its_contract_grants() {
     let server = opened();
