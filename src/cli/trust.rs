@@ -175,3 +175,6 @@ impl Present {
         Ok(Some(Proposal::new(product.clone(), state, documents, None)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ fn a_channel_that_two_must_sign_is_signed_anew_by_both_at_once() {
     let text = proposed.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("keys of major: 2 of 2 must sign (until now 1 of 1)"), "{text}");
     assert!(text.contains("channel major: version 2 follows 1"), "{text}");
-    assert!(text.contains("lists its 1 releases unchanged"), "{text}");
+    assert!(text.contains("lists its 1 release unchanged"), "{text}");
     server.change_trust(&change, &["targets", "release", "release-2"]);
     let tree = server.tree("1.0.1");
     server.publish_tree("1.0.1", "bugfix", &tree, &[]).exits(3);

@@ -47,10 +47,10 @@ fn document_lines(review: &Review, document: &Document, names: &Names) -> Vec<St
             let what = format!("channel {}", document.name);
             lines.push(heading(&what, present.map(Metadata::header), next.header()));
             lines.push(match &review.manifest {
-                None => format!("  lists its {} releases unchanged", Review::releases(next)),
+                None => format!("  lists its {} unchanged", counted(Review::releases(next))),
                 Some(manifest) => format!(
-                    "  lists its {} releases unchanged, and one more: {}",
-                    Review::releases(next).saturating_sub(1),
+                    "  lists its {} unchanged, and one more: {}",
+                    counted(Review::releases(next).saturating_sub(1)),
                     release(manifest)
                 ),
             });
@@ -184,6 +184,10 @@ fn release(manifest: &ReleaseManifest) -> String {
         manifest.severity,
         platforms.join(", ")
     )
+}
+
+fn counted(releases: usize) -> String {
+    if releases == 1 { "1 release".to_owned() } else { format!("{releases} releases") }
 }
 
 /// A digest in groups of four, to be read aloud.

@@ -211,3 +211,19 @@ async fn the_status_says_what_to_renew_and_how() {
         assert!(status.roles[3..].iter().all(|role| role.state == Expiry::Far));
     }
 }
+
+#[tokio::test]
+async fn a_record_that_does_not_name_the_director_yet_is_as_good() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    let key = world.customer("globex", Tier::Standard).await;
+    let name = world.enroll(&key, 7).await.unwrap().machine;
+    let before = world.check(0, &name, None).await;
+    let mut record = world.meta.product(&product()).await.unwrap();
+    record.repository.directors = None;
+    record.repository.timestamp.version += 1;
+    let (revision, repository) = (record.revision, record.repository);
+    world.meta.renew_repository(&product(), revision, repository, Vec::new()).await.unwrap();
+    assert_eq!(world.check(0, &name, None).await.plan, before.plan);
+    assert_eq!(keys_of(&world, 0).await, OnlineKeyState::Adopted);
+}
