@@ -7,7 +7,7 @@ use mainstay_client::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Service, ServiceResult, keys::OnlineRole};
+use super::{Service, ServiceResult, chain, keys::OnlineRole};
 use crate::{
     policy::Expiry,
     store::{ProductRecord, Repository, StoredFile},
@@ -147,33 +147,43 @@ impl Service {
     }
 
     /// Writes the warnings into the log that are due now, where they were looked for `before`. Says
-    /// when that was.
+    /// when that was. A product for which that fails keeps no other from it.
     pub async fn warn(&self, before: Option<Timestamp>) -> ServiceResult<Timestamp> {
         let now = self.clock.now();
-        for status in self.status().await? {
-            let product = status.product.as_str();
-            for role in status.roles.iter().filter(|role| role.renewed_by == RenewedBy::Vendor) {
-                if let Some(state) = Expiry::warning(role.expires, before, now) {
-                    tracing::warn!(
-                        product,
-                        role = role.role,
-                        expires = %role.expires,
-                        days_left = role.days_left,
-                        command = role.command,
-                        "a role that only the vendor can renew expires: {}",
-                        state.as_str()
-                    );
+        for product in self.meta.products().await? {
+            match self.product_status(&product).await {
+                Ok(status) => warn_of(&status, before, now),
+                Err(error) => {
+                    let (product, error) = (product.name.as_str(), chain(&error));
+                    tracing::error!(product, error, "what expires could not be looked at");
                 }
-            }
-            if status.online_keys == OnlineKeyState::Lost {
-                tracing::error!(
-                    product,
-                    command = status.online_keys_command,
-                    "the online keys that the vendor has authorised are lost: nothing is signed \
-                     for this product until the vendor adopts the present ones"
-                );
             }
         }
         Ok(now)
+    }
+}
+
+fn warn_of(status: &ProductStatus, before: Option<Timestamp>, now: Timestamp) {
+    let product = status.product.as_str();
+    for role in status.roles.iter().filter(|role| role.renewed_by == RenewedBy::Vendor) {
+        if let Some(state) = Expiry::warning(role.expires, before, now) {
+            tracing::warn!(
+                product,
+                role = role.role,
+                expires = %role.expires,
+                days_left = role.days_left,
+                command = role.command,
+                "a role that only the vendor can renew expires: {}",
+                state.as_str()
+            );
+        }
+    }
+    if status.online_keys == OnlineKeyState::Lost {
+        tracing::error!(
+            product,
+            command = status.online_keys_command,
+            "the online keys that the vendor has authorised are lost: nothing is signed for this \
+             product until the vendor adopts the present ones"
+        );
     }
 }

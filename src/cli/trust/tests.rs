@@ -104,6 +104,32 @@ async fn a_release_key_that_goes_takes_its_signatures_with_it() {
 }
 
 #[tokio::test]
+async fn nothing_is_changed_behind_the_signers_back() {
+    let present = present().await;
+    let renew = ["root".to_owned(), "targets".to_owned()].into();
+    let mut proposal = proposal(&present, &Change { renew, ..Change::default() }).unwrap();
+    let mut edit = |name: &str, edit: fn(&mut serde_json::Value)| {
+        let text = proposal.documents.get_mut(name).unwrap();
+        let mut document: serde_json::Value = serde_json::from_str(text).unwrap();
+        edit(&mut document["signed"]);
+        *text = document.to_string();
+    };
+    edit("root", |root| root["consistent_snapshot"] = false.into());
+    edit("targets", |targets| {
+        let roles = targets["delegations"]["roles"].as_array_mut().unwrap();
+        roles.reverse();
+        roles[1]["paths"] = vec!["*/*/*"].into();
+        let mut new = roles[1].clone();
+        new["name"] = "new".into();
+        roles.push(new);
+    });
+    let text = words(&Review::new(&proposal, &Seen::default()).unwrap(), &Names::new());
+    for told in ["TURNED OFF", "OTHER order of the roles", "OTHER paths of role", "NEW role new"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn one_more_key_makes_no_signature_worthless() {
     let present = present().await;
     let change = Change { release: adding(&[6], 1), ..Change::default() };

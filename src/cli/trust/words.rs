@@ -75,6 +75,8 @@ fn heading(what: &str, present: Option<&Header>, next: &Header) -> String {
 
 fn root_lines(present: &Root, next: &Root, names: &Names) -> Vec<String> {
     let (old, new) = (&present.roles, &next.roles);
+    let unpinned = (present.consistent_snapshot && !next.consistent_snapshot)
+        .then(|| "  consistent_snapshot is TURNED OFF".to_owned());
     [
         ("root", &old.root, &new.root),
         ("targets", &old.targets, &new.targets),
@@ -83,6 +85,7 @@ fn root_lines(present: &Root, next: &Root, names: &Names) -> Vec<String> {
     ]
     .into_iter()
     .flat_map(|(what, old, new)| role_lines(&format!("{what} keys"), old, new, names))
+    .chain(unpinned)
     .collect()
 }
 
@@ -113,10 +116,21 @@ fn targets_lines(present: &Targets, next: &Targets, names: &Names) -> Vec<String
     }
     let gone = old.keys().filter(|name| !new.contains_key(*name));
     lines.extend(gone.map(|name| format!("  role {} is REMOVED", name.escape_debug())));
+    let still = order(present).filter(|name| new.contains_key(*name));
+    if still.ne(order(next).filter(|name| old.contains_key(*name))) {
+        lines.push(
+            "  OTHER order of the roles: the first that may speak for a file is asked".to_owned(),
+        );
+    }
     if next.targets != present.targets {
         lines.push("  OTHER targets of its own".to_owned());
     }
     lines
+}
+
+/// The roles in the order in which machines ask them.
+fn order(targets: &Targets) -> impl Iterator<Item = &String> {
+    targets.delegations.iter().flat_map(|listed| listed.roles.iter().map(|role| &role.name))
 }
 
 fn role_lines(what: &str, old: &RoleKeys, new: &RoleKeys, names: &Names) -> Vec<String> {
