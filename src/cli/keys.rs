@@ -271,9 +271,9 @@ impl KeyArgs {
         Ok(names)
     }
 
-    /// Whether the private key `name` is in the directory.
+    /// Whether the private key `name`, or the address of the token that has it, is in the directory.
     pub(super) fn has_private(&self, name: &str) -> bool {
-        self.path(name, "pem").exists()
+        ["pem", "pkcs11"].iter().any(|extension| self.path(name, extension).exists())
     }
 
     /// The public key `name`: from its .pub file, or from the private key.

@@ -7,7 +7,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, ProductName, wire::PublishingState},
-    tuf::{Envelope, Limits, Snapshot, Targets, TrustedRepository, TrustedRoot},
+    tuf::{
+        DIRECTOR, Envelope, Limits, Metadata as _, Snapshot, Targets, TrustedRepository,
+        TrustedRoot,
+    },
 };
 
 use super::{CliError, trust::Seen};
@@ -101,9 +104,20 @@ impl VendorTrust {
         if let Some(known) = self.read("snapshot.json")? {
             timestamp.recall(&known);
         }
+        let is_new = timestamp.is_new();
         let repository = timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
         self.write("root.json", &newest)?;
-        self.write("timestamp.json", part("timestamp.json"))?;
+        // A snapshot is kept only with every document that it lists: a server's bare claim of a
+        // version must not make the vendor's later ones look old.
+        for file in repository.snapshot().meta.keys() {
+            let name = file.strip_suffix(".json").unwrap_or(file);
+            if ![Targets::KIND, DIRECTOR].contains(&name) {
+                repository.role_to_amend(name, part(file))?;
+            }
+        }
+        if is_new {
+            self.write("timestamp.json", part("timestamp.json"))?;
+        }
         self.write("snapshot.json", part("snapshot.json"))?;
         Ok(repository)
     }

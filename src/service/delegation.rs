@@ -1,6 +1,8 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use mainstay_client::{
     format::Channel,
-    tuf::{DIRECTOR, DelegatedRole, Root, Targets},
+    tuf::{DIRECTOR, DelegatedRole, KeyId, PublicKey, RoleKeys, Root, Targets},
 };
 
 use super::keys::{OnlineKeys, OnlineRole};
@@ -31,6 +33,16 @@ pub(super) fn delegation_problems(
             format!("root does not let a {what} key of this server alone sign the {what}"),
         );
     }
+    let listed = |role: &RoleKeys, described: &BTreeMap<KeyId, PublicKey>| {
+        role.keyids.iter().filter_map(|id| described.get(id)).cloned().collect::<BTreeSet<_>>()
+    };
+    for (what, role) in [("root", &root.roles.root), ("targets", &root.roles.targets)] {
+        let signers = listed(role, &root.keys);
+        expect(
+            !signers.iter().any(|key| keys.contains(key)),
+            format!("root lets a key of this server sign {what}: only the vendor signs it"),
+        );
+    }
     let Some(delegations) = &targets.delegations else {
         problems.push("targets delegate to nobody: expected the channels and director".to_owned());
         return problems;
@@ -55,12 +67,21 @@ pub(super) fn delegation_problems(
     }
     // The keys themselves are compared: an identifier is whatever the document calls a key.
     for role in delegations.roles.iter().filter(|role| role.name != DIRECTOR) {
-        let mut signers = role.keys.keyids.iter().filter_map(|id| delegations.keys.get(id));
+        let signers = listed(&role.keys, &delegations.keys);
         expect(
-            !signers.any(|key| keys.contains(key)),
+            !signers.iter().any(|key| keys.contains(key)),
             format!(
                 "role {} lists a key of this server: only the vendor signs releases",
                 role.name
+            ),
+        );
+        let threshold = role.keys.threshold;
+        expect(
+            signers.len() as u64 >= threshold.get(),
+            format!(
+                "role {} has {} keys of which {threshold} must sign: nobody could ever",
+                role.name,
+                signers.len()
             ),
         );
     }

@@ -49,7 +49,8 @@ impl Base {
         not_older("targets", &targets, seen)?;
         let mut channels = BTreeMap::new();
         for file in metadata.keys().filter(|file| is_channel(file)) {
-            let Ok(name) = file.trim_end_matches(".json").parse::<ChannelName>() else {
+            let name = file.strip_suffix(".json").and_then(|name| name.parse::<ChannelName>().ok());
+            let Some(name) = name else {
                 return Err(CliError::Untrusted(format!(
                     "`{}` is no metadata of a product",
                     file.escape_debug()

@@ -44,34 +44,51 @@ impl Renew {
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
         let present = Present::read(&server, &self.product, &trust)?;
         let within = SignedDuration::from_hours(24 * i64::from(self.within));
-        let renew = due(&present.base, present.state.now, within);
-        let change = Change { renew: renew.clone(), ..Change::default() };
-        let Some(mut proposal) = present.propose(&self.product, &change)? else {
-            let nothing = Renewed { revision: present.state.revision, renewed: Vec::new() };
-            return output.answer(&nothing, |_| {
-                format!("Nothing of {} expires within {} days.", self.product, self.within)
-            });
-        };
-        let mut review = Review::new(&proposal, &trust.seen()?)?;
+        let due = due(&present.base, present.state.now, within);
         let names = names(&self.keys);
-        self.sign(&mut review, &names)?;
-        if !review.is_complete() {
+        let seen = trust.seen()?;
+        let mut renew = due.clone();
+        // What not enough keys are here for keeps nothing else from being renewed.
+        let (mut proposal, review) = loop {
+            let change = Change { renew: renew.clone(), ..Change::default() };
+            let Some(proposal) = present.propose(&self.product, &change)? else {
+                if !due.is_empty() {
+                    return Err(self.left("nothing was renewed", &due));
+                }
+                let nothing = Renewed { revision: present.state.revision, renewed: Vec::new() };
+                return output.answer(&nothing, |_| {
+                    format!("Nothing of {} expires within {} days.", self.product, self.within)
+                });
+            };
+            let mut review = Review::new(&proposal, &seen)?;
+            self.sign(&mut review, &names)?;
+            if review.is_complete() {
+                break (proposal, review);
+            }
             output.say(&Shown::new(&review, &names).text);
-            let renew: Vec<_> = renew.iter().map(|name| format!("--renew {name}")).collect();
-            return Err(CliError::Input(format!(
-                "nothing was renewed: not every key that must sign is here; have it signed by \
-                 others with `mainstay trust propose --product {} {} --out FILE`",
-                self.product,
-                renew.join(" ")
-            )));
-        }
+            let complete = review.documents.iter().filter(|document| document.is_complete());
+            renew = complete.map(|document| document.name.clone()).collect();
+        };
         proposal.documents = review.texts()?;
         let revision = submit(&server, &proposal, &review)?;
         remember(&server, &proposal, &trust, output);
         let renewed = Renewed { revision, renewed: proposal.documents.into_keys().collect() };
         output.answer(&renewed, |renewed| {
             format!("Renewed: {} (revision {revision}).", renewed.renewed.join(", "))
-        })
+        })?;
+        let left: BTreeSet<_> = due.difference(&renew).cloned().collect();
+        if left.is_empty() { Ok(()) } else { Err(self.left("not everything was renewed", &left)) }
+    }
+
+    /// That `left` was not renewed, and what renews it.
+    fn left(&self, what: &str, left: &BTreeSet<String>) -> CliError {
+        let renew: Vec<_> = left.iter().map(|name| format!("--renew {name}")).collect();
+        CliError::Input(format!(
+            "{what}: not every key that must sign is here; have it signed by others with `mainstay \
+             trust propose --product {} {} --out FILE`",
+            self.product,
+            renew.join(" ")
+        ))
     }
 
     /// Signs with each key of which the private half is here and that may sign something.

@@ -168,6 +168,12 @@ impl Review {
         for document in &self.documents {
             let Body::Channel(next) = &document.body else { continue };
             let mut expected = self.present_channel(&document.name).cloned().unwrap_or_default();
+            if let Some(path) = new.keys().find(|path| expected.contains_key(*path)) {
+                return Err(CliError::Untrusted(format!(
+                    "channel {} lists {path} already: what was published is not replaced",
+                    document.name
+                )));
+            }
             expected.extend(new.clone());
             if next.targets != expected || next.delegations.is_some() {
                 return Err(CliError::Untrusted(format!(

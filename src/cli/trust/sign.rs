@@ -46,7 +46,7 @@ impl Sign {
         let mut review = Review::new(&proposal, &seen)?;
         let names = names(&self.keys);
         output.say(&words(&review, &names));
-        self.confirm()?;
+        self.confirm(output)?;
         for name in &self.key {
             let key = self.keys.private(name)?;
             let signed = review.sign(&key)?;
@@ -80,9 +80,16 @@ impl Sign {
         }
     }
 
-    fn confirm(&self) -> CliResult {
+    fn confirm(&self, output: Output) -> CliResult {
         if self.yes {
             return Ok(());
+        }
+        if output.is_json() {
+            return Err(CliError::Input(
+                "--json shows nothing to say yes to: look at it with `mainstay trust show`, then \
+                 give --yes"
+                    .to_owned(),
+            ));
         }
         let stdin = std::io::stdin();
         if !stdin.is_terminal() {

@@ -54,6 +54,9 @@ pub enum Search<'a> {
 }
 
 impl TrustedRepository {
+    /// The longest path of a target that is searched for, in bytes.
+    const PATH_BYTES_MAX: usize = 1024;
+
     /// The root.
     pub fn root(&self) -> &Root {
         &self.root
@@ -152,6 +155,10 @@ impl TrustedRepository {
     /// delegates to, has the last word (TUF 1.0.34 §5.6.7). Each role is asked once, whoever
     /// delegates to it.
     pub fn search(&self, path: &str) -> Result<Search<'_>, Refusal> {
+        if path.len() > Self::PATH_BYTES_MAX {
+            let detail = format!("{} bytes: expected at most {}", path.len(), Self::PATH_BYTES_MAX);
+            return Err(Refusal::new("target path", Rule::Length, detail));
+        }
         let mut asked = BTreeSet::new();
         let mut to_ask = Vec::new();
         let mut targets = &self.targets;
