@@ -26,18 +26,87 @@
 //! 5. the artifact's payload has the signed length and SHA-256 and is an archive in the one canonical
 //!    form, in which nothing can leave its tree.
 //!
-//! # What a thief can do
+//! # What a thief of keys can do
+//!
+//! Each set of keys that a threshold does not cover, in the hands of somebody through whose server
+//! the machine goes: he may withhold, replay and mix whatever was signed before. *Freeze*: have what
+//! has expired taken for the newest that there is. *Steer*: send the machine to another release that
+//! the vendor signed, up or down. *Install*: have bytes installed that the vendor did not sign. Two
+//! of three root keys and two of three release keys must sign here; with a threshold of 1, one stolen
+//! key is the row of the threshold. A freeze ends when the next document expires of which the thief
+//! has not the key (`replay::a_frozen_repository_is_noticed_when_a_document_of_it_expires`).
+//!
+//! | stolen | freeze | steer | install | go below the floor | shown by |
+//! |---|---|---|---|---|---|
+//! | nothing | no | no | no | no | `stolen_keys::no_key` |
+//! | timestamp | until snapshot or plan expires | no | no | no | `stolen_keys::the_timestamp_key` |
+//! | snapshot | no | no | no | no | `stolen_keys::the_snapshot_key` |
+//! | timestamp and snapshot | until the plan expires | no | no | no | `stolen_keys::the_timestamp_and_snapshot_keys` |
+//! | director | no | yes | no | no | `stolen_keys::the_director_key` |
+//! | all online keys: the server itself | until the targets expire | yes | no | no | `stolen_keys::all_online_keys` |
+//! | one release key of two | no | no | no | no | `stolen_keys::one_release_key_of_two` |
+//! | one release key of two, all online keys | as all online keys | yes | no | no | `stolen_keys::one_release_key_of_two_and_all_online_keys` |
+//! | release keys up to the threshold | no | no | no | no | `stolen_keys::the_release_threshold` |
+//! | release threshold and all online keys | as all online keys | yes | **yes** | no | `stolen_keys::the_release_threshold_and_all_online_keys` |
+//! | targets | no | no | no | no | `stolen_keys::the_targets_key` |
+//! | targets and all online keys | until the root expires | yes | **yes**: it names the release keys | no | `stolen_keys::the_targets_key_and_all_online_keys` |
+//! | one root key of two | no | no | no | no | `stolen_keys::one_root_key_of_two` |
+//! | one root key of two, all online keys | as all online keys | yes | no | no | the row of all online keys, and that a root of his is refused: `stolen_keys::one_root_key_of_two_and_all_online_keys` |
+//! | root keys up to the threshold | yes | yes | **yes**: it names all other keys | no | `stolen_keys::the_root_threshold` |
+//!
+//! No set of keys leads below a floor that a machine knows, for the machine keeps it for itself and
+//! asks nobody; who can *install* can sign old bytes under a new version, though. And who has the
+//! release threshold can sign a floor as high as the highest version, after which nothing can be
+//! rolled back.
+//!
+//! The server's online keys alone neither install unsigned bytes nor lead below the floor, not even
+//! where the server keeps the channel that signs the floor from the machine:
+//! `stolen_keys::the_online_keys_cannot_withhold_the_floor_of_what_runs`.
+//!
+//! A thief of online keys can also number his documents as high as numbers go, so that nothing
+//! honest is new to the machine any more. The vendor who gives the roles new keys, in root and
+//! targets, undoes it: `replay::fast_forward_is_undone_by_new_keys`,
+//! `replay::a_fast_forwarded_plan_is_undone_by_a_new_director`,
+//! `replay::a_fast_forwarded_order_is_undone_by_a_new_director`.
+//!
+//! What else can be stolen:
 //!
 //! | stolen | can | cannot |
 //! |---|---|---|
-//! | the server with its online keys | withhold updates until expiry shows it; send a machine any release that the vendor signed and that lies at or above the floor; order rollbacks above the floor; read what machines report | make a machine install bytes that the vendor did not sign; go below the floor; have the vendor sign upon forged or older metadata, or under another date |
-//! | a release key (threshold 1) | sign releases; a machine takes them once the server, too, publishes them | install anything without the server or its online keys |
+//! | the server | also read what machines report | have the vendor sign upon forged or older metadata, or under another date |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
 //! | an API token | what its role may, in the audit trail, until it is revoked | sign releases |
 //!
-//! A server that was broken into before a machine enrolled could hand that machine a root of its own.
-//! `mainstay-agent enroll --root-sha256` closes that: take the digest from `mainstay product create`.
+//! A server that was broken into before a machine enrolled, or is when it enrols again, could hand
+//! that machine a root of its own. `mainstay-agent enroll --root-sha256` closes that: take the digest
+//! from `mainstay product create`.
+//!
+//! # Attacks
+//!
+//! Each is made on the real agent, by a server that does nothing else (`tests/e2e/attack`). Each time
+//! the agent says which rule was broken and by what, ends with the documented exit code, leaves what
+//! runs and what is trusted as it was, and takes the next honest answer.
+//!
+//! | attack | what is in its way | shown by |
+//! |---|---|---|
+//! | arbitrary installation | plan and channel must name the same bytes, and release keys sign the channel | `releases::a_release_that_nobody_signed`, `releases::a_release_that_somebody_else_signed`, `releases::a_plan_that_names_other_bytes_than_the_vendor_signed` |
+//! | endless data | a limit for each role, target and answer | `transfer::endless_files`, `transfer::endless_answers`, `transfer::an_endless_answer_to_enrolment`, `transfer::documents_that_are_too_long_for_their_role` |
+//! | slow retrieval | a least rate, then the next try; after the last one it is given up (`--rate-min`, `--rate-window`) | `transfer::what_is_slow_is_asked_for_again`, `transfer::a_check_that_stays_slow_is_given_up`, `transfer::a_manifest_that_stays_slow_is_given_up`, `transfer::an_artifact_that_stays_slow_is_given_up` |
+//! | extraneous dependencies | a plan names one release, and that one artifact | `releases::extraneous_dependencies`, `transfer::files_that_nobody_asked_for` |
+//! | fast-forward | new keys for the role | see above |
+//! | indefinite freeze | everything expires; a plan is for one machine, and only newer ones count | `replay::a_frozen_repository_is_noticed_when_a_document_of_it_expires`, `replay::a_server_that_withholds_everything_new_is_noticed_when_the_timestamp_expires`, `replay::an_older_plan`, `replay::another_machines_customers_or_products_plan`, `replay::an_empty_plan` |
+//! | mix-and-match | the snapshot names the version of each role, and its digest | `replay::documents_that_were_never_together`, `replay::an_older_document_among_newer_ones` |
+//! | rollback | no document is older than one that was seen, and no role disappears | `replay::an_older_version_that_is_announced`, `replay::a_root_that_is_no_successor`, `replay::a_channel_that_has_disappeared`, `releases::a_release_that_leads_downwards` |
+//! | rollback by deleting local state | what runs and the floor are kept elsewhere; the first root is known by its digest | `replay::deleting_what_is_trusted_does_not_lead_downwards`, `replay::deleting_the_root_does_not_let_another_one_in` |
+//! | malicious mirror | it holds no key, and is told no credential | `transfer::a_mirror_that_changes_a_bit`, `transfer::a_mirror_that_adds_a_byte`, `transfer::a_mirror_that_sends_elsewhere`, `transfer::an_artifact_that_is_cut_each_time`, `transfer::files_that_are_not_there` |
+//! | wrong software | plans and manifests say for whom and what they are | `releases::another_platforms_artifact`, `releases::another_products_release`, `releases::another_versions_release`, `replay::another_machines_customers_or_products_plan` |
+//! | decompression bomb | the signed length of the payload, and a limit of the window | `releases::a_decompression_bomb` |
+//! | path traversal | names are of one form each, and archives of the one canonical form | `documents::a_target_path_that_leads_outside`, `documents::a_channel_name_or_version_that_leads_outside`, `documents::role_names_and_targets_that_lead_outside_are_passed_over`, `releases::an_archive_entry_that_leads_outside`, `releases::a_link_in_an_archive_that_leads_outside` |
+//! | duplicate members, keys and signatures | each is refused, or counts once | `documents::a_member_that_stands_twice`, `documents::a_key_that_is_listed_twice_in_a_role`, `documents::a_signature_that_stands_twice`, `documents::one_key_under_two_names` |
+//! | thresholds and versions out of range | integers from 1, of 64 bits | `documents::thresholds_below_one`, `documents::version_zero`, `documents::versions_below_the_first_and_fractions`, `documents::versions_beyond_64_bits` |
+//! | a clock that is moved | ahead, updates stop and nothing else; behind, nothing older than what was seen | `replay::a_clock_that_is_ahead_stops_updates_and_nothing_else`, `replay::a_clock_that_is_behind_does_not_bring_back_what_is_older` |
+//! | a false root or false names at enrolment | the digest that the vendor told; a root signs itself | `enrolment::a_root_that_is_not_the_vendors`, `enrolment::a_root_that_is_none`, `enrolment::names_and_credentials_that_are_none` |
 //!
 //! # Floor
 //!

@@ -6,6 +6,8 @@
 //! document and at which version; what ran runs; what was trusted is trusted; and the next honest
 //! answer is taken. `mainstay::manual::threat_model` lists the attacks beside their tests.
 
+use std::collections::BTreeSet;
+
 #[path = "attack/keys.rs"]
 mod keys;
 #[path = "attack/server.rs"]
@@ -17,6 +19,8 @@ mod world;
 
 #[path = "attack/documents.rs"]
 mod documents;
+#[path = "attack/enrolment.rs"]
+mod enrolment;
 #[path = "attack/releases.rs"]
 mod releases;
 #[path = "attack/replay.rs"]
@@ -25,3 +29,25 @@ mod replay;
 mod stolen_keys;
 #[path = "attack/transfer.rs"]
 mod transfer;
+
+/// A statement of the threat model is worth what the test behind it is worth: each that it names is
+/// there, and each that is there is named.
+#[test]
+fn the_threat_model_names_the_tests_that_there_are() {
+    let manual = include_str!("../../src/manual/threat_model.rs");
+    for (module, source) in [
+        ("documents", include_str!("attack/documents.rs")),
+        ("enrolment", include_str!("attack/enrolment.rs")),
+        ("releases", include_str!("attack/releases.rs")),
+        ("replay", include_str!("attack/replay.rs")),
+        ("stolen_keys", include_str!("attack/stolen_keys.rs")),
+        ("transfer", include_str!("attack/transfer.rs")),
+    ] {
+        let after = |text: &'static str, mark: &str, end| -> BTreeSet<&'static str> {
+            let pieces = text.split(mark).skip(1);
+            pieces.map(|piece| piece.split_once(end).unwrap().0).collect()
+        };
+        let named = after(manual, &format!("`{module}::"), '`');
+        assert_eq!(named, after(source, "#[test]\nfn ", '('), "{module}");
+    }
+}
