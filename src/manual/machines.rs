@@ -27,6 +27,10 @@
 //!
 //! # What an update does
 //!
+//! What the server sends must bring 1024 bytes a second over each minute of waiting, or it is asked for
+//! again, four times altogether. `--rate-min BYTES` and `--rate-window SECONDS` (`MAINSTAY_RATE_MIN`,
+//! `MAINSTAY_RATE_WINDOW`) set others, for a line that is worse, or for an owner who is less patient.
+//!
 //! The artifact is fetched (resumed where it was cut), verified and unpacked in one pass, the data is
 //! copied, `current` is switched by one rename, and the release's own health check runs. Where it
 //! fails, takes too long or cannot start, the data is put back, `current` is switched back, the version
