@@ -231,9 +231,13 @@ impl Engine {
     }
 
     fn try_sweep(&self) -> Result<(), Error> {
+        let record = &self.journal.record;
+        let is_named = |version: &Version| {
+            record.running.as_ref() == Some(version) || record.kept_tree(version).is_some()
+        };
         for entry in entries(&self.layout.versions())? {
             let version = entry.file_name().to_str().and_then(|name| name.parse::<Version>().ok());
-            if version.is_some_and(|version| self.journal.record.kept_tree(&version).is_none()) {
+            if version.is_some_and(|version| !is_named(&version)) {
                 self.discard(&entry.path())?;
             }
         }

@@ -1,6 +1,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
+    path::Path,
 };
 
 use serde::{Deserialize, Serialize};
@@ -131,10 +132,16 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::io("open the journal", path, source)),
         };
-        let damaged = |what: String| Reason::JournalDamaged { path: path.clone(), what };
         if bytes.len() as u64 > limits.journal_bytes_max {
-            return Err(damaged(format!("it is above {} bytes", limits.journal_bytes_max)).into());
+            let what = format!("it is above {} bytes", limits.journal_bytes_max);
+            return Err(Reason::JournalDamaged { path, what }.into());
         }
+        Self::parse(&bytes, &path).map(Some)
+    }
+
+    /// The journal in the file contents `bytes`. `path` names it in errors.
+    pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+        let damaged = |what: String| Reason::JournalDamaged { path: path.to_owned(), what };
         let (heading, body) = bytes
             .iter()
             .position(|byte| *byte == b'\n')
@@ -143,7 +150,7 @@ impl Journal {
         let heading = serde_json::from_slice::<Heading>(heading)
             .map_err(|error| damaged(format!("its heading is malformed ({error})")))?;
         if heading.format != JOURNAL_FORMAT {
-            let (found, expected) = (heading.format, JOURNAL_FORMAT);
+            let (path, found, expected) = (path.to_owned(), heading.format, JOURNAL_FORMAT);
             return Err(Reason::JournalFormat { path, found, expected }.into());
         }
         let found = Digest::of(body);
@@ -153,10 +160,33 @@ impl Journal {
         }
         let journal = serde_json::from_slice::<Self>(body)
             .map_err(|error| damaged(format!("it is malformed ({error})")))?;
-        if matches!(journal.stage, Stage::Probation(_)) != journal.record.probation.is_some() {
+        if !journal.is_consistent() {
             return Err(damaged("its stage and its record disagree".to_owned()).into());
         }
-        Ok(Some(journal))
+        Ok(journal)
+    }
+
+    /// Whether stage and record say the same of what runs and of what ran before.
+    fn is_consistent(&self) -> bool {
+        let Record { running, probation, .. } = &self.record;
+        match &self.stage {
+            Stage::Idle => probation.is_none(),
+            Stage::Fetched(change)
+            | Stage::Staged(change)
+            | Stage::Switching(Switch { change, .. }) => {
+                probation.is_none() && *running == change.from
+            }
+            Stage::Probation(Switch { change: Change { from, attempt }, .. }) => {
+                running.as_ref() == Some(&attempt.version)
+                    && probation.as_ref().is_some_and(|probation| {
+                        (&probation.version, &probation.from) == (&attempt.version, from)
+                    })
+            }
+            Stage::Undoing(Undoing { switch: Switch { change, .. }, .. }) => {
+                let may_run = [change.from.as_ref(), Some(&change.attempt.version)];
+                probation.is_none() && may_run.contains(&running.as_ref())
+            }
+        }
     }
 
     /// Writes the journal durably and in one step.
@@ -175,7 +205,7 @@ impl Journal {
 
     /// Queues an event; the oldest give way.
     pub(super) fn queue(&mut self, event: &Draft<'_>, limits: &Limits) {
-        self.events_queued += 1;
+        self.events_queued = self.events_queued.saturating_add(1);
         self.events.push(Event {
             number: self.events_queued,
             kind: event.kind,

@@ -1,6 +1,9 @@
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{error::Error, journal::Journal};
 use crate::format::{Artifact, ChannelName, Digest, RollbackOrder, Version};
 
 /// A version that is to run from now on.
@@ -153,6 +156,13 @@ pub struct Probation {
 }
 
 impl Record {
+    /// The record in the journal whose file contents are `bytes`, for a tool that looks at an
+    /// installation without opening it: that takes no lock and mends nothing. `path` names the
+    /// journal in errors.
+    pub fn in_journal(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+        Journal::parse(bytes, path).map(|journal| journal.record)
+    }
+
     /// What was signed about the kept tree of `version`.
     pub fn kept_tree(&self, version: &Version) -> Option<&KeptTree> {
         self.trees.iter().find(|tree| tree.version == *version)

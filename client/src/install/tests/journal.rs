@@ -59,6 +59,56 @@ fn a_newer_journal_is_not_touched() {
 }
 
 #[test]
+fn a_journal_whose_stage_and_record_disagree_is_not_acted_on() {
+    let machine = Machine::new();
+    drop(machine.open());
+    let layout = machine.layout();
+    let read = |journal: &Journal| {
+        journal.write(&LocalFileSystem, &layout).unwrap();
+        Journal::read(&layout, &Limits::default()).map_err(|error| error.kind())
+    };
+    for mut journal in journals(None).into_iter().chain(journals(Some("1.0.0"))) {
+        assert_eq!(read(&journal), Ok(Some(journal.clone())));
+        if journal.stage != Stage::Idle {
+            journal.record.running = Some(version("9.9.9"));
+            assert_eq!(read(&journal), Err(ErrorKind::JournalDamaged), "{:?}", journal.stage);
+        }
+    }
+}
+
+#[test]
+fn the_record_is_read_without_opening_the_installation() {
+    let machine = Machine::new();
+    let mut installation = machine.open();
+    installation.update(&release("1.0.0"));
+    let path = machine.layout().journal();
+    let record = Record::in_journal(&fs::read(&path).unwrap(), &path).unwrap();
+    assert_eq!(record, *installation.record());
+    let error = Record::in_journal(b"{}", &path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::JournalDamaged);
+}
+
+#[test]
+fn the_tree_that_runs_is_not_swept_even_if_nothing_is_recorded_of_it() {
+    let machine = Machine::new();
+    let mut installation = machine.open();
+    installation.update(&release("1.0.0"));
+    installation.engine.write(|journal| journal.record.trees.clear()).unwrap();
+    drop(installation);
+    assert_eq!(machine.open().running(), Some(&version("1.0.0")));
+    assert_eq!(machine.seen().as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn the_number_of_the_last_event_is_not_passed() {
+    let mut journal = Journal { events_queued: u64::MAX, ..Journal::default() };
+    let to = version("1.0.0");
+    let draft = Draft { kind: EventKind::Refused, from: None, to: &to, order: None, detail: "" };
+    journal.queue(&draft, &Limits::default());
+    assert_eq!(journal.events[0].number, u64::MAX);
+}
+
+#[test]
 fn events_are_numbered_bounded_and_forgotten_once_delivered() {
     let machine = Machine::new();
     let mut installation = machine.open();
