@@ -8,10 +8,12 @@
 //! | [`storage`] | what is kept where, and what survives what |
 //! | [`wire_formats`] | whoever writes another client, or a script |
 //! | [`measurements`] | figures, with the commands that show them |
+//! | [`testing`] | whoever changes it: fuzzing |
 
 pub mod machines;
 pub mod measurements;
 pub mod operations;
 pub mod storage;
+pub mod testing;
 pub mod threat_model;
 pub mod wire_formats;

@@ -1,0 +1,54 @@
+//! How it is tested, for whoever changes it.
+//!
+//! `tests/run` runs everything that CI runs, `tests/real/run` takes real software through the whole
+//! journey.
+//!
+//! # Fuzzing
+//!
+//! Every parser of bytes from outside has a fuzz target in `client/fuzz`. A target is a function that
+//! panics where one of these does not hold, whatever the bytes are:
+//!
+//! | target | bytes | what holds |
+//! |---|---|---|
+//! | `canonical_json` | JSON | however a value is spelled it has one canonical form, which reads as the value; a lenient parser reads nothing else |
+//! | `envelope` | a signed document | signatures are counted as an independent count does, for every threshold |
+//! | `root` | a root | a pinned root has its own threshold of signatures; the trusted root rotates to the one document that was signed, one version at a time |
+//! | `timestamp`, `snapshot`, `targets`, `plan` | a document of the role | nothing is accepted but what was signed; of the same bytes signed anew nothing is accepted that breaks a rule (older, expired, of another kind, for another machine); what is read can be written and read again |
+//! | `delegations` | a graph of up to 40 roles | the search ends within its limit, and as a search by the book does: no role is heard for whom nobody speaks |
+//! | `keys` | a public or a private key | what is read can be written and read again, with one identifier |
+//! | `release` | a release manifest or `mainstay.toml` | its problems are listed, its paths are target paths |
+//! | `wire` | any body of `/v1` | what is read can be written and read again |
+//! | `names` | an identifier, version, digest, path or link | one spelling; no path and no link leads out of its tree |
+//! | `path_pattern` | a pattern and a path | matches where a table of all beginnings does |
+//! | `archive` | a payload | what is accepted is, byte for byte, what is written of its entries; limits hold |
+//! | `unpack` | a payload | nothing outside the tree is touched; the tree packs to the same bytes |
+//! | `payload` | an artifact | never more comes out than was signed; what differs or follows is refused |
+//! | `journal` | a journal | is read or refused |
+//! | `recovery` | a journal, and what is on the disk | opening ends at a whole version or at none, and opening again changes nothing |
+//!
+//! Where a signature, digest or checksum would end every input at once, the target also makes the one
+//! that is right, so that the rules behind it are reached.
+//!
+//! Committed inputs are in `client/fuzz/seeds` (to begin with) and `client/fuzz/regressions` (what once
+//! failed). `client/tests/corpus.rs` gives all of them to the same functions on stable Rust; that is
+//! part of `tests/run`. To fuzz takes a nightly toolchain and a C++ compiler:
+//!
+//! ```sh
+//! client/fuzz/run                               # every target, ten minutes each
+//! client/fuzz/run targets plan --seconds 60     # these two, a minute each
+//! ```
+//!
+//! It ends with 1 where a target failed. libFuzzer has then written the input to
+//! `client/fuzz/artifacts/<target>`: copy it to `client/fuzz/regressions/<target>` under a name that
+//! says what is special about it, see `cargo nextest run -p mainstay-client --test corpus` fail, mend
+//! the code. What a target has learned stays in `client/fuzz/corpus`, which is not committed.
+//!
+//! Where a document's form changes, remove `client/fuzz/seeds` and write them anew:
+//!
+//! ```sh
+//! cargo run -p mainstay-client --example fuzz_seeds
+//! ```
+//!
+//! `client/fuzz` is a package and a workspace of its own, so that nobody who builds Mainstay builds
+//! libFuzzer. `tests/run` checks its format; its functions are linted and run with the client's tests.
+//! The programs of three lines in `client/fuzz/fuzz_targets` are compiled only by `client/fuzz/run`.
