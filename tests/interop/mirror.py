@@ -18,13 +18,14 @@ class Threads(http.server.ThreadingHTTPServer):
 
 
 class Mirror:
-    """Answers GET as `answer(path, authorization)` does: with a status and the bytes of a body.
+    """Answers as `answer(path, authorization)` does: with a status and the bytes of a body.
 
-    `changes` are pairs: whether a path is meant, and what becomes of its bytes.
+    `changes` are pairs: whether a path is meant, and what becomes of its bytes. `sent` counts the
+    bytes of all answers, heads included.
     """
 
     def __init__(self, answer):
-        self.changes = []
+        self.changes, self.sent = [], 0
 
         class Handler(http.server.BaseHTTPRequestHandler):
             """One connection, kept as long as the client likes."""
@@ -33,6 +34,22 @@ class Mirror:
             # Head and body are two writes, and the second one must not wait for the first one's
             # acknowledgement.
             disable_nagle_algorithm = True
+
+            def setup(handler):
+                """Counts what is written from here on."""
+                super().setup()
+                write = handler.wfile.write
+
+                def counted(data):
+                    self.sent += len(data)
+                    return write(data)
+
+                handler.wfile.write = counted
+
+            def do_POST(handler):
+                """Answers one request whose body does not matter."""
+                handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+                handler.do_GET()
 
             def do_GET(handler):
                 """Answers one request."""

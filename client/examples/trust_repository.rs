@@ -1,0 +1,298 @@
+//! Writes a repository as Mainstay lays one out, with many releases in one channel, and what a
+//! server would say of it to a machine. `tests/bench/trust` measures what verifying it costs.
+//!
+//! ```text
+//! trust_repository DIR TARGETS
+//! ```
+//!
+//! | written below DIR | what it is |
+//! |---|---|
+//! | `before/`, `after/` | the repository without and with one more release, which is two targets |
+//! | `enroll.json` | the answer to `/v1/enroll` |
+//! | `first.json`, `unchanged.json`, `one-more.json` | the answers to `/v1/check` of a machine that knows nothing, everything, everything but the one more release |
+//! | `target` | the path of the manifest of the newest release in `before/` |
+//! | `sizes.json` | bytes that a machine needs for the one more release, as they are and compressed |
+
+use std::{
+    collections::BTreeMap, env, error::Error, fs, num::NonZeroU64, path::Path, process::ExitCode,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_client::{
+    clock,
+    format::{
+        Action, Channel, ChannelName, Digest, PLAN_FORMAT, Plan, PlanTarget, Platform, TargetFile,
+        TargetPath, Version,
+        wire::{CheckResponse, EnrollResponse},
+    },
+    tuf::{
+        self, DIRECTOR, DelegatedRole, Delegations, FileMeta, Header, Metadata, PathPattern,
+        RoleKeys, Root, RootRoles, SigningKey, Snapshot, Target, TargetKind, Targets,
+        TargetsCustom,
+    },
+};
+use serde_json::json;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// The level at which a web server compresses what it sends.
+const ZSTD_LEVEL: i32 = 3;
+
+fn main() -> ExitCode {
+    match run(&env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Outcome<()> {
+    let [dir, targets] = arguments else { return Err("expected DIR TARGETS".into()) };
+    let (dir, releases) = (Path::new(dir), targets.parse::<u64>()? / 2);
+    let vendor = Vendor::new(clock::system()());
+    let before = vendor.repository(releases, 1)?;
+    let after = vendor.repository(releases + 1, 2)?;
+    before.write(&dir.join("before"))?;
+    after.write(&dir.join("after"))?;
+
+    let metadata = before.answered()?;
+    let news =
+        after.answered()?.into_iter().filter(|(name, text)| metadata.get(name) != Some(text));
+    let news: BTreeMap<_, _> = news.filter(|(name, _)| name != "targets.json").collect();
+    let update = Action::Update { target: before.newest.clone() };
+    let first = CheckResponse { plan: vendor.plan(update, 1)?, metadata };
+    let unchanged =
+        CheckResponse { plan: vendor.plan(Action::Stay, 2)?, metadata: BTreeMap::new() };
+    let update = Action::Update { target: after.newest.clone() };
+    let one_more = CheckResponse { plan: vendor.plan(update, 3)?, metadata: news };
+    let root = before.text("1.root.json")?;
+    let enrolment = EnrollResponse {
+        machine: MACHINE.parse()?,
+        customer: CUSTOMER.parse()?,
+        contract: "acme-1".parse()?,
+        token: "token".to_owned(),
+        root,
+    };
+    let one_more_bytes = serde_json::to_vec(&one_more)?;
+    fs::write(dir.join("enroll.json"), serde_json::to_vec(&enrolment)?)?;
+    fs::write(dir.join("first.json"), serde_json::to_vec(&first)?)?;
+    fs::write(dir.join("unchanged.json"), serde_json::to_vec(&unchanged)?)?;
+    fs::write(dir.join("one-more.json"), &one_more_bytes)?;
+    fs::write(dir.join("target"), before.newest.manifest.path.as_str())?;
+
+    let mut sizes = BTreeMap::new();
+    for (name, text) in &one_more.metadata {
+        sizes.insert(name.as_str(), size(text.as_bytes())?);
+    }
+    let files: Vec<u8> = one_more.metadata.values().flat_map(|text| text.bytes()).collect();
+    sizes.insert("the three files", size(&files)?);
+    sizes.insert("the answer to /v1/check", size(&one_more_bytes)?);
+    fs::write(dir.join("sizes.json"), serde_json::to_vec(&sizes)?)?;
+    Ok(())
+}
+
+/// How many bytes `bytes` are, and how many when they are compressed.
+fn size(bytes: &[u8]) -> std::io::Result<[usize; 2]> {
+    Ok([bytes.len(), zstd::encode_all(bytes, ZSTD_LEVEL)?.len()])
+}
+
+const PRODUCT: &str = "acme-db";
+const CUSTOMER: &str = "acme";
+const MACHINE: &str = "m-0000000000000001";
+
+/// The vendor and the server, with keys that everybody can have.
+struct Vendor {
+    now: Timestamp,
+    root: SigningKey,
+    targets: SigningKey,
+    release: SigningKey,
+    timestamp: SigningKey,
+    snapshot: SigningKey,
+    director: SigningKey,
+}
+
+/// A repository's files by name, and its newest release in the large channel.
+struct Repository {
+    files: BTreeMap<String, Vec<u8>>,
+    /// The targets whose bytes are served too.
+    targets: BTreeMap<String, Vec<u8>>,
+    /// The name under which a check brings a file, and the name under which it is served.
+    names: BTreeMap<String, String>,
+    newest: PlanTarget,
+}
+
+impl Repository {
+    fn text(&self, name: &str) -> Outcome<String> {
+        let bytes = self.files.get(name).ok_or("a file that was not written")?;
+        Ok(String::from_utf8(bytes.clone())?)
+    }
+
+    /// The metadata as a check brings it to a machine that has the root.
+    fn answered(&self) -> Outcome<BTreeMap<String, String>> {
+        self.names.iter().map(|(name, file)| Ok((name.clone(), self.text(file)?))).collect()
+    }
+
+    fn write(&self, dir: &Path) -> Outcome<()> {
+        for (name, bytes) in self.files.iter().chain(&self.targets) {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(dir))?;
+            fs::write(path, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+impl Vendor {
+    fn new(now: Timestamp) -> Self {
+        let key = |seed| SigningKey::from_seed(&[seed; 32]);
+        let [root, targets, release] = [key(1), key(2), key(3)];
+        let [timestamp, snapshot, director] = [key(4), key(5), key(6)];
+        Self { now, root, targets, release, timestamp, snapshot, director }
+    }
+
+    fn header<M: Metadata>(&self, version: NonZeroU64, days: i64) -> Header {
+        Header::new::<M>(version, self.now + SignedDuration::from_hours(24 * days))
+    }
+
+    /// The repository at its `revision`-th publish, with `releases` patch releases.
+    fn repository(&self, releases: u64, revision: u64) -> Outcome<Repository> {
+        let revision = NonZeroU64::new(revision).ok_or("a revision is 1 or more")?;
+        let first = NonZeroU64::MIN;
+        let mut files = BTreeMap::new();
+        let mut names = BTreeMap::new();
+        let mut meta = BTreeMap::new();
+        let mut put = |role: &str, version: NonZeroU64, bytes: Vec<u8>| {
+            let file = format!("{version}.{role}.json");
+            meta.insert(format!("{role}.json"), FileMeta::of(version, &bytes));
+            names.insert(format!("{role}.json"), file.clone());
+            files.insert(file, bytes);
+        };
+        put("targets", first, tuf::sign(&self.top_level(), &[&self.targets])?);
+        let mut targets = BTreeMap::new();
+        let mut newest = None;
+        for channel in Channel::ALL {
+            let is_large = channel == Channel::Bugfix;
+            let (count, version) = if is_large { (releases, revision) } else { (1, first) };
+            let mut listed = BTreeMap::new();
+            for number in 1..=count {
+                let release = add_release(channel, number, &mut listed, &mut targets)?;
+                newest = if is_large { Some(release) } else { newest };
+            }
+            let header = self.header::<Targets>(version, 90);
+            let role = Targets { header, targets: listed, delegations: None };
+            put(&channel.to_string(), version, tuf::sign(&role, &[&self.release])?);
+        }
+        let header = self.header::<Targets>(revision, 7);
+        let director = Targets { header, targets: BTreeMap::new(), delegations: None };
+        put(DIRECTOR, revision, tuf::sign(&director, &[&self.director])?);
+        // A check does not bring it.
+        names.remove(&format!("{DIRECTOR}.json"));
+
+        let snapshot = Snapshot { header: self.header::<Snapshot>(revision, 7), meta };
+        let snapshot = tuf::sign(&snapshot, &[&self.snapshot])?;
+        let timestamp = tuf::Timestamp {
+            header: self.header::<tuf::Timestamp>(revision, 1),
+            meta: BTreeMap::from([(
+                tuf::Timestamp::SNAPSHOT.to_owned(),
+                FileMeta::of(revision, &snapshot),
+            )]),
+        };
+        names.insert("snapshot.json".to_owned(), format!("{revision}.snapshot.json"));
+        names.insert("timestamp.json".to_owned(), "timestamp.json".to_owned());
+        files.insert(format!("{revision}.snapshot.json"), snapshot);
+        files.insert("timestamp.json".to_owned(), tuf::sign(&timestamp, &[&self.timestamp])?);
+        files.insert("1.root.json".to_owned(), tuf::sign(&self.first_root(), &[&self.root])?);
+        Ok(Repository { files, targets, names, newest: newest.ok_or("no release")? })
+    }
+
+    fn first_root(&self) -> Root {
+        let keys = [&self.root, &self.targets, &self.timestamp, &self.snapshot];
+        let [root, targets, timestamp, snapshot] =
+            keys.map(|key| RoleKeys::any_of([&key.public()]));
+        Root {
+            header: self.header::<Root>(NonZeroU64::MIN, 365),
+            consistent_snapshot: true,
+            keys: keys.map(SigningKey::public).map(|key| (key.id(), key)).into(),
+            roles: RootRoles { root, timestamp, snapshot, targets },
+        }
+    }
+
+    fn top_level(&self) -> Targets {
+        let keys = [self.release.public(), self.director.public()];
+        let role = |name: String, key, path: String| DelegatedRole {
+            name,
+            keys: RoleKeys::any_of([key]),
+            terminating: true,
+            paths: PathPattern::try_from(path).into_iter().collect::<Vec<_>>().into(),
+        };
+        let [release, director] = &keys;
+        let mut roles: Vec<_> = Channel::ALL
+            .iter()
+            .map(|channel| role(channel.to_string(), release, format!("{channel}/*/*")))
+            .collect();
+        roles.push(role(DIRECTOR.to_owned(), director, DIRECTOR.to_owned()));
+        Targets {
+            header: self.header::<Targets>(NonZeroU64::MIN, 365),
+            targets: BTreeMap::new(),
+            delegations: Some(Delegations {
+                keys: keys.map(|key| (key.id(), key)).into(),
+                roles,
+                succinct_roles: None,
+            }),
+        }
+    }
+
+    fn plan(&self, action: Action, version: u64) -> Outcome<String> {
+        let plan = Plan {
+            kind: Plan::KIND.to_owned(),
+            format: PLAN_FORMAT,
+            version,
+            product: PRODUCT.parse()?,
+            customer: CUSTOMER.parse()?,
+            machine: MACHINE.parse()?,
+            issued: self.now,
+            expires: self.now + SignedDuration::from_hours(24 * 7),
+            action,
+            withheld: Vec::new(),
+            notices: Vec::new(),
+            poll_seconds: 900,
+        };
+        Ok(String::from_utf8(tuf::sign(&plan, &[&self.director])?)?)
+    }
+}
+
+/// Lists manifest and artifact of the `number`-th release of a channel. The manifests' bytes go into
+/// `served`; nobody fetches the artifacts.
+fn add_release(
+    channel: Channel,
+    number: u64,
+    listed: &mut BTreeMap<String, Target>,
+    served: &mut BTreeMap<String, Vec<u8>>,
+) -> Outcome<PlanTarget> {
+    let version: Version = match channel {
+        Channel::Major => "1.0.0".parse()?,
+        Channel::Feature => "1.1.0".parse()?,
+        Channel::Security => "1.1.1".parse()?,
+        Channel::Bugfix => format!("1.0.{number}").parse()?,
+    };
+    let name = ChannelName::from(channel);
+    let platform = Platform::of_this_program();
+    let manifest = serde_json::to_vec(&json!({ "version": version }))?;
+    let mut list = |path: TargetPath, length: u64, sha256: Digest, kind: TargetKind| {
+        let custom = TargetsCustom { kind, version: version.clone() };
+        listed.insert(path.as_str().to_owned(), Target::new(length, sha256, &custom)?);
+        Ok::<_, serde_json::Error>(TargetFile { path, length, sha256 })
+    };
+    let path = format!("{name}/{version}/release.json").parse()?;
+    let sha256 = Digest::of(&manifest);
+    let kind = TargetKind::Release { floor: None };
+    let described = list(path, manifest.len() as u64, sha256, kind)?;
+    served.insert(format!("targets/{}", described.path.consistent(&sha256)), manifest);
+    let path = TargetPath::artifact(&name, &version, &platform);
+    let sha256 = Digest::of(path.as_str().as_bytes());
+    let artifact =
+        list(path, 5_000_000 + number * 7919, sha256, TargetKind::Artifact { platform })?;
+    Ok(PlanTarget { version, channel: name, manifest: described, artifact })
+}
