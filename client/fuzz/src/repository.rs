@@ -85,7 +85,9 @@ pub(crate) fn role(signers: &[Signer], threshold: u64) -> RoleKeys {
 }
 
 pub(crate) fn signed(document: &impl Serialize, signers: &[Signer]) -> Vec<u8> {
-    sign(document, &signers.iter().map(|signer| signer.key()).collect::<Vec<_>>()).unwrap()
+    let signers: Vec<_> =
+        signers.iter().map(|signer| signer.key() as &dyn mainstay_client::tuf::Signer).collect();
+    sign(document, &signers).unwrap()
 }
 
 /// What `bytes` say, or what a document of theirs says, signed by those who may say it: the

@@ -98,7 +98,9 @@ fn unexpired(document: &str, metadata: &impl Metadata, now: Instant) -> Result<(
     if now < expires {
         return Ok(());
     }
-    Err(Refusal::new(document, Rule::Expired, format!("it expired at {expires}; it is {now} now")))
+    let detail = format!("it expired at {expires}; it is {now} now");
+    let version = metadata.header().version.get();
+    Err(Refusal::new(document, Rule::Expired, detail).at(Some(version)))
 }
 
 fn announced(document: &str, bytes: &[u8], meta: &FileMeta) -> Result<(), Refusal> {
@@ -106,10 +108,12 @@ fn announced(document: &str, bytes: &[u8], meta: &FileMeta) -> Result<(), Refusa
         && bytes.len() as u64 != length
     {
         let detail = format!("{} bytes: {length} were announced", bytes.len());
-        return Err(Refusal::new(document, Rule::Length, detail));
+        return Err(Refusal::new(document, Rule::Length, detail).at(Some(meta.version.get())));
     }
     match meta.hashes.map(|hashes| hashes.check(bytes)) {
-        Some(Err(detail)) => Err(Refusal::new(document, Rule::Digest, detail)),
+        Some(Err(detail)) => {
+            Err(Refusal::new(document, Rule::Digest, detail).at(Some(meta.version.get())))
+        }
         _ => Ok(()),
     }
 }
@@ -206,8 +210,10 @@ impl Trust {
     /// Accepts a timestamp. One of the trusted version is passed over in favour of the trusted one
     /// (§5.4.3.1).
     pub fn accept(self, bytes: &[u8]) -> Result<TrustedTimestamp, Refusal> {
-        let refuse = |detail| Err(Refusal::new("timestamp", Rule::Rollback, detail));
         let new = self.verify(bytes)?;
+        let version = new.header.version.get();
+        let refuse =
+            |detail| Err(Refusal::new("timestamp", Rule::Rollback, detail).at(Some(version)));
         let Some(new_meta) = new.meta.get(Timestamp::SNAPSHOT).cloned() else {
             let detail = "it does not list snapshot.json";
             return Err(Refusal::new("timestamp", Rule::NotListed, detail));
@@ -217,10 +223,7 @@ impl Trust {
         if let Some(old) = self.old {
             let old_version = old.header.version;
             if accepted.0.header.version < old_version {
-                return refuse(format!(
-                    "version {}: {old_version} is trusted already",
-                    accepted.0.header.version
-                ));
+                return refuse(format!("{old_version} is trusted already"));
             }
             if let Some(old_meta) = old.meta.get(Timestamp::SNAPSHOT).cloned() {
                 if accepted.1.version < old_meta.version {
@@ -313,7 +316,8 @@ impl TrustedTimestamp {
                 }
                 None => format!("{name} has disappeared"),
             };
-            return Err(Refusal::new("snapshot", Rule::Rollback, detail));
+            let version = new.header.version.get();
+            return Err(Refusal::new("snapshot", Rule::Rollback, detail).at(Some(version)));
         }
         unexpired("snapshot", &new, self.now)?;
         Ok(TrustedSnapshot {

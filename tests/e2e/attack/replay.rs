@@ -46,7 +46,7 @@ fn a_frozen_repository_is_noticed_when_a_document_of_it_expires() {
             victim.honest.rotate([]);
             victim.recovers();
         } else {
-            victim.refuses("expired", &[role.name(), "expired at"]);
+            victim.refuses("expired", &[&format!("{} version 7", role.name()), "expired at"]);
         }
     }
 }
@@ -57,7 +57,7 @@ fn a_server_that_withholds_everything_new_is_noticed_when_the_timestamp_expires(
     let long_ago = |world: &mut World| world.now = now() - days(1) - SignedDuration::from_mins(1);
     let mut victim = Victim::new();
     victim.attack(long_ago);
-    victim.refuses("expired", &["timestamp", "expired at"]);
+    victim.refuses("expired", &["timestamp version 7", "expired at"]);
 }
 
 #[test]
@@ -118,7 +118,8 @@ fn an_older_document_among_newer_ones() {
         };
         *edition.document_mut(role) = replayed;
         victim.server.serve(edition);
-        victim.refuses(rule, &[role.name()]);
+        let version = if rule == "rollback" { 6 } else { 8 };
+        victim.refuses(rule, &[&format!("{} version {version}", role.name())]);
     }
 }
 
@@ -155,7 +156,7 @@ fn a_channel_that_has_disappeared() {
             snapshot["meta"].as_object_mut().unwrap().remove("security.json");
         });
     });
-    victim.refuses("rollback", &["snapshot", "security.json has disappeared"]);
+    victim.refuses("rollback", &["snapshot version 7", "security.json has disappeared"]);
 }
 
 /// Documents of two editions in one answer, where only versions are announced: TUF lets the lengths

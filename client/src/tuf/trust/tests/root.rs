@@ -71,7 +71,7 @@ fn only_the_last_root_must_be_unexpired() {
     let mut trusted = pinned(Limits::DEFAULT);
     trusted.rotate(&signed(&expired, &both())).unwrap();
     let message = refused(trusted.clone().settle(time(NOW)), "root", Rule::Expired);
-    insta::assert_snapshot!(message, @"root is refused (expired): it expired at 2026-05-31T23:59:59Z; it is 2026-06-01T00:00:00Z now");
+    insta::assert_snapshot!(message, @"root version 2 is refused (expired): it expired at 2026-05-31T23:59:59Z; it is 2026-06-01T00:00:00Z now");
     trusted.rotate(&signed(&root(3, &Signer::NEW_ROOTS), &Signer::NEW_ROOTS)).unwrap();
     trusted.settle(time(NOW)).unwrap();
 }

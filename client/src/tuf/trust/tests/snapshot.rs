@@ -54,7 +54,7 @@ fn no_role_disappears_from_a_snapshot() {
     let old = by_snapshot_key(&snapshot(1, &[("security", 2), ("targets", 1)]));
     let found = accepted_after(&old, &snapshot(2, &[("targets", 1)]));
     let message = refused(found, "snapshot", Rule::Rollback);
-    insta::assert_snapshot!(message, @"snapshot is refused (rollback): security.json has disappeared");
+    insta::assert_snapshot!(message, @"snapshot version 2 is refused (rollback): security.json has disappeared");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn no_role_falls_in_a_snapshot() {
     let old = by_snapshot_key(&snapshot(1, &[("security", 2), ("targets", 1)]));
     let found = accepted_after(&old, &snapshot(2, &[("security", 1), ("targets", 2)]));
     let message = refused(found, "snapshot", Rule::Rollback);
-    insta::assert_snapshot!(message, @"snapshot is refused (rollback): security.json fell from version 2 to 1");
+    insta::assert_snapshot!(message, @"snapshot version 2 is refused (rollback): security.json fell from version 2 to 1");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn a_timestamp_never_falls() {
     assert_eq!(accepted_after(&old, &timestamp(6, only_version(8))).unwrap(), (6, 8));
     let message =
         refused(accepted_after(&old, &timestamp(4, only_version(8))), "timestamp", Rule::Rollback);
-    insta::assert_snapshot!(message, @"timestamp is refused (rollback): version 4: 5 is trusted already");
+    insta::assert_snapshot!(message, @"timestamp version 4 is refused (rollback): 5 is trusted already");
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_snapshot_that_a_timestamp_lists_never_falls() {
     assert_eq!(accepted_after(&old, &timestamp(6, only_version(7))).unwrap(), (6, 7));
     let message =
         refused(accepted_after(&old, &timestamp(6, only_version(6))), "timestamp", Rule::Rollback);
-    insta::assert_snapshot!(message, @"timestamp is refused (rollback): it lists snapshot version 6: 7 is trusted already");
+    insta::assert_snapshot!(message, @"timestamp version 6 is refused (rollback): it lists snapshot version 6: 7 is trusted already");
 }
 
 #[test]
