@@ -58,7 +58,9 @@ impl Client {
             self.note_refusal(&plan, error)?;
         }
         // Only now: a crash before leaves the plan to be judged, and its refusal noted, again.
-        self.store.write(Stored::Plan, answer.plan.as_bytes())?;
+        if self.store.read(Stored::Plan).as_deref() != Some(answer.plan.as_bytes()) {
+            self.store.write(Stored::Plan, answer.plan.as_bytes())?;
+        }
         let running = self.installation.running().cloned();
         Ok(Check { action: judged?, floor, plan, running, settled, undelivered })
     }

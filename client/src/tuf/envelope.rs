@@ -31,13 +31,18 @@ impl Envelope {
     /// Takes `bytes` apart. `document` names it in refusals.
     pub fn parse(document: &str, bytes: &[u8]) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
-        struct Parts {
-            signed: Value,
+        struct Others {
             signatures: Vec<Signature>,
         }
         let refuse = |detail: String| Refusal::new(document, Rule::Form, detail);
-        let Parts { signed, signatures } =
-            json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
+        let mut value = json::parse(bytes).map_err(|error| refuse(error.to_string()))?;
+        // Taken out as it is: to deserialise it would be to copy nearly the whole document.
+        let signed = value
+            .as_object_mut()
+            .and_then(|members| members.remove("signed"))
+            .ok_or_else(|| refuse("expected an object with the member `signed`".to_owned()))?;
+        let Others { signatures } =
+            serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
         if signatures.len() > Self::SIGNATURES_MAX {
             return Err(refuse(format!(
                 "{} signatures: expected at most {}",

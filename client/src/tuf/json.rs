@@ -81,11 +81,13 @@ fn write_sequence<I: IntoIterator>(
 
 fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
+    for part in text.as_bytes().split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
+        if let Some((last @ (b'"' | b'\\'), before)) = part.split_last() {
+            out.extend_from_slice(before);
+            out.extend_from_slice(&[b'\\', *last]);
+        } else {
+            out.extend_from_slice(part);
         }
-        out.push(byte);
     }
     out.push(b'"');
 }
