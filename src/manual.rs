@@ -7,9 +7,11 @@
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
 //! | [`storage`] | what is kept where, and what survives what |
 //! | [`wire_formats`] | whoever writes another client, or a script |
+//! | [`interoperability`] | whoever brings another TUF client, or another repository |
 //! | [`measurements`] | figures, with the commands that show them |
 //! | [`testing`] | whoever changes it: fuzzing |
 
+pub mod interoperability;
 pub mod machines;
 pub mod measurements;
 pub mod operations;

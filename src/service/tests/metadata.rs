@@ -77,7 +77,7 @@ async fn root_and_targets_whose_time_is_over_are_renewed_together() {
     let all = world.renewed(20, 365, |_, _| {}).await;
     let root_only = AmendMetadataRequest { targets: None, channels: [].into(), ..all.clone() };
     let problems = amend(&world, 20, root_only).await.unwrap_err();
-    assert!(problems[0].contains("targets is refused (expired)"), "{problems:?}");
+    assert!(problems[0].contains("targets version 2 is refused (expired)"), "{problems:?}");
     assert_eq!(amend(&world, 20, all).await, Ok(4));
     trusted(&world.on_day(20), 20).await.unwrap();
     world.publish(20, Channel::Bugfix, "1.0.1").await.unwrap();
