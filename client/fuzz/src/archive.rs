@@ -170,7 +170,14 @@ pub(crate) fn archive_seeds() -> Seeds {
     let twice = [&twice[..2 * BLOCK_BYTES], &twice].concat();
     let mut through_link = archive(&[("a/", b""), ("b@", b"a"), ("c", b"1")]);
     through_link[2 * BLOCK_BYTES..][..3].copy_from_slice(b"b/c");
+    let mut dirty_padding = archive(&[("a", b"1")]);
+    dirty_padding[BLOCK_BYTES + 1] = b'x';
+    let mut descending = archive(&[("a", b""), ("b", b"")]);
+    descending[..2 * BLOCK_BYTES].rotate_left(BLOCK_BYTES);
     vec![
+        ("dirty-padding", dirty_padding),
+        ("descending", descending),
+        ("trailing", [&*archive(&[("a", b"1")]), b"x"].concat()),
         ("empty", archive(&[])),
         ("file", archive(&[("mainstay.toml", b"[health]\ncommand = [\"bin/a\"]\n")])),
         ("tree", archive(&[("bin/", b""), ("bin/a!", b"#!/bin/sh\n"), ("c@", b"bin/a")])),

@@ -64,9 +64,10 @@ fn respell_text(text: &str, out: &mut String) {
 }
 
 pub(crate) fn seeds() -> Seeds {
-    let texts: [(&str, &str); 6] = [
+    let texts: [(&str, &str); 7] = [
         ("members", "{ \"b\" : [1, -2, true, null], \"a\": {\"\": {}, \"c\": false} }"),
         ("escapes", "[\"x\\\"\\\\\\n\\u00e9\\/\\b\", \"\\ud83d\\ude00\", \"e\u{301}\"]"),
+        ("backslash", "{\"a\\\\\": [\"b\\\\\\\"c\"]}"),
         ("numbers", "[0, -1, 18446744073709551615, -9223372036854775808]"),
         ("floats", "[1.0, 1e3, -0, 18446744073709551616]"),
         ("twice", "{\"a\":{\"b\":1,\"b\":1}}"),

@@ -95,7 +95,7 @@ fn draw(input: &mut Input<'_>, index: usize) -> Role {
     };
     Role {
         target: (shape & 1 != 0).then_some(index as u64),
-        signer: SIGNERS[usize::from(shape >> 1) % SIGNERS.len()],
+        signer: SIGNERS[usize::from(shape >> 1 & 7) % SIGNERS.len()],
         delegations,
     }
 }
@@ -110,7 +110,7 @@ fn draw_list(input: &mut Input<'_>, count: u8) -> Vec<Edge> {
         } else {
             SpeaksFor::Prefix(input.one_of(&PREFIXES))
         };
-        let signer = SIGNERS[usize::from(shape >> 1) % SIGNERS.len()];
+        let signer = SIGNERS[usize::from(shape >> 1 & 7) % SIGNERS.len()];
         // A list in which a name stands twice is refused.
         if edges.iter().all(|edge| edge.role != role) {
             edges.push(Edge { role, signer, terminating: shape & 1 != 0, speaks_for });
@@ -293,6 +293,7 @@ pub(crate) fn seeds() -> Seeds {
     let succinct = [0x10, 0, 0, 0, 0, 0x01];
     let prefixes = [0x30, 4, 0x80, 0, 0, 5, 0x81, 0, 1, 0, 0, 0, 0, 0, 0x01];
     let director = [0x20, 0, 1, 0, 0x01];
+    let last_word = [0x30, 5, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0x20, 7, 1, 0, 0x01];
     let terminal = [0x20, 1, 0, 0, 0, 0x02];
     vec![
         ("cycle", cycle.to_vec()),
@@ -300,6 +301,7 @@ pub(crate) fn seeds() -> Seeds {
         ("succinct", succinct.to_vec()),
         ("prefixes", prefixes.to_vec()),
         ("director", director.to_vec()),
+        ("last-word", last_word.to_vec()),
         ("terminal", terminal.to_vec()),
         ("all", vec![0xf0, 0, 0]),
         ("all-but-few", vec![0xf0, 8, 0]),

@@ -44,10 +44,15 @@ static REPOSITORY: LazyLock<TrustedRepository> = LazyLock::new(|| {
     AWAITING_TARGETS.clone().accept(&signed(&top_level_targets(), &[Signer::Targets])).unwrap()
 });
 
-/// The third announces the digest of the snapshot, too.
-fn timestamps() -> [Vec<u8>; 3] {
+/// The third announces the digest of the snapshot, too; the last is older than what is trusted.
+fn timestamps() -> [Vec<u8>; 4] {
     let listed = FileMeta::of(version(3), &snapshots()[1]);
-    [stamp(2, only_version(2)), stamp(3, only_version(3)), stamp(4, listed)]
+    [
+        stamp(2, only_version(2)),
+        stamp(3, only_version(3)),
+        stamp(4, listed),
+        stamp(1, only_version(2)),
+    ]
 }
 
 fn snapshots() -> [Vec<u8>; 2] {
@@ -142,8 +147,8 @@ pub(crate) fn timestamp(bytes: &[u8]) {
 }
 
 pub(crate) fn timestamp_seeds() -> Seeds {
-    let [trusted, newer, announced] = timestamps();
-    vec![("trusted", trusted), ("newer", newer), ("announced", announced)]
+    let [trusted, newer, announced, older] = timestamps();
+    vec![("trusted", trusted), ("newer", newer), ("announced", announced), ("older", older)]
 }
 
 pub(crate) fn snapshot(bytes: &[u8]) {
