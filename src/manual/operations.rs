@@ -93,6 +93,17 @@
 //! | adopt the server's new online keys | `--adopt-online-keys` | the root keys, `targets` |
 //! | renew | `--renew root --renew targets --renew bugfix` | the keys of each |
 //!
+//! **Keys in a token** (PKCS#11: a smart card, a hardware security module, SoftHSM). ed25519 and ECDSA on
+//! P-256, made with the token's own tools:
+//!
+//! ```sh
+//! mainstay keys token release 'pkcs11:token=acme;object=release?module-path=/usr/lib/softhsm/libsofthsm2.so'
+//! ```
+//!
+//! From then on `release` is that key in every command, and its `.pub` is all that others need. The
+//! PIN comes from `MAINSTAY_PKCS11_PIN`, from the file that `pin-source` in the address names, or from
+//! the terminal. What a token signs is verified before it is used.
+//!
 //! **An offline root.** Keep the root keys on a computer without a network. It needs this program, its
 //! directory of keys, and the proposal on a memory stick; `show` and `sign` reach for nothing else.
 //!
@@ -134,7 +145,10 @@
 //! proposal to write instead. Run it monthly, and a channel lives on without a release. The log warns
 //! at start and when 30, 14 and 3 days are left, from then on daily, and names the command. `mainstay
 //! status` exits with 7 when something expires within 3 days, has expired, or cannot be signed because
-//! online keys are lost. What has expired can still be renewed: nothing is lost but time.
+//! online keys are lost. `/metrics`, which wants a token of any role, says the same to a monitoring
+//! system: `mainstay_metadata_expires_timestamp_seconds` for each product and role, and
+//! `mainstay_online_keys_authorised`; an alert where less than 14 days are left of a role that
+//! `renewed_by="vendor"` is a good one. What has expired can still be renewed: nothing is lost but time.
 //!
 //! # Backing up
 //!
@@ -146,13 +160,24 @@
 //! # Known limits
 //!
 //! - After an older copy of the server's directory is put back, plan and order numbers may be below
-//!   those that machines have seen. Machines refuse such plans until the numbers have caught up.
+//!   those that machines have seen, and so may timestamps and snapshots. Machines and the vendor's
+//!   commands refuse them until the numbers have caught up; new online keys, adopted, let machines
+//!   begin anew.
 //! - A block ends with a later release only; there is no command that lifts one.
 //! - Machines that were cloned with their key take each other's credential in turn: enrol each with a
 //!   directory of its own.
 //! - Seats are written in contracts and not enforced.
 //! - Root, targets and channels do not say which product they belong to: give products that must not
 //!   be mixed up root keys of their own. Tiers are fixed.
+//! - A computer that signs without a network knows the newest root it has seen and not the newest
+//!   targets and channels: a proposal that builds upon older ones is noticed by the server only. For
+//!   a role that is new, `show` says its name and not all that it may do; compare the SHA-256 with who
+//!   proposed it.
+//! - A machine whose copy of the root is lost begins with the root that it was enrolled with, and would
+//!   take an older state of a server that still had keys which were replaced since.
+//! - Metadata travels uncompressed: a check that brings a channel of 1,000 releases is some 450 kB.
+//! - A path pattern knows `*` and `?`, which stands for one byte, and no sets in brackets.
+//! - No `archive` role takes in retired releases yet; a channel is meant to list less than 1,000.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
-//! - There are no metrics and no console, no export of the store, and no scale-out over PostgreSQL.
+//! - There are no metrics but those of expiry, and no console, no export of the store, and no scale-out over PostgreSQL.
 //! - The vendor's programs and the agent are tested on Linux on x86-64 alone.
