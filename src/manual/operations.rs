@@ -93,7 +93,7 @@
 //! | adopt the server's new online keys | `--adopt-online-keys` | the root keys, `targets` |
 //! | renew | `--renew root --renew targets --renew bugfix` | the keys of each |
 //!
-//! **Keys in a token** (PKCS#11: a smart card, a hardware security module, SoftHSM). ed25519 and ECDSA on
+//! **Keys in a token** (PKCS#11: a smart card, a hardware security module, `SoftHSM`). ed25519 and ECDSA on
 //! P-256, made with the token's own tools:
 //!
 //! ```sh

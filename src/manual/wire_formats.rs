@@ -57,7 +57,7 @@
 //! | `GET /v1/products`, `GET /v1/products/{p}/releases` | all roles | look |
 //! | `GET /v1/products/{p}/publishing` | publisher | what the next release is built upon, and the revision |
 //! | `POST /v1/products/{p}/metadata` | publisher | commit: newly signed root, targets, channels, expected revision |
-//! | `GET /metrics` | all roles | when every role expires, as OpenMetrics text |
+//! | `GET /metrics` | all roles | when every role expires, as `OpenMetrics` text |
 //! | `GET /v1/status` | all roles | when every role expires, and what renews it |
 //! | `GET /v1/uploads/{sha256}` | publisher | how much of a blob has arrived |
 //! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept |

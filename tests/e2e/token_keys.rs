@@ -42,6 +42,9 @@ impl Token {
             let import = ["--import", pem, "--token", "acme vendor", "--label", label, "--id", id];
             token.util(&import);
         }
+        for file in ["t.pem", "t.pub", "r.pem", "r.pub"] {
+            fs::remove_file(server.path("keys").join(file)).unwrap();
+        }
         token
     }
 
@@ -99,6 +102,16 @@ fn everything_that_a_vendor_signs_can_be_signed_in_a_token() {
     let machine = server.machine(&fleet::customer(&server, "standard"));
     machine.agent(&["update"]).succeeds();
     fleet::assert_runs(&server, &machine, "1.0.0");
+
+    // Of the release key no name is known here; that keeps nothing else from being renewed.
+    let renew = ["--json", "trust", "renew", "--product", PRODUCT, "--within", "400"];
+    let renewed = token.mainstay(&server, &renew).exits(2).json()["message"].to_string();
+    assert!(renewed.contains("renewed root, targets (revision 3), and no more"), "{renewed}");
+    assert!(renewed.contains("--renew major"), "{renewed}");
+    token.mainstay(&server, &["keys", "token", "release", &address("release")]).succeeds();
+    let renewed = token.mainstay(&server, &renew).succeeds();
+    assert!(renewed.stdout().contains("[\"major\",\"root\",\"targets\"]"), "{}", renewed.stdout());
+    machine.agent(&["check"]).exits(10);
 }
 
 #[test]

@@ -73,11 +73,12 @@ impl Renew {
         let revision = submit(&server, &proposal, &review)?;
         remember(&server, &proposal, &trust, output);
         let renewed = Renewed { revision, renewed: proposal.documents.into_keys().collect() };
-        output.answer(&renewed, |renewed| {
-            format!("Renewed: {} (revision {revision}).", renewed.renewed.join(", "))
-        })?;
+        let names = renewed.renewed.join(", ");
         let left: BTreeSet<_> = due.difference(&renew).cloned().collect();
-        if left.is_empty() { Ok(()) } else { Err(self.left("not everything was renewed", &left)) }
+        if left.is_empty() {
+            return output.answer(&renewed, |_| format!("Renewed: {names} (revision {revision})."));
+        }
+        Err(self.left(&format!("renewed {names} (revision {revision}), and no more"), &left))
     }
 
     /// That `left` was not renewed, and what renews it.

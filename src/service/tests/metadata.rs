@@ -94,6 +94,8 @@ async fn what_machines_could_not_use_is_refused() {
         "a director key of this server",
         "of major/*/*",
         "not be found",
+        "root lets a key of this server sign targets",
+        "role security has 1 keys of which 2 must sign",
     ]
     .into_iter()
     .enumerate()
@@ -108,6 +110,14 @@ async fn what_machines_could_not_use_is_refused() {
                             nobody.clone();
                     }
                     2 => roles.retain(|role| role.name != "major"),
+                    4 => {
+                        let online = root.roles.snapshot.keyids.clone();
+                        root.roles.targets.keyids.extend(online);
+                    }
+                    5 => {
+                        let security = roles.iter_mut().find(|role| role.name == "security");
+                        security.unwrap().keys.threshold = 2.try_into().unwrap();
+                    }
                     // Another channel may speak for the release, and is asked first.
                     _ => {
                         let major = roles.iter().find(|role| role.name == "major").unwrap();
