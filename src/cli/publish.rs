@@ -191,7 +191,7 @@ impl Publish {
         let path = format!("/v1/products/{}/publishing", self.product);
         let state: PublishingState = server.get(&path)?;
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
-        let view = trust.verify(&state, &self.channel.into(), Clock::system().now())?;
+        let mut view = trust.verify(&state, Clock::system().now())?;
         self.require_delegated(&view.repository, &release_keys)?;
 
         let mut artifacts = Vec::new();
@@ -208,7 +208,8 @@ impl Publish {
             return Err(CliError::Unsound(problems));
         }
         let manifest_bytes = serde_json::to_vec(&manifest)?;
-        let channel = Self::channel_metadata(view.channel, &manifest, &manifest_bytes, state.now)?;
+        let previous = view.channels.remove(&self.channel.into());
+        let channel = Self::channel_metadata(previous, &manifest, &manifest_bytes, state.now)?;
         let signers: Vec<_> = release_keys.iter().map(|key| key as &dyn Signer).collect();
         let channel = tuf::sign(&channel, &signers)?;
 

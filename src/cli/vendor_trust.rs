@@ -28,8 +28,8 @@ pub(super) struct VendorTrust {
 /// What a publisher builds upon, verified.
 pub(super) struct VendorView {
     pub(super) repository: TrustedRepository,
-    /// The channel as it was published last; nothing before its first release.
-    pub(super) channel: Option<Targets>,
+    /// The channels that have a release, as they were signed last.
+    pub(super) channels: BTreeMap<ChannelName, Targets>,
 }
 
 impl VendorTrust {
@@ -59,32 +59,13 @@ impl VendorTrust {
     /// Takes the server's present metadata through the client's workflow, and remembers it. `now`
     /// is the time by this computer's clock.
     ///
-    /// The channel may have expired, which no client would take: what is built upon it is about to
-    /// be signed anew, and the snapshot says that it is the newest.
+    /// Channels may have expired, which no client would take: what is built upon them is about to
+    /// be signed anew, and the snapshot says that they are the newest.
     pub(super) fn verify(
         &self,
         state: &PublishingState,
-        channel: &ChannelName,
         now: Timestamp,
     ) -> Result<VendorView, CliError> {
-        let (repository, part) = (self.verify_repository(state, now)?, |name: &str| {
-            state.metadata.get(name).map(String::as_bytes).unwrap_or_default()
-        });
-        let file = format!("{channel}.json");
-        let channel = if repository.snapshot().meta.contains_key(&file) {
-            Some(repository.role_to_amend(channel.as_str(), part(&file))?)
-        } else {
-            None
-        };
-        Ok(VendorView { repository, channel })
-    }
-
-    /// As [`VendorTrust::verify`], down to the top-level targets.
-    pub(super) fn verify_repository(
-        &self,
-        state: &PublishingState,
-        now: Timestamp,
-    ) -> Result<TrustedRepository, CliError> {
         require_clock(state, now)?;
         let pinned = self.read("root.json")?.ok_or_else(|| self.unknown())?;
         let metadata: BTreeMap<&str, &[u8]> =
@@ -109,17 +90,18 @@ impl VendorTrust {
         self.write("root.json", &newest)?;
         // A snapshot is kept only with every document that it lists: a server's bare claim of a
         // version must not make the vendor's later ones look old.
+        let mut channels = BTreeMap::new();
         for file in repository.snapshot().meta.keys() {
             let name = file.strip_suffix(".json").unwrap_or(file);
             if ![Targets::KIND, DIRECTOR].contains(&name) {
-                repository.role_to_amend(name, part(file))?;
+                channels.insert(name.parse()?, repository.role_to_amend(name, part(file))?);
             }
         }
         if is_new {
             self.write("timestamp.json", part("timestamp.json"))?;
         }
         self.write("snapshot.json", part("snapshot.json"))?;
-        Ok(repository)
+        Ok(VendorView { repository, channels })
     }
 
     /// What this computer has seen of the product.
@@ -184,7 +166,10 @@ pub(super) fn require_clock(state: &PublishingState, now: Timestamp) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use mainstay_client::format::Channel;
+    use mainstay_client::{
+        format::Channel,
+        tuf::{self, FileMeta, SigningKey},
+    };
 
     use super::*;
     use crate::service::tests::world::{World, after_days, product};
@@ -205,8 +190,40 @@ mod tests {
         service.renew_repositories().await.unwrap();
         let state = service.publishing_state(&product()).await.unwrap();
         let trust = trust(&world, keys.path()).await;
-        let view = trust.verify(&state, &Channel::Major.into(), after_days(100)).unwrap();
-        assert_eq!(view.channel.unwrap().targets.len(), 2);
+        let view = trust.verify(&state, after_days(100)).unwrap();
+        assert_eq!(view.channels[&Channel::Major.into()].targets.len(), 2);
+    }
+
+    /// With its own keys a server can list whatever version it likes. It must not make the versions
+    /// that the vendor signs look old for ever, least of all those that replace these keys.
+    #[tokio::test]
+    async fn a_bare_claim_of_a_version_is_not_remembered() {
+        let (world, keys) = (World::new().await, tempfile::tempdir().unwrap());
+        world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+        let honest = world.on_day(0).publishing_state(&product()).await.unwrap();
+        let trust = trust(&world, keys.path()).await;
+        let key = |name: &str| {
+            let pem = fs::read_to_string(world.keys_dir().join(name)).unwrap();
+            SigningKey::from_pem(&pem, || None).unwrap()
+        };
+        let document = |file: &str| Envelope::parse(file, honest.metadata[file].as_bytes());
+        let mut snapshot: Snapshot = document("snapshot.json").unwrap().document().unwrap();
+        snapshot.meta.get_mut("major.json").unwrap().version = 4_000_000_000.try_into().unwrap();
+        let claim = tuf::sign(&snapshot, &[&key("snapshot.pem")]).unwrap();
+        let mut timestamp: tuf::Timestamp = document("timestamp.json").unwrap().document().unwrap();
+        let listed = FileMeta::of(snapshot.header.version, &claim);
+        timestamp.meta.insert(tuf::Timestamp::SNAPSHOT.to_owned(), listed);
+        let timestamp = tuf::sign(&timestamp, &[&key("timestamp.pem")]).unwrap();
+        let mut state = honest.clone();
+        for (file, bytes) in [("snapshot.json", claim), ("timestamp.json", timestamp)] {
+            state.metadata.insert(file.to_owned(), String::from_utf8(bytes).unwrap());
+        }
+
+        let message = trust.verify(&state, after_days(0)).err().unwrap().to_string();
+        assert!(message.contains("major"), "{message}");
+        assert!(trust.seen().unwrap().snapshot.is_none());
+        trust.verify(&honest, after_days(0)).unwrap();
+        assert!(trust.seen().unwrap().snapshot.is_some());
     }
 
     #[test]
@@ -224,10 +241,10 @@ mod tests {
         let state = world.on_day(0).publishing_state(&product()).await.unwrap();
         let trust = trust(&world, keys.path()).await;
         for days in [-1, 1] {
-            let refused = trust.verify(&state, &Channel::Major.into(), after_days(days));
+            let refused = trust.verify(&state, after_days(days));
             let message = refused.err().unwrap().to_string();
             assert!(message.contains("expected at most 15 minutes"), "{message}");
         }
-        assert!(trust.verify(&state, &Channel::Major.into(), after_days(0)).is_ok());
+        assert!(trust.verify(&state, after_days(0)).is_ok());
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn remember(
 ) {
     let noted = server
         .get(&format!("/v1/products/{}/publishing", proposal.product))
-        .and_then(|state: PublishingState| trust.verify_repository(&state, Clock::system().now()));
+        .and_then(|state: PublishingState| trust.verify(&state, Clock::system().now()));
     if let Err(error) = noted {
         output.say(&format!("The product's new metadata could not be looked at: {error}"));
     }
