@@ -11,6 +11,7 @@ use super::{
     base::Base,
     change::Change,
     names,
+    review::Document,
     submit::{remember, submit},
     words::Names,
 };
@@ -46,39 +47,33 @@ impl Renew {
         let within = SignedDuration::from_hours(24 * i64::from(self.within));
         let due = due(&present.base, present.state.now, within);
         let names = names(&self.keys);
-        let seen = trust.seen()?;
-        let mut renew = due.clone();
-        // What not enough keys are here for keeps nothing else from being renewed.
-        let (mut proposal, review) = loop {
-            let change = Change { renew: renew.clone(), ..Change::default() };
-            let Some(proposal) = present.propose(&self.product, &change)? else {
-                if !due.is_empty() {
-                    return Err(self.left("nothing was renewed", &due));
-                }
-                let nothing = Renewed { revision: present.state.revision, renewed: Vec::new() };
-                return output.answer(&nothing, |_| {
-                    format!("Nothing of {} expires within {} days.", self.product, self.within)
-                });
-            };
-            let mut review = Review::new(&proposal, &seen)?;
-            self.sign(&mut review, &names)?;
-            if review.is_complete() {
-                break (proposal, review);
-            }
-            output.say(&Shown::new(&review, &names).text);
-            let complete = review.documents.iter().filter(|document| document.is_complete());
-            renew = complete.map(|document| document.name.clone()).collect();
+        let change = Change { renew: due.clone(), ..Change::default() };
+        let Some(proposal) = present.propose(&self.product, &change)? else {
+            let nothing = Renewed { revision: present.state.revision, renewed: Vec::new() };
+            return output.answer(&nothing, |_| {
+                format!("Nothing of {} expires within {} days.", self.product, self.within)
+            });
         };
-        proposal.documents = review.texts()?;
+        let mut review = Review::new(&proposal, &trust.seen()?)?;
+        self.sign(&mut review, &names)?;
+        if !review.is_complete() {
+            output.say(&Shown::new(&review, &names).text);
+            // No renewal rests upon another: what not enough keys are here for keeps nothing else
+            // from it.
+            review.documents.retain(Document::is_complete);
+        }
+        let renewed: Vec<_> = review.documents.iter().map(|one| one.name.clone()).collect();
+        let left: BTreeSet<_> = due.into_iter().filter(|name| !renewed.contains(name)).collect();
+        if renewed.is_empty() {
+            return Err(self.left("nothing was renewed", &left));
+        }
         let revision = submit(&server, &proposal, &review)?;
         remember(&server, &proposal, &trust, output);
-        let renewed = Renewed { revision, renewed: proposal.documents.into_keys().collect() };
-        let names = renewed.renewed.join(", ");
-        let left: BTreeSet<_> = due.difference(&renew).cloned().collect();
+        let what = format!("{} (revision {revision})", renewed.join(", "));
         if left.is_empty() {
-            return output.answer(&renewed, |_| format!("Renewed: {names} (revision {revision})."));
+            return output.answer(&Renewed { revision, renewed }, |_| format!("Renewed: {what}."));
         }
-        Err(self.left(&format!("renewed {names} (revision {revision}), and no more"), &left))
+        Err(self.left(&format!("renewed {what}, and no more"), &left))
     }
 
     /// That `left` was not renewed, and what renews it.

@@ -206,8 +206,7 @@ impl Review {
         self.documents.iter().all(Document::is_complete)
     }
 
-    /// Signs with `key` everything that it may sign and that lacks its signature still, and says
-    /// what.
+    /// Signs with `key` everything that it may sign, and says what.
     pub(in crate::cli) fn sign(&mut self, key: &dyn Signer) -> Result<Vec<String>, CliError> {
         let id = key.public().id();
         let mut signed = Vec::new();
