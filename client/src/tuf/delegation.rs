@@ -1,7 +1,4 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -260,12 +257,6 @@ impl TryFrom<u8> for BitLength {
 impl From<BitLength> for u8 {
     fn from(length: BitLength) -> Self {
         length.0
-    }
-}
-
-impl fmt::Display for BitLength {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     hex,
 };
 
-/// The digests of a file (TUF 1.0.34 §4.4 and §4.5). All that are given must match; algorithms other than
-/// these are passed over, and a file that has no other is never accepted.
+/// The digests of a file (TUF 1.0.34 §4.4 and §4.5). All that are given must match; other algorithms
+/// than these are passed over, and a file that has none of these is never accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashes {
     /// SHA-256.

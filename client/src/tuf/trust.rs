@@ -359,7 +359,7 @@ impl TrustedSnapshot {
             timestamp_version: self.timestamp_version,
             snapshot: self.snapshot,
             targets,
-            roles: BTreeMap::from([(Targets::KIND.to_owned(), BTreeMap::new())]),
+            roles: BTreeMap::new(),
         })
     }
 }
