@@ -1,7 +1,13 @@
-use mainstay_client::{format::Channel, tuf::SigningKey};
+use mainstay_client::{
+    format::{Channel, RELEASE_FORMAT, ReleaseManifest, Severity},
+    tuf::{self, Envelope, SigningKey, Targets},
+};
 
 use super::{change::RoleChange, *};
-use crate::service::tests::world::{World, after_days, product};
+use crate::{
+    service::tests::world::{World, after_days, product},
+    store::MetaStore as _,
+};
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
@@ -129,6 +135,48 @@ async fn nothing_is_changed_behind_the_signers_back() {
     }
 }
 
+/// The server would refuse it; one that was broken into would not.
+#[tokio::test]
+async fn a_release_that_is_published_is_not_replaced() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    let state = world.on_day(1).publishing_state(&product()).await.unwrap();
+    let release = world.meta.releases(&product()).await.unwrap().remove(0);
+    let proposed = |version: &str| {
+        let manifest = ReleaseManifest {
+            format: RELEASE_FORMAT,
+            product: product(),
+            version: version.parse().unwrap(),
+            channel: Channel::Major,
+            severity: Severity::Minor,
+            published_at: state.now,
+            effective_at: state.now,
+            advisories: Vec::new(),
+            requires_addons: Vec::new(),
+            audience: Vec::new(),
+            courtesy: false,
+            min_from: None,
+            floor: None,
+            notes: "Not what these notes said before.".to_owned(),
+            artifacts: release.artifacts.clone(),
+        };
+        let manifest_bytes = serde_json::to_vec(&manifest).unwrap();
+        let present = Envelope::parse("major", state.metadata["major.json"].as_bytes()).unwrap();
+        let mut channel: Targets = present.document().unwrap();
+        channel.header.version = channel.header.version.checked_add(1).unwrap();
+        channel.targets.extend(manifest.targets(&manifest_bytes).unwrap());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let signed = tuf::sign(&channel, &[&key(2)]).unwrap();
+        let documents = [("major".to_owned(), text(signed))].into();
+        let proposal = Proposal::new(product(), &state, documents, Some(text(manifest_bytes)));
+        Review::new(&proposal, &Seen::default())
+    };
+    assert!(proposed("2.0.0").unwrap().is_complete());
+    let message = proposed("1.0.0").unwrap_err().to_string();
+    assert!(message.contains("lists major/1.0.0/"), "{message}");
+    assert!(message.contains("what was published is not replaced"), "{message}");
+}
+
 #[tokio::test]
 async fn one_more_key_makes_no_signature_worthless() {
     let present = present().await;
@@ -174,11 +222,8 @@ async fn what_was_seen_here_is_not_unseen() {
     let present = present().await;
     let metadata = &present.state.metadata;
     let seen = |version: u64| {
-        let mut snapshot: mainstay_client::tuf::Snapshot =
-            mainstay_client::tuf::Envelope::parse("snapshot", metadata["snapshot.json"].as_bytes())
-                .unwrap()
-                .document()
-                .unwrap();
+        let envelope = Envelope::parse("snapshot", metadata["snapshot.json"].as_bytes());
+        let mut snapshot: tuf::Snapshot = envelope.unwrap().document().unwrap();
         let listed = snapshot.meta.get_mut("major.json").unwrap();
         listed.version = version.try_into().unwrap();
         Seen { root: Some(metadata["1.root.json"].clone().into_bytes()), snapshot: Some(snapshot) }

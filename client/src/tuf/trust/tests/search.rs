@@ -105,6 +105,14 @@ fn so_many_roles_are_asked_and_no_more() {
     assert_eq!((asked.len(), found.unwrap()), (32, None));
 }
 
+#[test]
+fn a_path_has_a_greatest_length() {
+    let repository = repository(Limits::DEFAULT, &delegating(&[]), &[]);
+    assert!(matches!(repository.search(&"a".repeat(1024)).unwrap(), Search::Absent));
+    let message = refused(repository.search(&"a".repeat(1025)), "target path", Rule::Length);
+    insta::assert_snapshot!(message, @"target path is refused (length): 1025 bytes: expected at most 1024");
+}
+
 /// What one delegator has vouched for is not believed in another's name: `shared` is signed by
 /// the key that `a` names for it and not by the one that `b` does.
 #[test]
