@@ -8,8 +8,8 @@ use mainstay_client::{
         wire::{CreateProductRequest, ServerKeys},
     },
     tuf::{
-        self, DIRECTOR, DelegatedRole, Delegations, Header, PathPattern, PublicKey, RoleKeys, Root,
-        RootRoles, Signer, Targets,
+        self, DIRECTOR, DelegatedRole, Delegations, Header, Metadata, PathPattern, PublicKey,
+        RoleKeys, Root, RootRoles, Signer, Targets,
     },
 };
 
@@ -150,6 +150,10 @@ impl Create {
         created
     }
 
+    fn header<M: Metadata>(&self, expires: jiff::Timestamp) -> Header {
+        Header::of::<M>(self.product.clone(), NonZeroU64::MIN, expires)
+    }
+
     fn root(
         &self,
         root_keys: &[Box<dyn Signer>],
@@ -161,7 +165,7 @@ impl Create {
         let root = role("root", &root_keys, self.root_threshold)?;
         let all = root_keys.iter().chain([targets_key, &online.timestamp, &online.snapshot]);
         Ok(Root {
-            header: Header::new::<Root>(NonZeroU64::MIN, expires),
+            header: self.header::<Root>(expires),
             consistent_snapshot: true,
             keys: all.map(|key| (key.id(), key.clone())).collect(),
             roles: RootRoles {
@@ -199,7 +203,7 @@ impl Create {
         });
         let all = release_keys.iter().chain([director]);
         Ok(Targets {
-            header: Header::new::<Targets>(NonZeroU64::MIN, expires),
+            header: self.header::<Targets>(expires),
             targets: BTreeMap::new(),
             delegations: Some(Delegations {
                 keys: all.map(|key| (key.id(), key.clone())).collect(),

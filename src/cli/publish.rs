@@ -292,6 +292,10 @@ impl Publish {
             .map_err(|error| CliError::Input(error.to_string()))?;
         let mut targets = previous.map(|previous| previous.targets).unwrap_or_default();
         targets.extend(manifest.targets(manifest_bytes)?);
-        Ok(Targets { header: Header::new::<Targets>(version, expires), targets, delegations: None })
+        Ok(Targets {
+            header: Header::of::<Targets>(manifest.product.clone(), version, expires),
+            targets,
+            delegations: None,
+        })
     }
 }

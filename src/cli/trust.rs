@@ -157,7 +157,7 @@ impl Present {
         if seen.root.is_none() {
             return Err(trust.unknown());
         }
-        let base = Base::verify(&state.metadata, &seen)?;
+        let base = Base::verify(product, &state.metadata, &seen)?;
         Ok(Self { state, base })
     }
 

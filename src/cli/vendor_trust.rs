@@ -23,6 +23,7 @@ const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// that a server that was broken into cannot have the vendor sign upon something forged or old.
 pub(super) struct VendorTrust {
     dir: PathBuf,
+    product: ProductName,
 }
 
 /// What a publisher builds upon, verified.
@@ -34,7 +35,7 @@ pub(super) struct VendorView {
 
 impl VendorTrust {
     pub(super) fn new(keys: &Path, product: &ProductName) -> Self {
-        Self { dir: keys.join("trust").join(product.as_str()) }
+        Self { dir: keys.join("trust").join(product.as_str()), product: product.clone() }
     }
 
     /// Trusts `root` from now on, and says whether that is new. A product that was trusted before is
@@ -71,7 +72,7 @@ impl VendorTrust {
         let metadata: BTreeMap<&str, &[u8]> =
             state.metadata.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
         let part = |name: &str| metadata.get(name).copied().unwrap_or_default();
-        let mut root = TrustedRoot::pin(&pinned, Limits::DEFAULT)?;
+        let mut root = TrustedRoot::pin(&pinned, Limits::DEFAULT)?.of(&self.product)?;
         let mut newest = pinned;
         while let Some(next) = metadata.get(format!("{}.root.json", root.version() + 1).as_str()) {
             root.rotate(next)?;

@@ -167,8 +167,7 @@
 //! - Machines that were cloned with their key take each other's credential in turn: enrol each with a
 //!   directory of its own.
 //! - Seats are written in contracts and not enforced.
-//! - Root, targets and channels do not say which product they belong to: give products that must not
-//!   be mixed up root keys of their own. Tiers are fixed.
+//! - Tiers are fixed.
 //! - A computer that signs without a network knows the newest root it has seen and not the newest
 //!   targets and channels: a proposal that builds upon older ones is noticed by the server only. For
 //!   a role that is new, `show` says its name and not all that it may do; compare the SHA-256 with who

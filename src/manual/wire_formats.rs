@@ -7,6 +7,10 @@
 //! `<n>.root.json`, `timestamp.json`, `<n>.snapshot.json`, `<n>.targets.json`, `<n>.<channel>.json`,
 //! `<n>.director.json` and targets as `targets/<channel>/<version>/<sha256>.<file>`.
 //!
+//! Every one of them has a signed member of Mainstay's own, `x-mainstay-product`: the name of the
+//! product that it belongs to. Other clients pass it over; Mainstay's refuses a document without
+//! it, or with another product's, by whomever it is signed.
+//!
 //! The director signs plans. Its targets role lists nothing, and no machine of Mainstay's asks for
 //! it: it is there for clients that take in every role that is delegated to.
 //!

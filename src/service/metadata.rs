@@ -44,7 +44,7 @@ impl Service {
             let product = self.meta.product(name).await?;
             require_revision(&product, revision)?;
             let signed = self.sign_amended(&product, &request).await?;
-            refuse_if_any(name, lookup_problems(&self.verify_amended(&signed, &request)?))?;
+            refuse_if_any(name, lookup_problems(&self.verify_amended(name, &signed, &request)?))?;
             let (repository, files) = self.store_repository(signed).await?;
             let mut audit = self.audit(actor, "metadata.amend", name);
             audit.detail = summary(&request);
@@ -72,11 +72,12 @@ impl Service {
 
     fn verify_amended(
         &self,
+        product: &ProductName,
         signed: &SignedRepository,
         request: &AmendMetadataRequest,
     ) -> ServiceResult<TrustedRepository> {
         let channels: Vec<&ChannelName> = request.channels.keys().collect();
-        Ok(signed.verify(self.clock.now(), &channels)?)
+        Ok(signed.verify(product, self.clock.now(), &channels)?)
     }
 }
 

@@ -62,7 +62,7 @@ impl Service {
         };
         let now = self.clock.now();
         let signed = self.sign_online(&name, draft, 0, 0)?;
-        signed.verify(now, &[])?;
+        signed.verify(&name, now, &[])?;
         let (repository, files) = self.store_repository(signed).await?;
         let product = ProductRecord { name, created_at: now, revision: 1, repository };
         let mut audit = self.audit(actor, "product.create", &product.name);

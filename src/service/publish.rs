@@ -54,7 +54,7 @@ impl Service {
         };
         let mut problems = candidate.problems();
         let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
-        match signed.verify(self.clock.now(), &[&channel]) {
+        match signed.verify(name, self.clock.now(), &[&channel]) {
             Ok(repository) => problems.extend(candidate.lookup_problems(&repository)),
             Err(refusal) => problems.push(refusal.to_string()),
         }
@@ -110,7 +110,7 @@ impl Service {
             let product = self.meta.product(name).await?;
             require_revision(&product, expected_revision)?;
             let signed = self.sign_with_channel(&product, &channel, channel_metadata).await?;
-            signed.verify(self.clock.now(), &[&channel])?;
+            signed.verify(name, self.clock.now(), &[&channel])?;
             let (repository, files) = self.store_repository(signed).await?;
             let publication = Publication { release: release.clone(), repository, files };
             attempts += 1;

@@ -52,6 +52,7 @@ impl SignedRepository {
     /// `signed` now: it must not keep the others from their releases, nor those it from its next.
     pub(super) fn verify(
         &self,
+        product: &ProductName,
         now: Timestamp,
         signed: &[&ChannelName],
     ) -> Result<TrustedRepository, Refusal> {
@@ -59,7 +60,7 @@ impl SignedRepository {
         let first = roots.next().map(Vec::as_slice).unwrap_or_default();
         // A machine follows so many in one refresh and goes on at the next; here it is all of them.
         let limits = TufLimits { root_rotations_max: u64::MAX, ..TufLimits::DEFAULT };
-        let mut root = TrustedRoot::pin(first, limits)?;
+        let mut root = TrustedRoot::pin(first, limits)?.of(product)?;
         for next in roots {
             root.rotate(next)?;
         }
@@ -98,16 +99,18 @@ impl Service {
         }
         let version = next(snapshot_version)?;
         let key = self.online_key(product, OnlineRole::Director, &directors(&draft.targets)?)?;
-        let director = tuf::sign(&director_role(version, now)?, &[key])?;
+        let director = tuf::sign(&director_role(product, version, now)?, &[key])?;
         meta.insert(format!("{DIRECTOR}.json"), FileMeta::of(version, &director));
-        let snapshot =
-            Snapshot { header: header::<Snapshot>(version, now, SNAPSHOT_LIFETIME)?, meta };
+        let snapshot = Snapshot {
+            header: header::<Snapshot>(product, version, now, SNAPSHOT_LIFETIME)?,
+            meta,
+        };
         let key = self.online_key(product, OnlineRole::Snapshot, &roles.snapshot.keyids)?;
         let snapshot = tuf::sign(&snapshot, &[key])?;
         let listed = FileMeta::of(version, &snapshot);
         let version = next(timestamp_version)?;
         let timestamp = tuf::Timestamp {
-            header: header::<tuf::Timestamp>(version, now, TIMESTAMP_LIFETIME)?,
+            header: header::<tuf::Timestamp>(product, version, now, TIMESTAMP_LIFETIME)?,
             meta: BTreeMap::from([(tuf::Timestamp::SNAPSHOT.to_owned(), listed)]),
         };
         let key = self.online_key(product, OnlineRole::Timestamp, &roles.timestamp.keyids)?;
@@ -355,9 +358,13 @@ impl Target {
 
 /// The targets role of the director, which lists nothing: it signs plans. Mainstay's own client
 /// never asks for it; others take in every role that is delegated to, and give up without it.
-fn director_role(version: NonZeroU64, now: Timestamp) -> ServiceResult<Targets> {
+fn director_role(
+    product: &ProductName,
+    version: NonZeroU64,
+    now: Timestamp,
+) -> ServiceResult<Targets> {
     Ok(Targets {
-        header: header::<Targets>(version, now, SNAPSHOT_LIFETIME)?,
+        header: header::<Targets>(product, version, now, SNAPSHOT_LIFETIME)?,
         targets: BTreeMap::new(),
         delegations: None,
     })
@@ -399,10 +406,11 @@ fn next(version: u64) -> ServiceResult<NonZeroU64> {
 }
 
 fn header<M: Metadata>(
+    product: &ProductName,
     version: NonZeroU64,
     now: Timestamp,
     lifetime: SignedDuration,
 ) -> ServiceResult<Header> {
     let expires = now.checked_add(lifetime).map_err(ServiceError::internal)?;
-    Ok(Header::new::<M>(version, expires))
+    Ok(Header::of::<M>(product.clone(), version, expires))
 }

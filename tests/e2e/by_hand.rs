@@ -136,7 +136,11 @@ impl Candidate {
         let mut targets = previous.map(|previous| previous.targets).unwrap_or_default();
         targets.extend(self.manifest.targets(self.manifest_text().as_bytes()).unwrap());
         Targets {
-            header: Header::new::<Targets>(NonZeroU64::new(version).unwrap(), expires),
+            header: Header::of::<Targets>(
+                PRODUCT.parse().unwrap(),
+                NonZeroU64::new(version).unwrap(),
+                expires,
+            ),
             targets,
             delegations: None,
         }

@@ -137,7 +137,8 @@ pub(super) fn enroll(
     let answer = remote.enroll(&introduction(options, &key))?;
     let root = answer.root.as_bytes();
     let root_sha256 = Digest::of(root);
-    let root_version = TrustedRoot::pin(root, surroundings.tuf_limits)?.version();
+    let root_version =
+        TrustedRoot::pin(root, surroundings.tuf_limits)?.of(&options.product)?.version();
     expect_root(options.root_sha256, root_sha256)?;
     if !is_token(&answer.token) {
         let detail = "its token is not 1 to 512 printable characters";

@@ -35,7 +35,8 @@ impl Refresh<'_> {
     /// followed again from the pinned root.
     pub(super) fn root(&self, pinned: PinnedRoot) -> Result<TrustedRoot, Error> {
         if let Some(bytes) = self.store.read(Stored::Root)
-            && let Ok(root) = TrustedRoot::pin(&bytes, self.limits)
+            && let Ok(root) =
+                TrustedRoot::pin(&bytes, self.limits).and_then(|root| root.of(self.product))
         {
             return Ok(root);
         }
@@ -49,7 +50,7 @@ impl Refresh<'_> {
             );
             return Err(Error::rule(Rule::Digest.as_str(), detail));
         }
-        let root = TrustedRoot::pin(&bytes, self.limits)?;
+        let root = TrustedRoot::pin(&bytes, self.limits)?.of(self.product)?;
         self.store.write(Stored::Root, &bytes)?;
         Ok(root)
     }

@@ -6,8 +6,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 
-use super::{Delegations, Hashes, KeyId, PublicKey};
-use crate::format::{Digest, Platform, Version};
+use super::{Delegations, Hashes, KeyId, PublicKey, Refusal, Rule};
+use crate::format::{Digest, Platform, ProductName, Version};
 
 /// The version of the TUF specification that this program writes.
 pub const SPEC_VERSION: &str = "1.0.34";
@@ -33,12 +33,37 @@ pub struct Header {
     pub version: NonZeroU64,
     /// From when on the document is not to be trusted.
     pub expires: jiff::Timestamp,
+    /// Of which product the document is. Every one of Mainstay's says so: vendors use a key for
+    /// several products, and what they sign for one must not stand in for another's.
+    #[serde(rename = "x-mainstay-product", default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<ProductName>,
 }
 
 impl Header {
-    /// The header of a new document.
+    /// The header of a new document of any repository.
     pub fn new<M: Metadata>(version: NonZeroU64, expires: jiff::Timestamp) -> Self {
-        Self { kind: M::KIND.to_owned(), spec_version: SPEC_VERSION.to_owned(), version, expires }
+        let (kind, spec_version) = (M::KIND.to_owned(), SPEC_VERSION.to_owned());
+        Self { kind, spec_version, version, expires, product: None }
+    }
+
+    /// The header of a new document of `product`.
+    pub fn of<M: Metadata>(
+        product: ProductName,
+        version: NonZeroU64,
+        expires: jiff::Timestamp,
+    ) -> Self {
+        Self { product: Some(product), ..Self::new::<M>(version, expires) }
+    }
+
+    /// Checks that `document`, whose header this is, says that it is of `product`.
+    pub fn expect_product(&self, document: &str, product: &ProductName) -> Result<(), Refusal> {
+        let found = match &self.product {
+            Some(found) if found == product => return Ok(()),
+            Some(found) => format!("it is of product {found}"),
+            None => "it does not say of which product it is".to_owned(),
+        };
+        let detail = format!("{found}: expected {product}");
+        Err(Refusal::new(document, Rule::Binding, detail).at(Some(self.version.get())))
     }
 }
 

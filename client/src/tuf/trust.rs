@@ -6,6 +6,7 @@ use super::{
     Envelope, FileMeta, KeyId, Metadata, PublicKey, Refusal, RoleKeys, Root, Rule, Snapshot,
     Targets, Timestamp,
 };
+use crate::format::ProductName;
 
 mod plan;
 mod repository;
@@ -54,18 +55,45 @@ impl Default for Limits {
     }
 }
 
-/// Parses and verifies one document: form, threshold and kind. Version and expiry are the caller's
-/// to judge, since they differ from role to role.
-fn verified<M: Metadata>(
-    document: &str,
-    bytes: &[u8],
-    bytes_max: u64,
-    keys: &BTreeMap<KeyId, PublicKey>,
-    role: &RoleKeys,
-) -> Result<M, Refusal> {
-    let envelope = envelope(document, bytes, bytes_max)?;
-    envelope.verify(keys, role)?;
-    typed(document, &envelope)
+/// How the documents of a repository are read: within which limits, and as whose.
+#[derive(Clone, Debug)]
+struct Reader {
+    limits: Limits,
+    /// The product that every document must name; any repository's will do where there is none.
+    product: Option<ProductName>,
+}
+
+impl Reader {
+    /// Parses and verifies one document: form, threshold, kind and product. Version and expiry are
+    /// the caller's to judge, since they differ from role to role.
+    fn verified<M: Metadata>(
+        &self,
+        document: &str,
+        bytes: &[u8],
+        bytes_max: u64,
+        (keys, role): (&BTreeMap<KeyId, PublicKey>, &RoleKeys),
+    ) -> Result<M, Refusal> {
+        let envelope = envelope(document, bytes, bytes_max)?;
+        envelope.verify(keys, role)?;
+        self.typed(document, &envelope)
+    }
+
+    fn typed<M: Metadata>(&self, document: &str, envelope: &Envelope) -> Result<M, Refusal> {
+        let metadata: M = envelope.document()?;
+        let header = metadata.header();
+        if header.kind != M::KIND {
+            let detail = format!("its _type is `{}`: expected `{}`", header.kind, M::KIND);
+            return Err(Refusal::new(document, Rule::Form, detail));
+        }
+        if header.spec_version.split('.').next() != Some("1") {
+            let detail = format!("spec_version {}: expected 1.x", header.spec_version);
+            return Err(Refusal::new(document, Rule::Form, detail));
+        }
+        if let Some(product) = &self.product {
+            header.expect_product(document, product)?;
+        }
+        Ok(metadata)
+    }
 }
 
 fn envelope(document: &str, bytes: &[u8], bytes_max: u64) -> Result<Envelope, Refusal> {
@@ -77,20 +105,6 @@ fn envelope(document: &str, bytes: &[u8], bytes_max: u64) -> Result<Envelope, Re
         ));
     }
     Envelope::parse(document, bytes)
-}
-
-fn typed<M: Metadata>(document: &str, envelope: &Envelope) -> Result<M, Refusal> {
-    let metadata: M = envelope.document()?;
-    let header = metadata.header();
-    if header.kind != M::KIND {
-        let detail = format!("its _type is `{}`: expected `{}`", header.kind, M::KIND);
-        return Err(Refusal::new(document, Rule::Form, detail));
-    }
-    if header.spec_version.split('.').next() != Some("1") {
-        let detail = format!("spec_version {}: expected 1.x", header.spec_version);
-        return Err(Refusal::new(document, Rule::Form, detail));
-    }
-    Ok(metadata)
 }
 
 fn unexpired(document: &str, metadata: &impl Metadata, now: Instant) -> Result<(), Refusal> {
@@ -122,7 +136,7 @@ fn announced(document: &str, bytes: &[u8], meta: &FileMeta) -> Result<(), Refusa
 #[derive(Clone, Debug)]
 pub struct TrustedRoot {
     root: Root,
-    limits: Limits,
+    reader: Reader,
     rotations: u64,
 }
 
@@ -130,10 +144,19 @@ impl TrustedRoot {
     /// Takes `bytes` as the root that is trusted from the beginning. It must be signed by its own
     /// keys; whether it is the right one, only its provenance can say.
     pub fn pin(bytes: &[u8], limits: Limits) -> Result<Self, Refusal> {
+        let reader = Reader { limits, product: None };
         let envelope = envelope("root", bytes, limits.root_bytes_max)?;
-        let root: Root = typed("root", &envelope)?;
+        let root: Root = reader.typed("root", &envelope)?;
         envelope.verify(&root.keys, &root.roles.root)?;
-        Ok(Self { root, limits, rotations: 0 })
+        Ok(Self { root, reader, rotations: 0 })
+    }
+
+    /// Takes this root for one of `product`, and from here on nothing but what says the same of
+    /// itself: the keys that sign one product's documents often sign another's as well.
+    pub fn of(mut self, product: &ProductName) -> Result<Self, Refusal> {
+        self.root.header.expect_product("root", product)?;
+        self.reader.product = Some(product.clone());
+        Ok(self)
     }
 
     /// The version that is trusted.
@@ -151,16 +174,16 @@ impl TrustedRoot {
     /// the last one only).
     pub fn rotate(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let refuse = |detail| Err(Refusal::new("root", Rule::Version, detail));
-        let most = self.limits.root_rotations_max;
+        let most = self.reader.limits.root_rotations_max;
         if self.rotations >= most {
             return refuse(format!(
                 "{} rotations were followed already: expected at most {most} in one refresh",
                 self.rotations
             ));
         }
-        let envelope = envelope("root", bytes, self.limits.root_bytes_max)?;
+        let envelope = envelope("root", bytes, self.reader.limits.root_bytes_max)?;
         envelope.verify(&self.root.keys, &self.root.roles.root)?;
-        let next: Root = typed("root", &envelope)?;
+        let next: Root = self.reader.typed("root", &envelope)?;
         envelope.verify(&next.keys, &next.roles.root)?;
         let version = next.header.version;
         if self.root.header.version.checked_add(1) != Some(version) {
@@ -177,7 +200,7 @@ impl TrustedRoot {
     /// Ends the rotations. `now` is the time of the whole refresh from here on (§5.1).
     pub fn settle(self, now: Instant) -> Result<Trust, Refusal> {
         unexpired("root", &self.root, now)?;
-        Ok(Trust { root: self.root, now, limits: self.limits, old: None })
+        Ok(Trust { root: self.root, now, reader: self.reader, old: None })
     }
 }
 
@@ -186,7 +209,7 @@ impl TrustedRoot {
 pub struct Trust {
     root: Root,
     now: Instant,
-    limits: Limits,
+    reader: Reader,
     old: Option<Timestamp>,
 }
 
@@ -198,13 +221,8 @@ impl Trust {
     }
 
     fn verify(&self, bytes: &[u8]) -> Result<Timestamp, Refusal> {
-        verified(
-            "timestamp",
-            bytes,
-            self.limits.timestamp_bytes_max,
-            &self.root.keys,
-            &self.root.roles.timestamp,
-        )
+        let signers = (&self.root.keys, &self.root.roles.timestamp);
+        self.reader.verified("timestamp", bytes, self.reader.limits.timestamp_bytes_max, signers)
     }
 
     /// Accepts a timestamp. One of the trusted version is passed over in favour of the trusted one
@@ -243,7 +261,7 @@ impl Trust {
         Ok(TrustedTimestamp {
             root: self.root,
             now: self.now,
-            limits: self.limits,
+            reader: self.reader,
             version: timestamp.header.version.get(),
             is_new,
             snapshot_meta,
@@ -257,7 +275,7 @@ impl Trust {
 pub struct TrustedTimestamp {
     root: Root,
     now: Instant,
-    limits: Limits,
+    reader: Reader,
     version: u64,
     is_new: bool,
     snapshot_meta: FileMeta,
@@ -287,13 +305,8 @@ impl TrustedTimestamp {
     }
 
     fn verify(&self, bytes: &[u8]) -> Result<Snapshot, Refusal> {
-        verified(
-            "snapshot",
-            bytes,
-            self.limits.snapshot_bytes_max,
-            &self.root.keys,
-            &self.root.roles.snapshot,
-        )
+        let signers = (&self.root.keys, &self.root.roles.snapshot);
+        self.reader.verified("snapshot", bytes, self.reader.limits.snapshot_bytes_max, signers)
     }
 
     /// Accepts the snapshot: the one that the timestamp lists, and in which no role of the trusted
@@ -323,7 +336,7 @@ impl TrustedTimestamp {
         Ok(TrustedSnapshot {
             root: self.root,
             now: self.now,
-            limits: self.limits,
+            reader: self.reader,
             timestamp_version: self.version,
             snapshot: new,
         })
@@ -335,7 +348,7 @@ impl TrustedTimestamp {
 pub struct TrustedSnapshot {
     root: Root,
     now: Instant,
-    limits: Limits,
+    reader: Reader,
     timestamp_version: u64,
     snapshot: Snapshot,
 }
@@ -349,13 +362,13 @@ impl TrustedSnapshot {
     /// Accepts the top-level targets.
     pub fn accept(self, bytes: &[u8]) -> Result<TrustedRepository, Refusal> {
         let meta = self.targets()?.clone();
-        let role = &self.root.roles.targets;
-        let targets = targets_role("targets", bytes, &meta, (&self.root.keys, role), self.limits)?;
+        let signers = (&self.root.keys, &self.root.roles.targets);
+        let targets = targets_role("targets", bytes, &meta, signers, &self.reader)?;
         unexpired("targets", &targets, self.now)?;
         Ok(TrustedRepository {
             root: self.root,
             now: self.now,
-            limits: self.limits,
+            reader: self.reader,
             timestamp_version: self.timestamp_version,
             snapshot: self.snapshot,
             targets,
@@ -376,11 +389,12 @@ fn targets_role(
     name: &str,
     bytes: &[u8],
     meta: &FileMeta,
-    (keys, role): (&BTreeMap<KeyId, PublicKey>, &RoleKeys),
-    limits: Limits,
+    signers: (&BTreeMap<KeyId, PublicKey>, &RoleKeys),
+    reader: &Reader,
 ) -> Result<Targets, Refusal> {
     announced(name, bytes, meta)?;
-    let targets: Targets = verified(name, bytes, limits.targets_bytes_max, keys, role)?;
+    let targets: Targets =
+        reader.verified(name, bytes, reader.limits.targets_bytes_max, signers)?;
     if targets.header.version != meta.version {
         let detail =
             format!("version {}: the snapshot lists {}", targets.header.version, meta.version);

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::{
-    format::ChannelName,
+    format::{ChannelName, ProductName},
     tuf::{
         DIRECTOR, Delegations, Envelope, KeyId, Limits, Metadata, PublicKey, RoleKeys, Root,
         Snapshot, Targets, TrustedRoot,
@@ -38,15 +38,20 @@ impl Base {
     /// Verifies `metadata` (`1.root.json`, …, `targets.json`, `<channel>.json`; others are passed
     /// over).
     pub(in crate::cli) fn verify(
+        product: &ProductName,
         metadata: &BTreeMap<String, String>,
         seen: &Seen,
     ) -> Result<Self, CliError> {
-        let (root, root_bytes) = newest_root(metadata, seen.root.as_deref())?;
+        let (root, root_bytes) = newest_root(product, metadata, seen.root.as_deref())?;
         let limit = Limits::DEFAULT.targets_bytes_max;
-        let part = |file: &str| metadata.get(file).map(String::as_bytes).unwrap_or_default();
+        let read_role = |name: &str, file: &str, signers: Signers<'_>| {
+            let bytes = metadata.get(file).map(String::as_bytes).unwrap_or_default();
+            let role: Targets = read(product, name, bytes, limit, Some(signers))?;
+            not_older(name, &role, seen)?;
+            Ok::<_, CliError>(role)
+        };
         let signers = (&root.keys, &root.roles.targets);
-        let targets: Targets = read("targets", part("targets.json"), limit, Some(signers))?;
-        not_older("targets", &targets, seen)?;
+        let targets = read_role("targets", "targets.json", signers)?;
         let mut channels = BTreeMap::new();
         for file in metadata.keys().filter(|file| is_channel(file)) {
             let name = file.strip_suffix(".json").and_then(|name| name.parse::<ChannelName>().ok());
@@ -59,8 +64,7 @@ impl Base {
             let signers = delegated(&targets, &name).ok_or_else(|| {
                 CliError::Untrusted(format!("the targets do not delegate to channel {name}"))
             })?;
-            let channel: Targets = read(name.as_str(), part(file), limit, Some(signers))?;
-            not_older(name.as_str(), &channel, seen)?;
+            let channel = read_role(name.as_str(), file, signers)?;
             channels.insert(name, channel);
         }
         Ok(Self { root, root_bytes, targets, channels })
@@ -77,8 +81,9 @@ pub(in crate::cli) fn delegated<'a>(
     (role.name != DIRECTOR).then_some((keys, &role.keys))
 }
 
-/// A document of `kind`, and signed by the threshold of `signers` where they are given.
+/// A document of `product` and of its kind, signed by the threshold of `signers` where they are given.
 pub(super) fn read<M: Metadata>(
+    product: &ProductName,
     name: &str,
     bytes: &[u8],
     bytes_max: u64,
@@ -95,6 +100,7 @@ pub(super) fn read<M: Metadata>(
         envelope.verify(keys, role)?;
     }
     let document: M = envelope.document()?;
+    document.header().expect_product(name, product)?;
     if document.header().kind == M::KIND {
         return Ok(document);
     }
@@ -111,12 +117,13 @@ fn is_channel(file: &str) -> bool {
 }
 
 fn newest_root(
+    product: &ProductName,
     metadata: &BTreeMap<String, String>,
     seen: Option<&[u8]>,
 ) -> Result<(Root, Vec<u8>), CliError> {
     let file = |version: u64| metadata.get(&format!("{version}.root.json")).map(String::as_bytes);
     let first = seen.or_else(|| file(1)).unwrap_or_default();
-    let mut trusted = TrustedRoot::pin(first, Limits::DEFAULT)?;
+    let mut trusted = TrustedRoot::pin(first, Limits::DEFAULT)?.of(product)?;
     if seen.is_some_and(|seen| file(trusted.version()) != Some(seen)) {
         return Err(CliError::Untrusted(format!(
             "root {} is another one than this computer has seen before, or missing: this does not \

@@ -198,7 +198,7 @@ fn next_header<M: Metadata>(
         .checked_add(1)
         .ok_or_else(|| CliError::Input("a metadata version has run over".to_owned()))?;
     let expires = now.checked_add(lifetime).map_err(|error| CliError::Input(error.to_string()))?;
-    Ok(Header::new::<M>(version, expires))
+    Ok(Header { product: present.product.clone(), ..Header::new::<M>(version, expires) })
 }
 
 pub(super) fn unsigned(document: &impl serde::Serialize) -> Result<String, CliError> {

@@ -96,14 +96,14 @@ impl Document {
 impl Review {
     /// Judges `proposal`, of which nothing is believed, upon what was `seen` on this computer.
     pub(in crate::cli) fn new(proposal: &Proposal, seen: &Seen) -> Result<Self, CliError> {
-        let base = Base::verify(&proposal.base, seen)?;
-        let limits = Limits::DEFAULT;
+        let base = Base::verify(&proposal.product, &proposal.base, seen)?;
+        let (product, limits) = (&proposal.product, Limits::DEFAULT);
         let text = |name: &str| proposal.documents.get(name).map(String::as_bytes);
         let root: Option<Root> = text("root")
-            .map(|bytes| read("root", bytes, limits.root_bytes_max, None))
+            .map(|bytes| read(product, "root", bytes, limits.root_bytes_max, None))
             .transpose()?;
         let targets: Option<Targets> = text("targets")
-            .map(|bytes| read("targets", bytes, limits.targets_bytes_max, None))
+            .map(|bytes| read(product, "targets", bytes, limits.targets_bytes_max, None))
             .transpose()?;
         let roles = root.iter().flat_map(|root| {
             let RootRoles { root: own, timestamp, snapshot, targets } = &root.roles;
@@ -130,7 +130,8 @@ impl Review {
                     let signers = delegated(targets.as_ref().unwrap_or(&base.targets), &channel)
                         .ok_or_else(|| no_such(name))?;
                     let who = format!("release keys of channel {channel}");
-                    let next = read(name, text.as_bytes(), limits.targets_bytes_max, None)?;
+                    let next =
+                        read(product, name, text.as_bytes(), limits.targets_bytes_max, None)?;
                     (Body::Channel(next), vec![Requirement::new(who, signers)])
                 }
             };

@@ -3,6 +3,8 @@ use mainstay_client::{
     tuf::{self, Envelope, SigningKey, Targets},
 };
 
+use serde_json::json;
+
 use super::{change::RoleChange, *};
 use crate::{
     service::tests::world::{World, after_days, product},
@@ -18,7 +20,7 @@ async fn present() -> Present {
     let world = World::new().await;
     world.publish(0, Channel::Major, "1.0.0").await.unwrap();
     let state = world.on_day(1).publishing_state(&product()).await.unwrap();
-    let base = Base::verify(&state.metadata, &Seen::default()).unwrap();
+    let base = Base::verify(&product(), &state.metadata, &Seen::default()).unwrap();
     Present { state, base }
 }
 
@@ -135,6 +137,29 @@ async fn nothing_is_changed_behind_the_signers_back() {
     }
 }
 
+/// The same keys may sign for several products.
+#[tokio::test]
+async fn what_is_of_another_product_is_not_signed() {
+    let present = present().await;
+    let renew = ["root".to_owned(), "targets".to_owned(), "major".to_owned()].into();
+    let honest = proposal(&present, &Change { renew, ..Change::default() }).unwrap();
+    let refused = |proposal: &Proposal, document: &str| {
+        let message = Review::new(proposal, &Seen::default()).unwrap_err().to_string();
+        assert!(message.contains(document) && message.contains("binding"), "{message}");
+    };
+    for name in honest.documents.keys() {
+        for other in [json!("acme-web"), json!(null)] {
+            let mut proposal = honest.clone();
+            let text = proposal.documents.get_mut(name).unwrap();
+            let mut document: serde_json::Value = serde_json::from_str(text).unwrap();
+            document["signed"]["x-mainstay-product"] = other;
+            *text = document.to_string();
+            refused(&proposal, name);
+        }
+    }
+    refused(&Proposal { product: "acme-web".parse().unwrap(), ..honest }, "root");
+}
+
 /// The server would refuse it; one that was broken into would not.
 #[tokio::test]
 async fn a_release_that_is_published_is_not_replaced() {
@@ -228,8 +253,8 @@ async fn what_was_seen_here_is_not_unseen() {
         listed.version = version.try_into().unwrap();
         Seen { root: Some(metadata["1.root.json"].clone().into_bytes()), snapshot: Some(snapshot) }
     };
-    Base::verify(metadata, &seen(1)).unwrap();
-    let error = Base::verify(metadata, &seen(2)).unwrap_err().to_string();
+    Base::verify(&product(), metadata, &seen(1)).unwrap();
+    let error = Base::verify(&product(), metadata, &seen(2)).unwrap_err().to_string();
     assert!(error.contains("this computer has seen 2 already"), "{error}");
     assert!(present.base.root.header.expires > after_days(1));
 }

@@ -23,7 +23,7 @@ use crate::{
 async fn trusted(service: &Service, day: i64) -> Result<TrustedRepository, Refusal> {
     let state = service.publishing_state(&product()).await.unwrap();
     let part = |file: &str| state.metadata[file].as_bytes();
-    let mut root = TrustedRoot::pin(part("1.root.json"), Limits::DEFAULT)?;
+    let mut root = TrustedRoot::pin(part("1.root.json"), Limits::DEFAULT)?.of(&product())?;
     while let Some(next) = state.metadata.get(&format!("{}.root.json", root.version() + 1)) {
         root.rotate(next.as_bytes())?;
     }

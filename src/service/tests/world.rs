@@ -82,7 +82,7 @@ impl World {
             [&root_key.public(), &world.targets_key.public(), &online.timestamp, &online.snapshot]
                 .map(|key| (key.id(), key.clone()));
         let root = Root {
-            header: Header::new::<Root>(NonZeroU64::MIN, after_days(3650)),
+            header: Header::of::<Root>(product(), NonZeroU64::MIN, after_days(3650)),
             consistent_snapshot: true,
             keys: all.into_iter().collect(),
             roles: RootRoles {
@@ -105,7 +105,7 @@ impl World {
             .collect();
         roles.push(delegated(DIRECTOR, &online.director, DIRECTOR.to_owned()));
         let targets = Targets {
-            header: Header::new::<Targets>(NonZeroU64::MIN, after_days(3650)),
+            header: Header::of::<Targets>(product(), NonZeroU64::MIN, after_days(3650)),
             targets: BTreeMap::new(),
             delegations: Some(Delegations {
                 keys: [release, online.director].map(|key| (key.id(), key)).into(),
@@ -183,7 +183,11 @@ impl World {
         let mut targets = previous.map(|previous| previous.targets).unwrap_or_default();
         targets.extend(manifest.targets(&bytes).unwrap());
         let next = Targets {
-            header: Header::new::<Targets>(NonZeroU64::new(next).unwrap(), after_days(days + 90)),
+            header: Header::of::<Targets>(
+                product(),
+                NonZeroU64::new(next).unwrap(),
+                after_days(days + 90),
+            ),
             targets,
             delegations: None,
         };

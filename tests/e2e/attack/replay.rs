@@ -80,6 +80,22 @@ fn another_machines_customers_or_products_plan() {
     }
 }
 
+/// A vendor's keys sign for several products. What they signed for one does not do for another, and
+/// neither does what names no product.
+#[test]
+fn another_products_documents() {
+    for role in [Role::Root].into_iter().chain(Role::BELOW_ROOT).filter(|role| *role != Role::Plan)
+    {
+        for (other, says) in
+            [(json!("acme-web"), "product acme-web"), (json!(null), "of which product")]
+        {
+            let mut victim = Victim::new();
+            victim.attack(|world| world.set(role, "/x-mainstay-product", other));
+            victim.refuses("binding", &[role.name(), says, "expected acme-db"]);
+        }
+    }
+}
+
 /// That there is nothing to do must be said by the director, to this machine, as well.
 #[test]
 fn an_empty_plan() {

@@ -335,6 +335,7 @@ impl World {
         let mut document = members;
         document["_type"] = json!(kind);
         document["spec_version"] = json!("1.0.34");
+        document["x-mainstay-product"] = json!(PRODUCT);
         document["version"] = json!(self.revision);
         document["expires"] = json!(self.now + SignedDuration::from_hours(24 * days));
         document

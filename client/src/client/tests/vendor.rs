@@ -74,7 +74,7 @@ fn key(seed: u8) -> SigningKey {
 }
 
 fn header<M: Metadata>(version: u64, expires: Timestamp) -> Header {
-    Header::new::<M>(NonZeroU64::new(version).unwrap(), expires)
+    Header::of::<M>("acme-db".parse().unwrap(), NonZeroU64::new(version).unwrap(), expires)
 }
 
 impl Vendor {

@@ -66,7 +66,7 @@ impl TrustedRepository {
     fn directors(&self, bytes: &[u8]) -> Result<Envelope, Refusal> {
         let delegations = self.delegations(DIRECTOR)?;
         let role = delegations.role(DIRECTOR).ok_or_else(|| not_delegated(DIRECTOR))?;
-        let envelope = envelope("plan", bytes, self.limits.plan_bytes_max)?;
+        let envelope = envelope("plan", bytes, self.reader.limits.plan_bytes_max)?;
         envelope.verify(&delegations.keys, &role.keys)?;
         Ok(envelope)
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp as Instant;
 
-use super::{DIRECTOR, Limits, listed, targets_role, unexpired};
+use super::{DIRECTOR, Reader, listed, targets_role, unexpired};
 use crate::{
     format::TargetPath,
     tuf::{Delegations, FileMeta, Metadata as _, Refusal, Root, Rule, Snapshot, Target, Targets},
@@ -14,7 +14,7 @@ use crate::{
 pub struct TrustedRepository {
     pub(super) root: Root,
     pub(super) now: Instant,
-    pub(super) limits: Limits,
+    pub(super) reader: Reader,
     pub(super) timestamp_version: u64,
     pub(super) snapshot: Snapshot,
     pub(super) targets: Targets,
@@ -123,7 +123,7 @@ impl TrustedRepository {
         let meta = self.listed_role(name)?;
         let delegations = self.delegations_of(delegator).ok_or_else(|| not_delegated(name))?;
         let keys = delegations.role_keys(name).ok_or_else(|| not_delegated(name))?;
-        targets_role(name, bytes, meta, (&delegations.keys, keys), self.limits)
+        targets_role(name, bytes, meta, (&delegations.keys, keys), &self.reader)
     }
 
     pub(super) fn delegations(&self, wanted: &str) -> Result<&Delegations, Refusal> {
@@ -174,8 +174,8 @@ impl TrustedRepository {
                     break next;
                 }
             };
-            if asked.len() > self.limits.delegations_max {
-                let most = self.limits.delegations_max;
+            if asked.len() > self.reader.limits.delegations_max {
+                let most = self.reader.limits.delegations_max;
                 let detail = format!("more than {most} roles may speak for it");
                 return Err(Refusal::new(path, Rule::Length, detail));
             }

@@ -2,6 +2,7 @@
 
 mod limits;
 mod plan;
+mod product;
 mod root;
 mod search;
 mod snapshot;
