@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`operations`] | whoever runs the server: start, configure, watch, back up, stop |
 //! | [`machines`] | whoever looks after machines: the agent, its documents and exit codes |
+//! | [`entitlements`] | whoever makes contracts, or must say why a machine gets a release |
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
 //! | [`storage`] | what is kept where, and what survives what |
 //! | [`wire_formats`] | whoever writes another client, or a script |
@@ -11,6 +12,7 @@
 //! | [`measurements`] | figures, with the commands that show them |
 //! | [`testing`] | whoever changes it: fuzzing |
 
+pub mod entitlements;
 pub mod interoperability;
 pub mod machines;
 pub mod measurements;

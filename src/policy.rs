@@ -10,6 +10,7 @@
 //! | [`catalogue`] | what has the vendor published of the product? |
 //! | [`entitlement`] | which of the releases does the contract grant, and why? |
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
+//! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
 //!
 //! Read in that order, the first four are the path from a customer's amendments to the action in a plan.
@@ -19,6 +20,7 @@ pub mod contract;
 pub mod entitlement;
 pub mod expiry;
 pub mod resolve;
+pub mod scenario;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
 pub use contract::{Amendment, Bridge, Change, Contract, Fallback, Preset, State, Term, Tier};
@@ -30,3 +32,4 @@ pub use resolve::{
     Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Reason, Resolution, Ring,
     Seat, Withheld, resolve,
 };
+pub use scenario::{Explained, Scenario};

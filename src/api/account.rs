@@ -5,7 +5,9 @@ use super::{ApiResult, Shared, auth::Staff, body};
 use crate::{
     service::{
         access::CreateToken,
-        contract::{AmendContract, CreateActivationKey, CreateContract, CreateCustomer},
+        contract::{
+            AmendContract, CreateActivationKey, CreateContract, CreateCustomer, ExplainContract,
+        },
     },
     store::Role,
 };
@@ -19,6 +21,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/contracts", web::post().to(create_contract))
         .route("/v1/contracts/{contract}", web::get().to(contract))
         .route("/v1/contracts/{contract}/amendments", web::post().to(amend_contract))
+        .route("/v1/contracts/{contract}/explain", web::post().to(explain_contract))
         .route("/v1/contracts/{contract}/activation-keys", web::post().to(create_activation_key))
         .route("/v1/tokens", web::get().to(tokens))
         .route("/v1/tokens", web::post().to(create_token))
@@ -69,6 +72,18 @@ async fn amend_contract(
     let name: ContractName = name.parse()?;
     let request: AmendContract = body::read(&service, payload).await?;
     body::created(&service.amend_contract(&actor, &name, request).await?)
+}
+
+async fn explain_contract(
+    service: Shared,
+    staff: Staff,
+    name: web::Path<String>,
+    payload: web::Payload,
+) -> ApiResult {
+    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
+    let name: ContractName = name.parse()?;
+    let question: ExplainContract = body::read(&service, payload).await?;
+    body::ok(&service.explain_contract(&name, question).await?)
 }
 
 async fn create_activation_key(

@@ -1,3 +1,5 @@
+mod explain;
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -26,6 +28,8 @@ pub(super) enum ContractCommand {
     Show(Show),
     /// Amend a contract by a document, for example {"kind":"suspend"}.
     Amend(Amend),
+    /// Say for every release what a contract grants, and why.
+    Explain(Box<explain::Explain>),
     /// Make an activation key, by which machines enrol; it is shown this once.
     ActivationKey(ActivationKey),
 }
@@ -169,13 +173,13 @@ impl ContractCommand {
                 output.answer(&view, show)
             }
             Self::Amend(Amend { server, contract, change, at }) => {
-                let change: Change = serde_json::from_str(&change)
-                    .map_err(|error| CliError::Input(format!("--change: {error}")))?;
+                let change = parse_change("--change", &change)?;
                 let path = format!("/v1/contracts/{contract}/amendments");
                 let view: ContractView =
                     server.connect()?.post(&path, &AmendContract { at, change })?;
                 output.answer(&view, show)
             }
+            Self::Explain(explain) => explain.run(output),
             Self::ActivationKey(ActivationKey { server, contract, expires_at }) => {
                 let issued = activation_key(&server.connect()?, &contract, expires_at)?;
                 // The key alone, so that it can be sent to a file.
@@ -183,6 +187,10 @@ impl ContractCommand {
             }
         }
     }
+}
+
+fn parse_change(option: &str, text: &str) -> Result<Change, CliError> {
+    serde_json::from_str(text).map_err(|error| CliError::Input(format!("{option}: {error}")))
 }
 
 pub(super) fn activation_key(

@@ -107,6 +107,14 @@ pub enum CliError {
     /// The release is refused before anything is sent.
     #[error("the release is not sound; nothing was sent")]
     Unsound(Vec<String>),
+    /// A file is refused before anything is done with it.
+    #[error("{file} is not sound; nothing was done with it")]
+    UnsoundFile {
+        /// Which.
+        file: String,
+        /// Everything that is wrong with it.
+        problems: Vec<String>,
+    },
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -143,6 +151,7 @@ impl CliError {
             | Self::Token { .. }
             | Self::Pack(_)
             | Self::Unsound(_)
+            | Self::UnsoundFile { .. }
             | Self::Config(_) => ExitStatus::Input,
             Self::Server(problem) => match problem.status {
                 409 => ExitStatus::Conflict,
@@ -162,7 +171,7 @@ impl CliError {
     pub fn code(&self) -> &str {
         match self {
             Self::Server(problem) => &problem.code,
-            Self::Input(_) | Self::Config(_) => "INVALID_INPUT",
+            Self::Input(_) | Self::UnsoundFile { .. } | Self::Config(_) => "INVALID_INPUT",
             Self::Network { .. } => "NETWORK",
             Self::File { .. } => "FILE",
             Self::Key { .. } | Self::Token { .. } | Self::Sign(_) => "KEY",
@@ -179,7 +188,7 @@ impl CliError {
     pub fn problems(&self) -> &[String] {
         match self {
             Self::Server(problem) => &problem.problems,
-            Self::Unsound(problems) => problems,
+            Self::Unsound(problems) | Self::UnsoundFile { problems, .. } => problems,
             Self::Pack(error) => error.problems(),
             _ => &[],
         }

@@ -129,7 +129,7 @@ impl Contract {
         })
     }
 
-    /// Everything that is wrong with the contract.
+    /// Everything that is wrong with the contract: what is missing, and what cannot be.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.products.is_empty() {
@@ -141,7 +141,16 @@ impl Contract {
                     .to_owned(),
             );
         }
-        problems.extend(self.term_problems());
+        if self.terms.is_empty() {
+            problems.push("terms is empty: expected at least one term".to_owned());
+        }
+        problems.extend(self.contradictions());
+        problems
+    }
+
+    /// Everything that no contract can say.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut problems = self.term_problems();
         if let Some(cap) = self.cap.filter(|cap| *cap < self.base_line) {
             problems.push(format!(
                 "cap is {cap}: expected at least the base_line, which is {}",
@@ -161,9 +170,6 @@ impl Contract {
 
     fn term_problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.terms.is_empty() {
-            problems.push("terms is empty: expected at least one term".to_owned());
-        }
         let (mut whole, broken): (Vec<&Term>, Vec<&Term>) =
             self.terms.iter().partition(|term| term.start < term.end);
         for term in broken {

@@ -31,7 +31,6 @@ pub struct Decision {
     pub code: Code,
     /// A granted release that fixes at least the same advisories, where the denied one is on a line
     /// that the contract does not own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alternative: Option<Version>,
 }
 
@@ -140,6 +139,37 @@ impl<'a> Standing<'a> {
         let code = self.on_other_line(release, backport.is_some(), paid);
         let alternative = backport.filter(|_| code.verdict() == Verdict::Deny);
         Decision::new(version, code, alternative.map(|backport| &backport.version))
+    }
+
+    /// The rule that decided, by its number in [`crate::manual::entitlements`].
+    pub fn rule(&self, decision: &Decision) -> u8 {
+        let is_owned = || self.paid.is_some_and(|paid| self.owns(decision.version.line(), paid));
+        match decision.code {
+            Code::UnknownProduct | Code::NotFound => 1,
+            Code::ContractTerminated
+            | Code::ContractSuspended
+            | Code::NotStarted
+            | Code::ProductNotCovered => 2,
+            Code::Revoked => 3,
+            Code::Rollback => 4,
+            Code::Withdrawn => 5,
+            Code::AddonMissing => 6,
+            Code::LineEol | Code::LineEos => 7,
+            Code::ChannelNotCovered if is_owned() => 11,
+            Code::Bridge
+            | Code::FallbackEnded
+            | Code::LineAboveCap
+            | Code::NoBackport
+            | Code::ChannelNotCovered
+            | Code::LineAfterTerm => 8,
+            Code::LineOwned => 9,
+            Code::Courtesy => 10,
+            Code::InTerm
+            | Code::Perpetual
+            | Code::Grace
+            | Code::SecurityTail
+            | Code::PublishedAfterTerm => 12,
+        }
     }
 
     /// The rules that do not ask whose line it is: a code where one of them decides, otherwise what
@@ -294,8 +324,8 @@ impl<'a> Standing<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod properties;
+mod golden;
 #[cfg(test)]
-mod scenario;
+pub(super) mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Customers, their contracts and activation keys.
 
 use jiff::Timestamp;
-use mainstay_client::format::{ContractName, CustomerName};
+use mainstay_client::format::{Channel, ContractName, CustomerName, ProductName};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     access::{ACTIVATION_KEY_PREFIX, Secret},
 };
 use crate::{
-    policy::{Amendment, Change, Contract},
+    policy::{Amendment, Change, Contract, Explained, Status},
     store::{ActivationKeyRecord, ContractRecord, CustomerRecord},
 };
 
@@ -67,6 +67,34 @@ pub struct IssuedActivationKey {
     pub contract: ContractName,
     /// From when on it is not accepted.
     pub expires_at: Option<Timestamp>,
+}
+
+/// `POST /v1/contracts/{contract}/explain`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainContract {
+    /// The product.
+    pub product: ProductName,
+    /// The instant; now where it is absent.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+    /// A change to try. It is not made.
+    #[serde(default)]
+    pub with: Option<Change>,
+}
+
+/// What a contract grants of one release, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractExplanation {
+    /// The decision, its rule and its sentence.
+    #[serde(flatten)]
+    pub explained: Explained,
+    /// The kind of the release.
+    pub channel: Channel,
+    /// Whether the vendor still gives it out.
+    pub status: Status,
+    /// When it was published.
+    pub published_at: Timestamp,
 }
 
 /// A contract with what it says now.
@@ -167,6 +195,30 @@ impl Service {
     /// One contract.
     pub async fn contract(&self, name: &ContractName) -> ServiceResult<ContractView> {
         Ok(view(self.meta.contract(name).await?, self.clock.now()))
+    }
+
+    /// For every release of a product that was out by then what the contract grants, the lowest
+    /// version first. A machine's history does not come into it.
+    pub async fn explain_contract(
+        &self,
+        name: &ContractName,
+        question: ExplainContract,
+    ) -> ServiceResult<Vec<ContractExplanation>> {
+        let ExplainContract { product, at, with } = question;
+        let record = self.meta.contract(name).await?;
+        let standing = self.product_standing(&product).await?;
+        let at = at.unwrap_or_else(|| standing.now());
+        let contract = Contract::at(&record.amendments, at).ok_or_else(|| {
+            ServiceError::input(format!(
+                "contract {name} had not begun at {at}: expected a later time"
+            ))
+        })?;
+        let contract = match with {
+            Some(change) => contract.amended(&change),
+            None => contract,
+        };
+        require_sound(name, &contract)?;
+        standing.explain_contract(&contract, at)
     }
 
     /// Makes an activation key of a contract.

@@ -5,6 +5,7 @@ use mainstay_client::format::{ChannelName, ContractName, ProductName, Version};
 
 use super::{
     ErrorClass, Service, ServiceError, ServiceResult,
+    contract::ContractExplanation,
     repository::{ServedFile, Target},
 };
 use crate::{
@@ -119,6 +120,26 @@ impl ProductStanding {
             .into_iter()
             .map(|decision| Judged { sentence: standing.explain(&decision), decision })
             .collect()
+    }
+
+    /// What `contract` grants at `at` of the releases that were out by then, the lowest version
+    /// first.
+    pub(super) fn explain_contract(
+        &self,
+        contract: &Contract,
+        at: Timestamp,
+    ) -> ServiceResult<Vec<ContractExplanation>> {
+        let releases = self.catalogue.releases().filter(|release| release.published_at <= at);
+        let catalogue = Catalogue::new(self.product.name.clone(), [], releases.cloned())
+            .map_err(ServiceError::internal)?;
+        let standing = Standing::new(contract, &catalogue, at);
+        let explain = |release: &policy::Release| ContractExplanation {
+            explained: standing.explained(standing.decide(release, &BTreeSet::new())),
+            channel: release.channel,
+            status: release.status,
+            published_at: release.published_at,
+        };
+        Ok(catalogue.releases().map(explain).collect())
     }
 
     /// Lets a version pass that is granted, and says why another is not.

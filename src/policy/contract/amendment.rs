@@ -92,7 +92,9 @@ impl Contract {
         })
     }
 
-    fn amended(mut self, change: &Change) -> Self {
+    /// What the contract says once `change` is in force.
+    #[must_use]
+    pub fn amended(mut self, change: &Change) -> Self {
         match change {
             Change::Create { contract } => self.clone_from(contract),
             Change::Renew { term } => self.terms.push(*term),

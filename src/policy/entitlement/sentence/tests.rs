@@ -1,23 +1,26 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::policy::entitlement::scenario::Scenario;
+use crate::policy::entitlement::golden::Case;
 
-/// Each scenario's sentences, by the scenario's name.
+/// Each case's sentences, by the case's name.
 fn sentences() -> BTreeMap<String, Vec<(Code, String)>> {
-    let explained = |scenario: Scenario| {
-        let catalogue = scenario.catalogue();
+    let explained = |case: Case| {
+        let catalogue = case.catalogue();
         let explain = |decision: &Decision| {
             let catalogue = catalogue.as_ref();
-            (decision.code, explain(decision, &scenario.contract, catalogue, scenario.now))
+            (
+                decision.code,
+                explain(decision, &case.scenario.contract, catalogue, case.scenario.now),
+            )
         };
-        let sentences = scenario.decisions().iter().map(explain).collect();
-        (scenario.name.clone(), sentences)
+        let sentences = case.decisions().iter().map(explain).collect();
+        (case.name.clone(), sentences)
     };
-    Scenario::all().into_iter().map(explained).collect()
+    Case::all().into_iter().map(explained).collect()
 }
 
-/// Scenarios and the sentence for the last of their releases.
+/// Cases and the sentence for the last of their releases.
 const SENTENCES: &[(&str, &str)] = &[
     ("a product that the server does not have", "This server has no product of that name."),
     ("a draft does not exist", "There is no release 1.0.1 of this product."),
@@ -122,9 +125,9 @@ const SENTENCES: &[(&str, &str)] = &[
 #[test]
 fn every_code_has_its_sentence() {
     let all = sentences();
-    for (scenario, expected) in SENTENCES {
-        let found = all.get(*scenario).and_then(|sentences| sentences.last()).unwrap();
-        assert_eq!(found.1, *expected, "{scenario}");
+    for (case, expected) in SENTENCES {
+        let found = all.get(*case).and_then(|sentences| sentences.last()).unwrap();
+        assert_eq!(found.1, *expected, "{case}");
     }
     let (code, tail) = &all["tail: security releases"][0];
     assert_eq!(*code, Code::SecurityTail);
@@ -133,11 +136,11 @@ fn every_code_has_its_sentence() {
 
 #[test]
 fn a_sentence_is_one_line_that_names_no_placeholder() {
-    for (scenario, sentences) in sentences() {
+    for (case, sentences) in sentences() {
         for (code, sentence) in sentences {
-            assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{scenario}: {sentence}");
-            assert!(!sentence.contains("  ") && !sentence.contains('{'), "{scenario}: {sentence}");
-            assert!(!sentence.contains("1970-"), "{scenario}: {code}: {sentence}");
+            assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{case}: {sentence}");
+            assert!(!sentence.contains("  ") && !sentence.contains('{'), "{case}: {sentence}");
+            assert!(!sentence.contains("1970-"), "{case}: {code}: {sentence}");
         }
     }
 }

@@ -1,0 +1,135 @@
+//! What account managers and support ask of contracts.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::{
+    fleet::as_role,
+    harness::{PRODUCT, Ran, Server, write},
+};
+
+/// Two releases of 1.0 and one of 1.1, and a basic contract for line 1.0.
+fn with_a_basic_contract() -> Server {
+    let server = Server::with_product();
+    server.publish("1.0.0", "major", &[]);
+    server.publish("1.0.1", "bugfix", &[]);
+    server.publish("1.1.0", "feature", &[]);
+    server.customer("initech", "basic", "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+    server
+}
+
+fn explain(server: &Server, more: &[&str]) -> Ran {
+    let arguments = ["--json", "contract", "explain", "initech", "--product", PRODUCT];
+    as_role(server, "viewer", &[&arguments[..], more].concat())
+}
+
+fn codes(ran: &Ran) -> Vec<(String, String, u64)> {
+    let rows = ran.json();
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    let row =
+        |row: &Value| (text(row, "version"), text(row, "code"), row["rule"].as_u64().unwrap());
+    rows.as_array().unwrap().iter().map(row).collect()
+}
+
+#[test]
+fn a_contract_says_of_every_release_why() {
+    let server = with_a_basic_contract();
+    let expected =
+        [("1.0.0", "LINE_OWNED", 9), ("1.0.1", "IN_TERM", 12), ("1.1.0", "CHANNEL_NOT_COVERED", 8)];
+    let expected =
+        expected.map(|(version, code, rule)| (version.to_owned(), code.to_owned(), rule));
+    assert_eq!(codes(&explain(&server, &[]).succeeds()), expected);
+    // Long after the term what was paid for stays.
+    let later = explain(&server, &["--at", "2100-06-01T00:00:00Z"]).succeeds();
+    assert_eq!(codes(&later)[1].1, "PERPETUAL");
+
+    let text = ["contract", "explain", "initech", "--product", PRODUCT];
+    let table = server.mainstay(&text).succeeds().stdout();
+    let row = table.lines().find(|line| line.trim_start().starts_with("1.1.0")).unwrap();
+    assert!(row.contains("feature") && row.contains("deny"), "{table}");
+}
+
+#[test]
+fn a_change_is_tried_and_not_made() {
+    let server = with_a_basic_contract();
+    let change = r#"{"kind":"set_tier","tier":"standard"}"#;
+    let tried = explain(&server, &["--with", change]).succeeds().json();
+    let [difference] = tried.as_array().unwrap().as_slice() else { panic!("{tried}") };
+    assert_eq!(difference["version"], "1.1.0");
+    assert_eq!(difference["before"]["code"], "CHANNEL_NOT_COVERED");
+    assert_eq!(difference["after"]["code"], "LINE_OWNED");
+    assert_eq!(codes(&explain(&server, &[]).succeeds())[2].1, "CHANNEL_NOT_COVERED");
+}
+
+#[test]
+fn what_cannot_be_explained_is_said() {
+    let server = with_a_basic_contract();
+    let before = explain(&server, &["--at", "2001-01-01T00:00:00Z"]);
+    assert!(before.exits(3).json()["message"].as_str().unwrap().contains("had not begun"));
+    let cap = r#"{"kind":"set_cap","cap":"0.9"}"#;
+    let refused = explain(&server, &["--with", cap]).exits(3).json();
+    assert!(refused["problems"][0].as_str().unwrap().contains("cap is 0.9"), "{refused}");
+    explain(&server, &["--with", r#"{"kind":"upgrade"}"#]).exits(2);
+    explain(&server, &["--at", "2026-05-03"]).exits(2);
+}
+
+/// Runs `contract explain --scenario` on a document, from a file or from standard input.
+fn scenario(server: &Server, document: &Value, more: &[&str]) -> Ran {
+    let file = server.path("scenario.json");
+    write(&file, 0o644, &document.to_string());
+    let arguments = ["--json", "contract", "explain", "--scenario"];
+    let mut command = server.command(&[&arguments[..], &[file.to_str().unwrap()], more].concat());
+    Ran::run(command.env_remove("MAINSTAY_SERVER").env_remove("MAINSTAY_TOKEN_FILE"))
+}
+
+fn document() -> Value {
+    json!({
+        "now": "2026-06-01T00:00:00Z",
+        "product": PRODUCT,
+        "contract": {
+            "products": [PRODUCT], "channels": ["bugfix", "security"], "base_line": "2.4",
+            "terms": [{ "start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z" }]
+        },
+        "releases": [
+            { "version": "2.5.0", "channel": "feature", "severity": "minor",
+              "published_at": "2026-04-01T00:00:00Z" },
+            { "version": "2.4.1", "channel": "security", "severity": "critical",
+              "published_at": "2026-03-01T00:00:00Z", "advisories": ["CVE-2026-1"] }
+        ]
+    })
+}
+
+#[test]
+fn documents_are_evaluated_without_a_server() {
+    let server = Server::with_product();
+    let decided = scenario(&server, &document(), &[]).succeeds().stdout();
+    let expected = concat!(
+        r#"[{"version":"2.5.0","verdict":"deny","code":"CHANNEL_NOT_COVERED","alternative":null},"#,
+        r#"{"version":"2.4.1","verdict":"grant","code":"IN_TERM","alternative":null}]"#,
+    );
+    assert_eq!(decided.trim(), expected);
+
+    let mut command = server.command(&["--json", "contract", "explain", "--scenario", "-"]);
+    let mut child = command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(document().to_string().as_bytes()).unwrap();
+    let answered = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&answered.stdout).trim(), expected);
+}
+
+#[test]
+fn a_document_that_cannot_be_is_refused_with_all_that_is_wrong() {
+    let server = Server::with_product();
+    let mut wrong = document();
+    wrong["contract"]["cap"] = json!("1.0");
+    wrong["releases"][0] = wrong["releases"][1].clone();
+    let refused = scenario(&server, &wrong, &[]).exits(2).json();
+    assert_eq!(refused["problems"].as_array().unwrap().len(), 2, "{refused}");
+    let mut unzoned = document();
+    unzoned["now"] = json!("2026-06-01T00:00:00");
+    assert_eq!(scenario(&server, &unzoned, &[]).exits(2).json()["code"], "INVALID_INPUT");
+}
