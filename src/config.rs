@@ -2,12 +2,16 @@
 //! before. Unknown fields are refused.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+use mainstay_client::format::Channel;
 use serde::Deserialize;
+
+use crate::policy::{Bridge, Fallback, Preset, Tier, Tiers};
 
 /// Where the server listens unless told otherwise.
 const LISTEN_DEFAULT: SocketAddr =
@@ -24,6 +28,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// How many threads serve requests; one for each core where absent.
     pub workers: Option<usize>,
+    /// What the tiers stand for.
+    pub tiers: Tiers,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -52,6 +58,33 @@ struct File {
     listen: Option<SocketAddr>,
     tls: Option<TlsConfig>,
     workers: Option<usize>,
+    #[serde(default)]
+    tiers: BTreeMap<Tier, TierChange>,
+}
+
+/// What the file says of one tier. What it does not say stays as it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TierChange {
+    channels: Option<BTreeSet<Channel>>,
+    grace_days: Option<u32>,
+    security_tail_days: Option<u32>,
+    fallback: Option<Fallback>,
+    bridge: Option<Bridge>,
+    poll_seconds: Option<u32>,
+}
+
+impl TierChange {
+    fn apply(self, preset: Preset) -> Preset {
+        Preset {
+            channels: self.channels.unwrap_or(preset.channels),
+            grace_days: self.grace_days.unwrap_or(preset.grace_days),
+            security_tail_days: self.security_tail_days.unwrap_or(preset.security_tail_days),
+            fallback: self.fallback.unwrap_or(preset.fallback),
+            bridge: self.bridge.unwrap_or(preset.bridge),
+            poll_seconds: self.poll_seconds.unwrap_or(preset.poll_seconds),
+        }
+    }
 }
 
 /// A configuration that the server cannot run by.
@@ -76,6 +109,14 @@ pub enum ConfigError {
     /// A number is out of its range.
     #[error("workers is {0}: expected 1 to 1024")]
     Workers(usize),
+    /// A tier stands for what no contract can say.
+    #[error("tiers.{tier}: {}", problems.join("; "))]
+    Tier {
+        /// Which.
+        tier: Tier,
+        /// Everything that is wrong with it.
+        problems: Vec<String>,
+    },
 }
 
 impl Config {
@@ -94,7 +135,7 @@ impl Config {
             }
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let File { listen, tls, workers } = file;
+        let File { listen, tls, workers, tiers } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
             return Err(ConfigError::Workers(workers));
         }
@@ -106,8 +147,19 @@ impl Config {
             listen: overrides.listen.or(listen).unwrap_or(LISTEN_DEFAULT),
             tls,
             workers,
+            tiers: changed_tiers(tiers)?,
         })
     }
+}
+
+fn changed_tiers(changes: BTreeMap<Tier, TierChange>) -> Result<Tiers, ConfigError> {
+    changes.into_iter().try_fold(Tiers::default(), |tiers, (tier, change)| {
+        let preset = change.apply(tiers.preset(tier));
+        match preset.problems() {
+            problems if problems.is_empty() => Ok(tiers.with(tier, preset)),
+            problems => Err(ConfigError::Tier { tier, problems }),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -128,11 +180,28 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_is_changed_where_the_file_says_so() {
+        let tiers =
+            load("[tiers.basic]\ngrace_days = 14\nchannels = [\"security\"]").unwrap().tiers;
+        let expected =
+            Preset { grace_days: 14, channels: [Channel::Security].into(), ..Tier::Basic.preset() };
+        assert_eq!(tiers.preset(Tier::Basic), expected);
+        assert_eq!(tiers.preset(Tier::Standard), Tier::Standard.preset());
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
         let error = load("listne = \"127.0.0.1:1\"").unwrap_err().to_string();
         assert!(error.contains("unknown field `listne`"), "{error}");
         let error = load("listen = \"here\"").unwrap_err().to_string();
         assert!(error.contains("socket address"), "{error}");
+        let error = load("[tiers.gold]").unwrap_err().to_string();
+        assert!(error.contains("gold"), "{error}");
+        let wrong = "[tiers.basic]\nchannels = []\npoll_seconds = 1\ngrace_days = 40000";
+        let error = load(wrong).unwrap_err().to_string();
+        for expected in ["tiers.basic", "channels is empty", "poll_seconds is 1", "grace_days is"] {
+            assert!(error.contains(expected), "{error}");
+        }
         let error = load("workers = 0").unwrap_err().to_string();
         assert!(error.contains("expected 1 to 1024"), "{error}");
     }

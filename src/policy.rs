@@ -23,7 +23,9 @@ pub mod resolve;
 pub mod scenario;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
-pub use contract::{Amendment, Bridge, Change, Contract, Fallback, Preset, State, Term, Tier};
+pub use contract::{
+    Amendment, Bridge, Change, Contract, Exit, Fallback, Preset, State, Term, Tier, Tiers,
+};
 pub use entitlement::{
     Code, Decision, Standing, Verdict, decide, decide_all, decide_version, explain,
 };

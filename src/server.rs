@@ -11,6 +11,7 @@ use crate::{
     config::{Config, TlsConfig},
     jobs,
     limits::Limits,
+    policy::Tiers,
     service::{
         Service, ServiceError,
         keys::{OnlineKeys, write_secret},
@@ -55,7 +56,7 @@ pub struct Server {
 impl Server {
     /// Opens the stores (making them on first start) and begins to listen.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
-        let service = web::Data::new(open_service(&config.dir).await?);
+        let service = web::Data::new(open_service(&config.dir, config.tiers.clone()).await?);
         let limits = *service.limits();
         jobs::renew(&service).await;
         let app_data = service.clone();
@@ -108,7 +109,7 @@ impl Server {
     }
 }
 
-async fn open_service(dir: &Path) -> Result<Service, ServerError> {
+async fn open_service(dir: &Path, tiers: Tiers) -> Result<Service, ServerError> {
     let io = |what: String| move |source| ServerError::Io { what, source };
     std::fs::create_dir_all(dir).map_err(io(format!("cannot make {}", dir.display())))?;
     // The keys come first and only once: records without keys have lost them.
@@ -118,8 +119,15 @@ async fn open_service(dir: &Path) -> Result<Service, ServerError> {
     let keys = keys.map_err(io("the server's keys".to_owned()))?;
     let meta = Arc::new(SledStore::open(&records)?);
     let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs"))?);
-    let service =
-        Service::new(meta, blobs, keys, Clock::system(), Limits::DEFAULT, dir.join("uploads"));
+    let service = Service::new(
+        meta,
+        blobs,
+        keys,
+        Clock::system(),
+        tiers,
+        Limits::DEFAULT,
+        dir.join("uploads"),
+    );
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

@@ -34,6 +34,7 @@ pub use self::error::{ErrorClass, ServiceError};
 use crate::{
     clock::Clock,
     limits::Limits,
+    policy::Tiers,
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
 use keys::OnlineKeys;
@@ -50,6 +51,7 @@ pub struct Service {
     blobs: Arc<dyn BlobStore>,
     keys: OnlineKeys,
     clock: Clock,
+    tiers: Tiers,
     limits: Limits,
     uploads: upload::Uploads,
     inspector: publish::Inspector,
@@ -62,12 +64,13 @@ impl Service {
         blobs: Arc<dyn BlobStore>,
         keys: OnlineKeys,
         clock: Clock,
+        tiers: Tiers,
         limits: Limits,
         uploads_dir: PathBuf,
     ) -> Self {
         let uploads = upload::Uploads::new(uploads_dir);
         let inspector = publish::Inspector::start();
-        Self { meta, blobs, keys, clock, limits, uploads, inspector }
+        Self { meta, blobs, keys, clock, tiers, limits, uploads, inspector }
     }
 
     /// The limits in force.

@@ -17,6 +17,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/customers", web::get().to(customers))
         .route("/v1/customers", web::post().to(create_customer))
         .route("/v1/customers/{customer}", web::get().to(customer))
+        .route("/v1/tiers", web::get().to(tiers))
         .route("/v1/contracts", web::get().to(contracts))
         .route("/v1/contracts", web::post().to(create_contract))
         .route("/v1/contracts/{contract}", web::get().to(contract))
@@ -43,6 +44,11 @@ async fn customer(service: Shared, staff: Staff, name: web::Path<String>) -> Api
     staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
     let name: CustomerName = name.parse()?;
     body::ok(&service.customer(&name).await?)
+}
+
+async fn tiers(service: Shared, staff: Staff) -> ApiResult {
+    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
+    body::ok(service.tiers())
 }
 
 async fn contracts(service: Shared, staff: Staff) -> ApiResult {

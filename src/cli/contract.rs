@@ -11,7 +11,7 @@ use super::{
     output::{or_dash, table},
 };
 use crate::{
-    policy::{Bridge, Change, Contract, Fallback, State, Term, Tier},
+    policy::{Bridge, Change, Contract, Fallback, State, Term, Tier, Tiers},
     service::contract::{
         AmendContract, ContractView, CreateActivationKey, CreateContract, IssuedActivationKey,
     },
@@ -128,13 +128,15 @@ pub(super) struct ActivationKey {
     expires_at: Option<Timestamp>,
 }
 
-/// A contract of `tier` over one product and term.
+/// A contract of `tier`, as the server has it, over one product and term.
 pub(super) fn of_tier(
+    server: &Connection,
     tier: Tier,
     products: BTreeSet<ProductName>,
     base_line: LineName,
     term: Term,
-) -> Contract {
+) -> Result<Contract, CliError> {
+    let tiers: Tiers = server.get("/v1/tiers")?;
     let mut contract = Contract {
         state: State::Active,
         products,
@@ -152,8 +154,8 @@ pub(super) fn of_tier(
         seats: None,
         tier: None,
     };
-    contract.set_tier(tier);
-    contract
+    contract.set_tier(tier, tiers.preset(tier));
+    Ok(contract)
 }
 
 impl ContractCommand {
@@ -207,12 +209,12 @@ impl Create {
         let request = CreateContract {
             name: self.contract.clone(),
             customer: self.customer.clone(),
-            contract: self.document()?,
+            contract: self.document(server)?,
         };
         server.post("/v1/contracts", &request)
     }
 
-    fn document(&self) -> Result<Contract, CliError> {
+    fn document(&self, server: &Connection) -> Result<Contract, CliError> {
         if let Some(file) = &self.file {
             let text =
                 fs::read_to_string(file).map_err(|source| CliError::file("read", file, source))?;
@@ -227,7 +229,7 @@ impl Create {
             ));
         };
         let products = self.product.iter().cloned().collect();
-        let contract = of_tier(tier.into(), products, base_line, Term { start, end });
+        let contract = of_tier(server, tier.into(), products, base_line, Term { start, end })?;
         Ok(Contract {
             cap: self.cap,
             addons: self.addon.iter().cloned().collect(),

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    policy::Tiers,
     server::{ADMIN_TOKEN_FILE, Server, ServerError},
     store::ProductRecord,
 };
@@ -130,7 +131,8 @@ impl Background {
     }
 
     fn start_at(dir: &Path, listen: SocketAddr) -> Result<Self, CliError> {
-        let config = Config { dir: dir.to_owned(), listen, tls: None, workers: None };
+        let dir = dir.to_owned();
+        let config = Config { dir, listen, tls: None, workers: None, tiers: Tiers::default() };
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();
         let (stop, stopping) = oneshot::channel();

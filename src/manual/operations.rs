@@ -19,6 +19,7 @@
 //! | `listen` | address and port; port 0 lets the system pick one | `--listen` | `MAINSTAY_LISTEN` |
 //! | `workers` | threads that serve requests; one for each core by default | | |
 //! | `[tls]` `certificate`, `key` | PEM files; paths are relative to the file | | |
+//! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`; what is not said stays | | |
 //!
 //! ```
 //! use mainstay::config::{Config, Overrides};
@@ -32,10 +33,14 @@
 //! [tls]
 //! certificate = "tls/chain.pem"
 //! key = "tls/key.pem"
+//!
+//! [tiers.standard]
+//! grace_days = 45
 //! "#,
 //! )?;
 //! let config = Config::load(dir.path(), &Overrides::default())?;
 //! assert_eq!(config.listen.port(), 8443);
+//! assert_eq!(config.tiers.preset(mainstay::policy::Tier::Standard).grace_days, 45);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -167,7 +172,6 @@
 //! - Machines that were cloned with their key take each other's credential in turn: enrol each with a
 //!   directory of its own.
 //! - Seats are written in contracts and not enforced.
-//! - Tiers are fixed.
 //! - A computer that signs without a network knows the newest root it has seen and not the newest
 //!   targets and channels: a proposal that builds upon older ones is noticed by the server only. For
 //!   a role that is new, `show` says its name and not all that it may do; compare the SHA-256 with who

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 mod amendment;
 mod tier;
 
-pub use amendment::{Amendment, Change};
-pub use tier::{Preset, Tier};
+pub use amendment::{Amendment, Change, Exit};
+pub use tier::{Preset, Tier, Tiers};
 
 /// What a contract says at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,7 +47,7 @@ impl Scenario {
     /// The same with the contract changed.
     #[must_use]
     pub fn with(self, change: &Change) -> Self {
-        Self { contract: self.contract.amended(change), ..self }
+        Self { contract: self.contract.amended(change, self.now), ..self }
     }
 
     /// Every decision, in the order in which the releases are given, or everything that is wrong

@@ -180,9 +180,7 @@ impl Service {
             action,
             withheld: fitting(withheld, self.limits.withheld_bytes_max)?,
             notices,
-            poll_seconds: standing
-                .contract()
-                .map_or(policy::Tier::Basic.preset().poll_seconds, policy::Contract::poll_seconds),
+            poll_seconds: self.tiers.poll_seconds(standing.contract()),
         })
     }
 

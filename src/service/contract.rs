@@ -9,7 +9,7 @@ use super::{
     access::{ACTIVATION_KEY_PREFIX, Secret},
 };
 use crate::{
-    policy::{Amendment, Change, Contract, Explained, Status},
+    policy::{Amendment, Change, Contract, Explained, Status, Tiers},
     store::{ActivationKeyRecord, ContractRecord, CustomerRecord},
 };
 
@@ -170,8 +170,9 @@ impl Service {
                  later"
             )));
         }
-        let detail = serde_json::to_string(&request.change)?;
-        record.amendments.push(Amendment { at, change: request.change });
+        let change = self.settled(request.change)?;
+        let detail = serde_json::to_string(&change)?;
+        record.amendments.push(Amendment { at, change });
         // It must go with what is in force now, and with every later amendment.
         let instants = record.amendments.iter().map(|amendment| amendment.at.max(at).max(now));
         for instant in instants.collect::<std::collections::BTreeSet<_>>() {
@@ -184,6 +185,25 @@ impl Service {
         audit.detail = detail;
         self.meta.amend_contract(record.clone(), audit).await?;
         Ok(view(record, now))
+    }
+
+    /// The change as it is recorded: with what its tier stands for now.
+    fn settled(&self, change: Change) -> ServiceResult<Change> {
+        match change {
+            Change::SetTier { tier, preset: None } => {
+                Ok(Change::SetTier { tier, preset: Some(self.tiers.preset(tier)) })
+            }
+            Change::SetTier { preset: Some(_), .. } => Err(ServiceError::input(
+                "set_tier has a preset: expected the tier alone, what it stands for is the \
+                 server's to say",
+            )),
+            change => Ok(change),
+        }
+    }
+
+    /// What each tier stands for.
+    pub fn tiers(&self) -> &Tiers {
+        &self.tiers
     }
 
     /// All contracts.
@@ -214,7 +234,7 @@ impl Service {
             ))
         })?;
         let contract = match with {
-            Some(change) => contract.amended(&change),
+            Some(change) => contract.amended(&self.settled(change)?, at),
             None => contract,
         };
         require_sound(name, &contract)?;

@@ -133,3 +133,29 @@ fn a_document_that_cannot_be_is_refused_with_all_that_is_wrong() {
     unzoned["now"] = json!("2026-06-01T00:00:00");
     assert_eq!(scenario(&server, &unzoned, &[]).exits(2).json()["code"], "INVALID_INPUT");
 }
+
+fn restart_with_grace(server: &mut Server, days: u32) {
+    let text = format!("[tiers.standard]\ngrace_days = {days}\nsecurity_tail_days = 0\n");
+    write(&server.path("server/mainstay.toml"), 0o644, &text);
+    server.kill_and_restart();
+}
+
+/// What was agreed before an operator changed a tier stays what it was.
+#[test]
+fn a_tier_is_what_the_operator_says() {
+    let mut server = with_a_basic_contract();
+    restart_with_grace(&mut server, 7);
+    let change = r#"{"kind":"set_tier","tier":"standard"}"#;
+    let amended = ["--json", "contract", "amend", "initech", "--change", change];
+    let amended = server.mainstay(&amended).succeeds().json();
+    assert_eq!(
+        (&amended["now"]["grace_days"], &amended["now"]["channels"][1]),
+        (&json!(7), &json!("security"))
+    );
+    restart_with_grace(&mut server, 99);
+    let shown = server.mainstay(&["--json", "contract", "show", "initech"]).succeeds().json();
+    assert_eq!(shown["now"]["grace_days"], 7);
+    server.customer("globex", "standard", "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+    let shown = server.mainstay(&["--json", "contract", "show", "globex"]).succeeds().json();
+    assert_eq!(shown["now"]["grace_days"], 99);
+}

@@ -267,7 +267,7 @@ impl Member {
         let contract = CreateContract {
             name: name.parse()?,
             customer: customer.parse()?,
-            contract: of_tier(tier, [product.clone()].into(), "1.0".parse()?, term),
+            contract: of_tier(server, tier, [product.clone()].into(), "1.0".parse()?, term)?,
         };
         let contract: ContractView = server.post("/v1/contracts", &contract)?;
         let key = activation_key(server, &contract.record.name, None)?;

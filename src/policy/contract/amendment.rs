@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use mainstay_client::format::{Channel, LineName, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Contract, State, Term, Tier};
+use super::{Contract, Preset, State, Term, Tier};
 
 /// One change of a contract, in force from an instant on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,10 @@ pub enum Change {
     SetTier {
         /// The tier.
         tier: Tier,
+        /// What it stood for when the amendment was recorded, which the server fills in: should the
+        /// operator change a tier, what was agreed before stays what it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preset: Option<Preset>,
     },
     /// A kind of release is covered from now on.
     AddChannel {
@@ -58,6 +62,21 @@ pub enum Change {
         /// The line.
         line: LineName,
     },
+    /// Support past its end of support is given up for a line.
+    EndElsLine {
+        /// The line.
+        line: LineName,
+    },
+    /// The customer belongs to an audience from now on.
+    AddAudience {
+        /// The audience.
+        audience: Tag,
+    },
+    /// The customer belongs to an audience no longer.
+    EndAudience {
+        /// The audience.
+        audience: Tag,
+    },
     /// The highest line licensed changes.
     SetCap {
         /// The line; absent for no limit.
@@ -72,8 +91,24 @@ pub enum Change {
     Suspend,
     /// A suspension is over.
     Resume,
+    /// The contract ends for good.
+    Terminate {
+        /// What the customer keeps.
+        #[serde(default)]
+        exit: Exit,
+    },
+}
+
+/// What a customer keeps of a contract that was terminated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exit {
     /// Nothing is granted any more.
-    Terminate,
+    #[default]
+    Nothing,
+    /// The paid time ends with the contract, without grace or tail; what the fallback keeps of the
+    /// time before, stays.
+    Fallback,
 }
 
 impl Contract {
@@ -88,17 +123,19 @@ impl Contract {
         in_force.sort_by_key(|amendment| amendment.at);
         in_force.into_iter().fold(None, |contract, amendment| match &amendment.change {
             Change::Create { contract } => Some(contract.clone()),
-            change => contract.map(|contract| contract.amended(change)),
+            change => contract.map(|contract| contract.amended(change, amendment.at)),
         })
     }
 
-    /// What the contract says once `change` is in force.
+    /// What the contract says once `change` is in force, which is from `at` on.
     #[must_use]
-    pub fn amended(mut self, change: &Change) -> Self {
+    pub fn amended(mut self, change: &Change, at: Timestamp) -> Self {
         match change {
             Change::Create { contract } => self.clone_from(contract),
             Change::Renew { term } => self.terms.push(*term),
-            Change::SetTier { tier } => self.set_tier(*tier),
+            Change::SetTier { tier, preset } => {
+                self.set_tier(*tier, preset.clone().unwrap_or_else(|| tier.preset()));
+            }
             Change::AddChannel { channel } => {
                 self.channels.insert(*channel);
             }
@@ -114,13 +151,32 @@ impl Contract {
             Change::AddElsLine { line } => {
                 self.els_lines.insert(*line);
             }
+            Change::EndElsLine { line } => {
+                self.els_lines.remove(line);
+            }
+            Change::AddAudience { audience } => {
+                self.audience.insert(audience.clone());
+            }
+            Change::EndAudience { audience } => {
+                self.audience.remove(audience);
+            }
             Change::SetCap { cap } => self.cap = *cap,
             Change::SetSeats { seats } => self.seats = *seats,
             Change::Suspend => self.move_to(State::Suspended),
             Change::Resume => self.move_to(State::Active),
-            Change::Terminate => self.move_to(State::Terminated),
+            Change::Terminate { exit: Exit::Nothing } => self.move_to(State::Terminated),
+            Change::Terminate { exit: Exit::Fallback } => self.end_maintenance(at),
         }
         self
+    }
+
+    fn end_maintenance(&mut self, at: Timestamp) {
+        self.terms.retain(|term| term.start < at);
+        for term in &mut self.terms {
+            term.end = term.end.min(at);
+        }
+        self.grace_days = 0;
+        self.security_tail_days = 0;
     }
 
     /// A terminated contract stays so: only a new one brings the customer back.

@@ -43,7 +43,7 @@ fn a_misspelt_field_is_refused() {
 #[test]
 fn a_contract_survives_being_written_down() {
     let mut written = contract(r#", "cap": "2.0", "seats": 3, "state": "suspended""#);
-    written.set_tier(Tier::Premium);
+    written.set_tier(Tier::Premium, Tier::Premium.preset());
     let text = serde_json::to_string(&written).unwrap();
     assert_eq!(serde_json::from_str::<Contract>(&text).unwrap(), written);
 }
@@ -133,6 +133,9 @@ fn every_change_does_what_it_says() {
             {"at": "2025-01-05T00:00:00Z", "change": {"kind": "add_channel", "channel": "major"}},
             {"at": "2025-01-06T00:00:00Z", "change": {"kind": "add_addon", "addon": "maps"}},
             {"at": "2025-01-07T00:00:00Z", "change": {"kind": "add_els_line", "line": "1.0"}},
+            {"at": "2025-01-07T12:00:00Z", "change": {"kind": "end_els_line", "line": "1.0"}},
+            {"at": "2025-01-07T12:00:00Z", "change": {"kind": "add_audience", "audience": "beta"}},
+            {"at": "2025-01-08T00:00:00Z", "change": {"kind": "end_audience", "audience": "beta"}},
             {"at": "2025-01-08T00:00:00Z", "change": {"kind": "set_cap", "cap": "3.0"}},
             {"at": "2025-01-09T00:00:00Z", "change": {"kind": "set_seats", "seats": 5}},
             {"at": "2025-01-10T00:00:00Z", "change": {"kind": "suspend"}},
@@ -150,6 +153,10 @@ fn every_change_does_what_it_says() {
     );
     assert_eq!(on("2025-01-06").addons, BTreeSet::from(["maps".parse().unwrap()]));
     assert_eq!(on("2025-01-07").els_lines, BTreeSet::from(["1.0".parse().unwrap()]));
+    assert!(on("2025-01-08").els_lines.is_empty() && on("2025-01-08").audience.is_empty());
+    let noon = "2025-01-07T12:00:00Z".parse().unwrap();
+    let at_noon = Contract::at(&amendments, noon).unwrap();
+    assert_eq!(at_noon.audience, BTreeSet::from(["beta".parse().unwrap()]));
     assert_eq!(on("2025-01-08").cap, Some("3.0".parse().unwrap()));
     assert_eq!(on("2025-01-09").seats, Some(5));
     assert_eq!(on("2025-01-10").state, State::Suspended);
@@ -159,6 +166,28 @@ fn every_change_does_what_it_says() {
     assert_eq!(on("2025-01-14").state, State::Terminated, "terminated is for ever");
     let text = serde_json::to_string(&amendments).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Amendment>>(&text).unwrap(), amendments);
+}
+
+#[test]
+fn a_contract_can_end_and_leave_what_was_paid_for() {
+    let mut contract = contract(r#", "fallback": "perpetual", "grace_days": 30"#);
+    contract.terms.push(term("2026-01-01", "2027-01-01"));
+    let end = Change::Terminate { exit: Exit::Fallback };
+    let ended = contract.clone().amended(&end, day("2025-03-01"));
+    assert_eq!(ended.terms, [term("2025-01-01", "2025-03-01")]);
+    assert_eq!((ended.state, ended.grace_days), (State::Active, 0));
+    assert_eq!(ended.paid_until(day("2030-01-01")), Some(day("2025-03-01")));
+    let nothing: Change = serde_json::from_str(r#"{"kind": "terminate"}"#).unwrap();
+    assert_eq!(contract.amended(&nothing, day("2025-03-01")).state, State::Terminated);
+}
+
+/// Should an operator change what a tier stands for, what was agreed before stays what it was.
+#[test]
+fn a_tier_is_what_it_was_when_it_was_agreed() {
+    let preset = Preset { grace_days: 5, ..Tier::Standard.preset() };
+    let change = Change::SetTier { tier: Tier::Standard, preset: Some(preset) };
+    let amended = contract("").amended(&change, day("2025-03-01"));
+    assert_eq!((amended.tier, amended.grace_days), (Some(Tier::Standard), 5));
 }
 
 #[test]
@@ -186,5 +215,6 @@ fn a_higher_tier_never_gives_less() {
         assert!(lower.bridge == Bridge::Never || higher.bridge == Bridge::Critical);
     }
     assert!(Tier::ALL.iter().all(|tier| tier.preset().fallback == Fallback::Perpetual));
-    assert_eq!(contract("").poll_seconds(), 3600);
+    assert_eq!(Tiers::default().poll_seconds(Some(&contract(""))), 3600);
+    assert_eq!(Tiers::default().poll_seconds(None), 3600);
 }

@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use mainstay_client::format::Channel;
 use serde::{Deserialize, Serialize};
@@ -20,10 +23,11 @@ pub enum Tier {
 }
 
 /// What a tier stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Preset {
     /// The kinds of release covered.
-    pub channels: &'static [Channel],
+    pub channels: BTreeSet<Channel>,
     /// Days after the paid time in which patch releases are still granted.
     pub grace_days: u32,
     /// Days after the paid time in which security releases are still granted.
@@ -34,6 +38,66 @@ pub struct Preset {
     pub bridge: Bridge,
     /// After how many seconds a machine is asked to check again.
     pub poll_seconds: u32,
+}
+
+impl Preset {
+    /// The least that a machine may be asked to wait between checks, in seconds.
+    pub const POLL_SECONDS_MIN: u32 = 60;
+    /// The most, in seconds: a day.
+    pub const POLL_SECONDS_MAX: u32 = 86_400;
+
+    /// Everything that is wrong with the preset.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.channels.is_empty() {
+            problems.push("channels is empty: expected at least one".to_owned());
+        }
+        let days =
+            [("grace_days", self.grace_days), ("security_tail_days", self.security_tail_days)];
+        for (name, days) in days.into_iter().filter(|(_, days)| *days > Contract::DAYS_MAX) {
+            problems.push(format!("{name} is {days}: expected at most {}", Contract::DAYS_MAX));
+        }
+        let polls = Self::POLL_SECONDS_MIN..=Self::POLL_SECONDS_MAX;
+        if !polls.contains(&self.poll_seconds) {
+            problems.push(format!(
+                "poll_seconds is {}: expected {} to {}",
+                self.poll_seconds,
+                polls.start(),
+                polls.end()
+            ));
+        }
+        problems
+    }
+}
+
+/// What each tier stands for on one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tiers(BTreeMap<Tier, Preset>);
+
+impl Default for Tiers {
+    fn default() -> Self {
+        Self(Tier::ALL.into_iter().map(|tier| (tier, tier.preset())).collect())
+    }
+}
+
+impl Tiers {
+    /// The same with `tier` standing for `preset`.
+    #[must_use]
+    pub fn with(mut self, tier: Tier, preset: Preset) -> Self {
+        self.0.insert(tier, preset);
+        self
+    }
+
+    /// What `tier` stands for.
+    pub fn preset(&self, tier: Tier) -> Preset {
+        self.0.get(&tier).cloned().unwrap_or_else(|| tier.preset())
+    }
+
+    /// After how many seconds a machine of `contract` is asked to check again: as its tier has it,
+    /// and as the least tier has it where there is none, or no contract yet.
+    pub fn poll_seconds(&self, contract: Option<&Contract>) -> u32 {
+        self.preset(contract.and_then(|contract| contract.tier).unwrap_or(Tier::Basic)).poll_seconds
+    }
 }
 
 impl Tier {
@@ -50,15 +114,15 @@ impl Tier {
         }
     }
 
-    /// What the tier stands for.
+    /// What the tier stands for where the operator has said nothing else.
     ///
     /// All tiers keep what was paid for: a program must not stop being repairable to what its owner
     /// once had because a cheap contract ran out.
-    pub const fn preset(self) -> Preset {
+    pub fn preset(self) -> Preset {
         use Channel::{Bugfix, Feature, Major, Security};
         match self {
             Self::Basic => Preset {
-                channels: &[Bugfix, Security],
+                channels: BTreeSet::from([Bugfix, Security]),
                 grace_days: 0,
                 security_tail_days: 0,
                 fallback: Fallback::Perpetual,
@@ -66,7 +130,7 @@ impl Tier {
                 poll_seconds: 3600,
             },
             Self::Standard => Preset {
-                channels: &[Bugfix, Security, Feature],
+                channels: BTreeSet::from([Bugfix, Security, Feature]),
                 grace_days: 30,
                 security_tail_days: 90,
                 fallback: Fallback::Perpetual,
@@ -74,7 +138,7 @@ impl Tier {
                 poll_seconds: 1800,
             },
             Self::Premium => Preset {
-                channels: &[Bugfix, Security, Feature, Major],
+                channels: BTreeSet::from([Bugfix, Security, Feature, Major]),
                 grace_days: 60,
                 security_tail_days: 180,
                 fallback: Fallback::Perpetual,
@@ -82,7 +146,7 @@ impl Tier {
                 poll_seconds: 900,
             },
             Self::Enterprise => Preset {
-                channels: &[Bugfix, Security, Feature, Major],
+                channels: BTreeSet::from([Bugfix, Security, Feature, Major]),
                 grace_days: 90,
                 security_tail_days: 365,
                 fallback: Fallback::Perpetual,
@@ -94,21 +158,15 @@ impl Tier {
 }
 
 impl Contract {
-    /// Takes over all that the tier stands for, in place of what the contract said about it.
-    pub fn set_tier(&mut self, tier: Tier) {
-        let preset = tier.preset();
+    /// Takes over all that `tier` stands for, in place of what the contract said about it.
+    pub fn set_tier(&mut self, tier: Tier, preset: Preset) {
+        let Preset { channels, grace_days, security_tail_days, fallback, bridge, .. } = preset;
         self.tier = Some(tier);
-        self.channels = preset.channels.iter().copied().collect();
-        self.grace_days = preset.grace_days;
-        self.security_tail_days = preset.security_tail_days;
-        self.fallback = preset.fallback;
-        self.bridge = preset.bridge;
-    }
-
-    /// After how many seconds a machine of the contract is asked to check again: as its tier has
-    /// it, and the longest of all tiers without one.
-    pub fn poll_seconds(&self) -> u32 {
-        self.tier.unwrap_or(Tier::Basic).preset().poll_seconds
+        self.channels = channels;
+        self.grace_days = grace_days;
+        self.security_tail_days = security_tail_days;
+        self.fallback = fallback;
+        self.bridge = bridge;
     }
 }
 

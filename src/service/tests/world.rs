@@ -23,7 +23,7 @@ use mainstay_client::{
 use crate::{
     clock::Clock,
     limits::Limits,
-    policy::{Bridge, Contract, Fallback, State, Term, Tier},
+    policy::{Bridge, Contract, Fallback, State, Term, Tier, Tiers},
     service::{
         Actor, Service, ServiceResult,
         contract::{CreateActivationKey, CreateContract, CreateCustomer},
@@ -133,7 +133,15 @@ impl World {
         let keys = OnlineKeys::open_or_create(&self.keys_dir()).unwrap();
         let clock = Clock::fixed(after_days(days));
         let uploads = self.dir.path().join("uploads");
-        Service::new(self.meta.clone(), self.blobs.clone(), keys, clock, Limits::DEFAULT, uploads)
+        Service::new(
+            self.meta.clone(),
+            self.blobs.clone(),
+            keys,
+            clock,
+            Tiers::default(),
+            Limits::DEFAULT,
+            uploads,
+        )
     }
 
     /// Publishes a release without anything special.
@@ -285,7 +293,7 @@ impl World {
             seats: None,
             tier: None,
         };
-        contract.set_tier(tier);
+        contract.set_tier(tier, tier.preset());
         let (name, customer) = (name.parse().unwrap(), name.parse().unwrap());
         let request = CreateContract { name, customer, contract };
         let view = service.create_contract(&actor(), request).await.unwrap();
