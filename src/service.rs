@@ -16,6 +16,7 @@ pub mod contract;
 mod delegation;
 pub mod enroll;
 mod error;
+pub mod import;
 pub mod keys;
 pub mod metadata;
 pub mod product;
@@ -101,6 +102,7 @@ impl Service {
             reason: None,
             ticket: None,
             detail: String::new(),
+            before: None,
         }
     }
 }

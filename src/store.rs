@@ -64,6 +64,17 @@ pub struct Publication {
     pub files: Vec<RepositoryFile>,
 }
 
+/// Customers and contracts that are taken over in one step, each with its audit entry.
+#[derive(Clone, Debug, Default)]
+pub struct ContractImport {
+    /// The customers that are new.
+    pub customers: Vec<(CustomerRecord, AuditEntry)>,
+    /// The contracts that are new.
+    pub created: Vec<(ContractRecord, AuditEntry)>,
+    /// The contracts that have exactly one more amendment.
+    pub changed: Vec<(ContractRecord, AuditEntry)>,
+}
+
 /// What changes with a machine in one step.
 #[derive(Clone, Debug)]
 pub struct MachineChange {
@@ -155,6 +166,9 @@ pub trait MetaStore: Send + Sync + 'static {
 
     /// Replaces a contract by one that has exactly one more amendment.
     async fn amend_contract(&self, contract: ContractRecord, audit: AuditEntry) -> StoreResult<()>;
+
+    /// Adds and amends contracts, and adds customers, all or none.
+    async fn import_contracts(&self, import: ContractImport) -> StoreResult<()>;
 
     /// The contract called `name`.
     async fn contract(&self, name: &ContractName) -> StoreResult<ContractRecord>;

@@ -8,6 +8,7 @@ use crate::{
         contract::{
             AmendContract, CreateActivationKey, CreateContract, CreateCustomer, ExplainContract,
         },
+        import::ImportContracts,
     },
     store::Role,
 };
@@ -20,6 +21,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/tiers", web::get().to(tiers))
         .route("/v1/contracts", web::get().to(contracts))
         .route("/v1/contracts", web::post().to(create_contract))
+        .route("/v1/contracts/import", web::post().to(import_contracts))
         .route("/v1/contracts/{contract}", web::get().to(contract))
         .route("/v1/contracts/{contract}/amendments", web::post().to(amend_contract))
         .route("/v1/contracts/{contract}/explain", web::post().to(explain_contract))
@@ -60,6 +62,12 @@ async fn create_contract(service: Shared, staff: Staff, payload: web::Payload) -
     let actor = staff.require(&[Role::Account]).await?;
     let request: CreateContract = body::read(&service, payload).await?;
     body::created(&service.create_contract(&actor, request).await?)
+}
+
+async fn import_contracts(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
+    let actor = staff.require(&[Role::Account]).await?;
+    let request: ImportContracts = body::read(&service, payload).await?;
+    body::ok(&service.import_contracts(&actor, request).await?)
 }
 
 async fn contract(service: Shared, staff: Staff, name: web::Path<String>) -> ApiResult {

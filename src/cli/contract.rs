@@ -1,4 +1,6 @@
+mod exchange;
 mod explain;
+mod sheet;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -28,6 +30,11 @@ pub(super) enum ContractCommand {
     Show(Show),
     /// Amend a contract by a document, for example {"kind":"suspend"}.
     Amend(Amend),
+    /// Take over contracts from a file, of JSON or CSV: all of them, or none. Doing it again changes
+    /// nothing.
+    Import(exchange::Import),
+    /// Write what all contracts say now, as `import` reads it.
+    Export(exchange::Export),
     /// Say for every release what a contract grants, and why.
     Explain(Box<explain::Explain>),
     /// Make an activation key, by which machines enrol; it is shown this once.
@@ -181,6 +188,8 @@ impl ContractCommand {
                     server.connect()?.post(&path, &AmendContract { at, change })?;
                 output.answer(&view, show)
             }
+            Self::Import(import) => import.run(output),
+            Self::Export(export) => export.run(),
             Self::Explain(explain) => explain.run(output),
             Self::ActivationKey(ActivationKey { server, contract, expires_at }) => {
                 let issued = activation_key(&server.connect()?, &contract, expires_at)?;

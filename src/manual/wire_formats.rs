@@ -68,6 +68,8 @@
 //! | `POST /v1/products/{p}/releases` | publisher | commit: manifest, signed channel role, expected revision |
 //! | `GET`, `POST /v1/customers`, `/v1/contracts` | account (support and viewer look) | customers and contracts |
 //! | `POST /v1/contracts/{c}/amendments`, `…/activation-keys` | account | amend; make a key |
+//! | `GET /v1/tiers` | account, support, viewer | what each tier stands for |
+//! | `POST /v1/contracts/import` | account | rows as `contract export` writes them: all or none |
 //! | `POST /v1/contracts/{c}/explain` | account, support, viewer | what it grants of a product's releases, now or at a time, and with a change to try |
 //! | `GET`, `POST /v1/tokens`, `DELETE /v1/tokens/{id}` | admin | tokens |
 //! | `GET /v1/machines`, `/v1/machines/{m}`, `/v1/machines/{m}/explain` | support, account, viewer | look |

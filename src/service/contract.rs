@@ -1,5 +1,7 @@
 //! Customers, their contracts and activation keys.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use mainstay_client::format::{Channel, ContractName, CustomerName, ProductName};
 use serde::{Deserialize, Serialize};
@@ -172,17 +174,12 @@ impl Service {
         }
         let change = self.settled(request.change)?;
         let detail = serde_json::to_string(&change)?;
+        let before = Contract::at(&record.amendments, now);
         record.amendments.push(Amendment { at, change });
-        // It must go with what is in force now, and with every later amendment.
-        let instants = record.amendments.iter().map(|amendment| amendment.at.max(at).max(now));
-        for instant in instants.collect::<std::collections::BTreeSet<_>>() {
-            let amended = Contract::at(&record.amendments, instant).ok_or_else(|| {
-                ServiceError::internal("an amended contract is no contract".to_owned())
-            })?;
-            require_sound(name, &amended)?;
-        }
+        refuse_if_any(name, problems_from(&record, at.max(now)))?;
         let mut audit = self.audit(actor, "contract.amend", name);
         audit.detail = detail;
+        audit.before = before.map(serde_json::to_value).transpose()?;
         self.meta.amend_contract(record.clone(), audit).await?;
         Ok(view(record, now))
     }
@@ -275,8 +272,25 @@ fn view(record: ContractRecord, now: Timestamp) -> ContractView {
     ContractView { now: Contract::at(&record.amendments, now), record }
 }
 
+/// Everything that is wrong with the contract from `instant` on: with what it says then, and with
+/// every later amendment.
+pub(super) fn problems_from(record: &ContractRecord, instant: Timestamp) -> Vec<String> {
+    let instants = record.amendments.iter().map(|amendment| amendment.at.max(instant));
+    let instants: BTreeSet<_> = instants.chain([instant]).collect();
+    let contracts = instants.into_iter().map(|at| Contract::at(&record.amendments, at));
+    let problems = contracts.flat_map(|contract| match contract {
+        Some(contract) => contract.problems(),
+        None => vec!["the contract has not begun".to_owned()],
+    });
+    let mut told = BTreeSet::new();
+    problems.filter(|problem| told.insert(problem.clone())).collect()
+}
+
 fn require_sound(name: &ContractName, contract: &Contract) -> ServiceResult<()> {
-    let problems = contract.problems();
+    refuse_if_any(name, contract.problems())
+}
+
+fn refuse_if_any(name: &ContractName, problems: Vec<String>) -> ServiceResult<()> {
     if problems.is_empty() {
         return Ok(());
     }

@@ -144,6 +144,7 @@ pub(super) fn entry(action: &str) -> AuditEntry {
         reason: None,
         ticket: None,
         detail: String::new(),
+        before: None,
     }
 }
 

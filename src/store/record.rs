@@ -322,6 +322,9 @@ pub struct AuditEntry {
     pub ticket: Option<String>,
     /// Whatever else there is to know, in a sentence.
     pub detail: String,
+    /// What was there before the change, where that is a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
 }
 
 /// A recorded change.

@@ -42,9 +42,9 @@ use self::{
     writer::Writer,
 };
 use super::{
-    ActivationKeyRecord, AuditEntry, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
-    MachineChange, MachineRecord, MetaStore, ProductRecord, Publication, ReleaseRecord, Repository,
-    RepositoryFile, StoreResult, StoredFile, TokenRecord,
+    ActivationKeyRecord, AuditEntry, AuditRecord, ContractImport, ContractRecord, CustomerRecord,
+    EventRecord, MachineChange, MachineRecord, MetaStore, ProductRecord, Publication,
+    ReleaseRecord, Repository, RepositoryFile, StoreResult, StoredFile, TokenRecord,
 };
 
 /// The records in one directory, for one process.
@@ -205,6 +205,10 @@ impl MetaStore for SledStore {
     async fn amend_contract(&self, contract: ContractRecord, audit: AuditEntry) -> StoreResult<()> {
         self.write(move |transaction| accounts::amend_contract(transaction, &contract, &audit))
             .await
+    }
+
+    async fn import_contracts(&self, import: ContractImport) -> StoreResult<()> {
+        self.write(move |transaction| accounts::import_contracts(transaction, &import)).await
     }
 
     async fn contract(&self, name: &ContractName) -> StoreResult<ContractRecord> {

@@ -159,3 +159,95 @@ fn a_tier_is_what_the_operator_says() {
     let shown = server.mainstay(&["--json", "contract", "show", "globex"]).succeeds().json();
     assert_eq!(shown["now"]["grace_days"], 99);
 }
+
+/// Imports `text` from a file called `name`.
+fn import(server: &Server, name: &str, text: &str, more: &[&str]) -> Ran {
+    let file = server.path(name);
+    write(&file, 0o644, text);
+    let arguments = ["--json", "contract", "import", file.to_str().unwrap()];
+    as_role(server, "account", &[&arguments[..], more].concat())
+}
+
+#[test]
+fn contracts_come_from_another_system_as_often_as_it_likes() {
+    let server = with_a_basic_contract();
+    let exported = server.mainstay(&["contract", "export"]).succeeds().json();
+    let mut rows = exported.as_array().unwrap().clone();
+    rows[0]["contract"]["seats"] = json!(7);
+    for number in 0..300 {
+        let mut row = rows[0].clone();
+        row["name"] = json!(format!("globex-{number}"));
+        row["customer"] = json!("globex");
+        row["title"] = json!("Globex Ltd");
+        rows.push(row);
+    }
+    let text = Value::from(rows).to_string();
+    let checked = import(&server, "crm.json", &text, &["--check"]).succeeds().json();
+    assert_eq!(checked["created"].as_array().unwrap().len(), 300);
+    let before = server.mainstay(&["--json", "contract", "list"]).succeeds().json();
+    assert_eq!(before.as_array().unwrap().len(), 1, "a check changes nothing");
+
+    let imported = import(&server, "crm.json", &text, &[]).succeeds().json();
+    assert_eq!(imported, checked);
+    assert_eq!(
+        (&imported["changed"], &imported["customers"]),
+        (&json!(["initech"]), &json!(["globex"]))
+    );
+    let again = import(&server, "crm.json", &text, &[]).succeeds().json();
+    assert_eq!(
+        (&again["unchanged"], &again["created"], &again["changed"]),
+        (&json!(301), &json!([]), &json!([]))
+    );
+
+    let trail = server.mainstay(&["--json", "audit"]).succeeds().json();
+    let amended: Vec<_> =
+        trail.as_array().unwrap().iter().filter(|it| it["action"] == "contract.amend").collect();
+    assert_eq!(amended.len(), 1);
+    assert_eq!(
+        (&amended[0]["before"]["seats"], &amended[0]["before"]["tier"]),
+        (&json!(null), &json!("basic"))
+    );
+
+    let table = server.mainstay(&["contract", "export", "--format", "csv"]).succeeds().stdout();
+    let again = import(&server, "crm.csv", &table, &[]).succeeds().json();
+    assert_eq!(again["unchanged"], 301);
+}
+
+/// One bad row among thousands, and every bad row is named.
+#[test]
+fn an_import_with_a_bad_row_changes_nothing() {
+    let server = with_a_basic_contract();
+    let row = |number: usize| {
+        let line = match number {
+            1500 => "reversed,initech,demo,bugfix,2027-01-01T00:00:00Z/2026-01-01T00:00:00Z,1.0,",
+            1700 => "capped,initech,demo,bugfix,2026-01-01T00:00:00Z/2027-01-01T00:00:00Z,1.0,0.9",
+            1800 => "unzoned,initech,demo,bugfix,2026-01-01/2027-01-01,1.0,",
+            1900 => "beta,initech,demo,beta,2026-01-01T00:00:00Z/2027-01-01T00:00:00Z,1.0,",
+            1950 => "initech,globex,demo,bugfix,2026-01-01T00:00:00Z/2027-01-01T00:00:00Z,1.0,",
+            _ => {
+                return format!(
+                    "c-{number},c-{number},demo,bugfix,2026-01-01T00:00:00Z/2027-01-01T00:00:00Z,1.0,\n"
+                );
+            }
+        };
+        format!("{line}\n")
+    };
+    let table: String = (1..=2000).map(row).collect();
+    let table = format!("name,customer,products,channels,terms,base_line,cap\n{table}");
+    let refused = import(&server, "crm.csv", &table, &[]).exits(3).json();
+    assert_eq!(refused["code"], "IMPORT_REFUSED");
+    let problems: Vec<_> =
+        refused["problems"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    for expected in [
+        "row 1500 (reversed): a term starts at",
+        "row 1700 (capped): cap is 0.9",
+        "row 1800 (unzoned): ",
+        "row 1900 (beta): ",
+        "row 1950 (initech): customer is globex",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{problems:#?}");
+    }
+    assert_eq!(problems.len(), 5, "{problems:#?}");
+    let contracts = server.mainstay(&["--json", "contract", "list"]).succeeds().json();
+    assert_eq!(contracts.as_array().unwrap().len(), 1);
+}

@@ -4,8 +4,8 @@ use mainstay_client::format::{ContractName, CustomerName, Digest};
 
 use super::{
     super::{
-        ActivationKeyRecord, ContractRecord, CustomerRecord, MetaStore, Role, StoreResult,
-        TokenRecord,
+        ActivationKeyRecord, ContractImport, ContractRecord, CustomerRecord, MetaStore, Role,
+        StoreResult, TokenRecord,
     },
     at, entry, expect_audited, expect_conflict, missing,
 };
@@ -35,6 +35,44 @@ pub(super) async fn customers_and_contracts(store: &dyn MetaStore, scope: &str) 
     assert!(contracts.contains(&contract));
     assert!(contracts.is_sorted_by_key(|contract| contract.name.clone()));
     amendments(store, contract).await;
+    import(store, scope).await;
+}
+
+async fn import(store: &dyn MetaStore, scope: &str) {
+    let new_customer = customer(scope, "imported");
+    let new = contract(scope, "c-imported", &new_customer.name);
+    let import = ContractImport {
+        customers: vec![(new_customer.clone(), entry("import"))],
+        created: vec![(new.clone(), entry("import"))],
+        changed: Vec::new(),
+    };
+    store.import_contracts(import.clone()).await.unwrap();
+    assert_eq!(store.contract(&new.name).await.unwrap(), new);
+
+    // One that cannot be keeps all the others out.
+    let second = contract(scope, "c-second", &new_customer.name);
+    let mut suspended = new.clone();
+    suspended.amendments.push(amendment(10, Change::Suspend));
+    let stale = ContractRecord { amendments: Vec::new(), ..new.clone() };
+    for wrong in [stale, contract(scope, "c-unknown", &new_customer.name)] {
+        let import = ContractImport {
+            customers: Vec::new(),
+            created: vec![(second.clone(), entry("x"))],
+            changed: vec![(suspended.clone(), entry("x")), (wrong, entry("x"))],
+        };
+        store.import_contracts(import).await.unwrap_err();
+        missing(store.contract(&second.name).await);
+        assert_eq!(store.contract(&new.name).await.unwrap(), new);
+    }
+    expect_conflict(store, store.import_contracts(import)).await;
+    let import = ContractImport {
+        customers: Vec::new(),
+        created: vec![(second.clone(), entry("import"))],
+        changed: vec![(suspended.clone(), entry("import"))],
+    };
+    store.import_contracts(import).await.unwrap();
+    assert_eq!(store.contract(&new.name).await.unwrap(), suspended);
+    assert_eq!(store.contract(&second.name).await.unwrap(), second);
 }
 
 async fn amendments(store: &dyn MetaStore, contract: ContractRecord) {

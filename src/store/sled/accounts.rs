@@ -5,8 +5,8 @@ use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
-        ActivationKeyRecord, AuditEntry, ContractRecord, CustomerRecord, StoreError, StoreResult,
-        TokenRecord,
+        ActivationKeyRecord, AuditEntry, ContractImport, ContractRecord, CustomerRecord,
+        StoreError, StoreResult, TokenRecord,
     },
     audit,
     tables::{
@@ -51,6 +51,20 @@ pub(super) fn amend_contract(
     }
     CONTRACTS.put(transaction, &contract.name, contract)?;
     audit::append(transaction, entry)
+}
+
+pub(super) fn import_contracts(
+    transaction: &TransactionalTree,
+    import: &ContractImport,
+) -> StoreResult<()> {
+    let ContractImport { customers, created, changed } = import;
+    customers
+        .iter()
+        .try_for_each(|(customer, entry)| create_customer(transaction, customer, entry))?;
+    created
+        .iter()
+        .try_for_each(|(contract, entry)| create_contract(transaction, contract, entry))?;
+    changed.iter().try_for_each(|(contract, entry)| amend_contract(transaction, contract, entry))
 }
 
 pub(super) fn create_token(
