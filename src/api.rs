@@ -10,10 +10,12 @@
 //! | `auth` | who asks, and whether that role may |
 //! | `problem` | errors as RFC 9457 problem documents |
 //! | `body`, `file` | bounded strict JSON in, ranges of blobs out |
+//! | `coding` | who takes what compressed |
 
 mod account;
 mod auth;
 mod body;
+mod coding;
 mod file;
 mod machine;
 mod metrics;

@@ -12,6 +12,10 @@ pub struct Limits {
     pub machine_request_bytes_max: usize,
     /// A blob, in bytes.
     pub blob_bytes_max: u64,
+    /// The shortest document that is worth compressing, in bytes.
+    pub compress_bytes_min: u64,
+    /// How much compressed metadata is kept in memory, in bytes.
+    pub compressed_bytes_max: usize,
     /// How long a request's head may take to arrive.
     pub request_head_timeout: Duration,
     /// How long the next piece of a body may take to arrive.
@@ -43,6 +47,8 @@ impl Limits {
         request_bytes_max: 8 << 20,
         machine_request_bytes_max: 512 << 10,
         blob_bytes_max: 64 << 30,
+        compress_bytes_min: 1 << 10,
+        compressed_bytes_max: 16 << 20,
         request_head_timeout: Duration::from_secs(10),
         body_piece_timeout: Duration::from_secs(30),
         keep_alive: Duration::from_secs(75),

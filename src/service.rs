@@ -5,13 +5,14 @@
 //! |---|---|
 //! | [`product`], [`publish`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`access`] | the account manager; whoever gives out tokens |
-//! | [`enroll`], [`check`], [`report`], [`repository`] | the customer's machine |
+//! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`support`] | the technician |
 //! | [`status`] | whoever watches over it |
 //! | [`keys`] | the server itself |
 
 pub mod access;
 pub mod check;
+pub mod compressed;
 pub mod contract;
 mod delegation;
 pub mod enroll;
@@ -55,6 +56,7 @@ pub struct Service {
     tiers: Tiers,
     limits: Limits,
     uploads: upload::Uploads,
+    compressed: compressed::CompressedFiles,
     inspector: publish::Inspector,
 }
 
@@ -71,7 +73,8 @@ impl Service {
     ) -> Self {
         let uploads = upload::Uploads::new(uploads_dir);
         let inspector = publish::Inspector::start();
-        Self { meta, blobs, keys, clock, tiers, limits, uploads, inspector }
+        let compressed = compressed::CompressedFiles::new(limits.compressed_bytes_max);
+        Self { meta, blobs, keys, clock, tiers, limits, uploads, compressed, inspector }
     }
 
     /// The limits in force.

@@ -32,6 +32,8 @@ mod attack;
 mod bad_input;
 #[path = "e2e/bad_request.rs"]
 mod bad_request;
+#[path = "e2e/compression.rs"]
+mod compression;
 #[path = "e2e/contracts.rs"]
 mod contracts;
 #[path = "e2e/crash.rs"]

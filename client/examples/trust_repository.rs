@@ -11,7 +11,8 @@
 //! | `enroll.json` | the answer to `/v1/enroll` |
 //! | `first.json`, `unchanged.json`, `one-more.json` | the answers to `/v1/check` of a machine that knows nothing, everything, everything but the one more release |
 //! | `target` | the path of the manifest of the newest release in `before/` |
-//! | `sizes.json` | bytes that a machine needs for the one more release, as they are and compressed |
+//! | `….json.zst` | metadata and answers as a server of Mainstay's sends them to whoever takes zstd |
+//! | `sizes.json` | bytes that a machine needs for the one more release, as they are and as they travel |
 
 use std::{
     collections::BTreeMap, env, error::Error, fs, num::NonZeroU64, path::Path, process::ExitCode,
@@ -20,6 +21,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     clock,
+    fetch::Coding,
     format::{
         Action, Channel, ChannelName, Digest, PLAN_FORMAT, Plan, PlanTarget, Platform, TargetFile,
         TargetPath, Version,
@@ -35,8 +37,8 @@ use serde_json::json;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The level at which a web server compresses what it sends.
-const ZSTD_LEVEL: i32 = 3;
+/// The shortest document that the server compresses, in bytes.
+const COMPRESS_BYTES_MIN: usize = 1024;
 
 fn main() -> ExitCode {
     match run(&env::args().skip(1).collect::<Vec<_>>()) {
@@ -51,11 +53,13 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Outcome<()> {
     let [dir, targets] = arguments else { return Err("expected DIR TARGETS".into()) };
     let (dir, releases) = (Path::new(dir), targets.parse::<u64>()? / 2);
-    let vendor = Vendor::new(clock::system()());
+    // Whole seconds, as documents have them: `tough` writes fractions in another way.
+    let now = Timestamp::from_second(clock::system()().as_second())?;
+    let vendor = Vendor::new(now);
     let before = vendor.repository(releases, 1)?;
     let after = vendor.repository(releases + 1, 2)?;
     before.write(&dir.join("before"))?;
-    after.write(&dir.join("after"))?;
+    let written = after.write(&dir.join("after"))?;
 
     let metadata = before.answered()?;
     let news =
@@ -75,27 +79,40 @@ fn run(arguments: &[String]) -> Outcome<()> {
         token: "token".to_owned(),
         root,
     };
-    let one_more_bytes = serde_json::to_vec(&one_more)?;
     fs::write(dir.join("enroll.json"), serde_json::to_vec(&enrolment)?)?;
-    fs::write(dir.join("first.json"), serde_json::to_vec(&first)?)?;
-    fs::write(dir.join("unchanged.json"), serde_json::to_vec(&unchanged)?)?;
-    fs::write(dir.join("one-more.json"), &one_more_bytes)?;
+    let mut answers = [("first.json", &first), ("unchanged.json", &unchanged)].into_iter();
+    answers.try_for_each(|(name, answer)| write_answer(dir, name, answer).map(drop))?;
     fs::write(dir.join("target"), before.newest.manifest.path.as_str())?;
 
-    let mut sizes = BTreeMap::new();
-    for (name, text) in &one_more.metadata {
-        sizes.insert(name.as_str(), size(text.as_bytes())?);
+    let mut sizes = BTreeMap::from([(
+        "the answer to /v1/check".to_owned(),
+        write_answer(dir, "one-more.json", &one_more)?,
+    )]);
+    let mut three_files = [0; 2];
+    for name in one_more.metadata.keys() {
+        let [plain, travelling] = written[after.names[name].as_str()];
+        three_files = [three_files[0] + plain, three_files[1] + travelling];
+        sizes.insert(name.clone(), [plain, travelling]);
     }
-    let files: Vec<u8> = one_more.metadata.values().flat_map(|text| text.bytes()).collect();
-    sizes.insert("the three files", size(&files)?);
-    sizes.insert("the answer to /v1/check", size(&one_more_bytes)?);
+    sizes.insert("the three files".to_owned(), three_files);
     fs::write(dir.join("sizes.json"), serde_json::to_vec(&sizes)?)?;
     Ok(())
 }
 
-/// How many bytes `bytes` are, and how many when they are compressed.
-fn size(bytes: &[u8]) -> std::io::Result<[usize; 2]> {
-    Ok([bytes.len(), zstd::encode_all(bytes, ZSTD_LEVEL)?.len()])
+fn write_answer(dir: &Path, name: &str, answer: &CheckResponse) -> Outcome<[usize; 2]> {
+    Ok(write_both(&dir.join(name), &serde_json::to_vec(answer)?)?)
+}
+
+/// Writes `bytes`, and beside them how they travel where that is another way. Says how many bytes
+/// both are.
+fn write_both(path: &Path, bytes: &[u8]) -> std::io::Result<[usize; 2]> {
+    fs::write(path, bytes)?;
+    if bytes.len() < COMPRESS_BYTES_MIN {
+        return Ok([bytes.len(); 2]);
+    }
+    let compressed = Coding::compress(bytes)?;
+    fs::write(path.with_added_extension("zst"), &compressed)?;
+    Ok([bytes.len(), compressed.len()])
 }
 
 const PRODUCT: &str = "acme-db";
@@ -134,13 +151,18 @@ impl Repository {
         self.names.iter().map(|(name, file)| Ok((name.clone(), self.text(file)?))).collect()
     }
 
-    fn write(&self, dir: &Path) -> Outcome<()> {
-        for (name, bytes) in self.files.iter().chain(&self.targets) {
+    /// Writes the files, and says how many bytes each metadata file is and travels as.
+    fn write(&self, dir: &Path) -> Outcome<BTreeMap<&str, [usize; 2]>> {
+        for (name, bytes) in &self.targets {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().unwrap_or(dir))?;
             fs::write(path, bytes)?;
         }
-        Ok(())
+        let written = self
+            .files
+            .iter()
+            .map(|(name, bytes)| Ok((name.as_str(), write_both(&dir.join(name), bytes)?)));
+        written.collect()
     }
 }
 

@@ -5,12 +5,14 @@
 //! | [`Transport`] | one request, one answer whose body is still to be read |
 //! | [`HttpTransport`] | the port over HTTP or HTTPS |
 //! | [`Remote`] | the routes of a server as methods, bounded and retried |
+//! | [`Coding`] | how a document travels: as it is, or compressed |
 //! | [`Mirror`] | plain files below an address, as any TUF repository has them |
 //! | [`Download`] | an artifact into the cache: resumed, bounded, hashed |
 //!
 //! Nothing that arrives here is trusted. Metadata and plans are verified by [`crate::tuf`]; an
 //! artifact is known by the digest that verified metadata announced.
 
+mod coding;
 mod download;
 mod http;
 mod mirror;
@@ -24,6 +26,7 @@ use std::{io::Read, time::Duration};
 
 use secrecy::SecretString;
 
+pub use coding::{Accepted, Coding};
 pub use download::Download;
 pub use http::{CertificateAuthority, HttpTransport};
 pub use mirror::Mirror;
@@ -50,6 +53,8 @@ pub struct Request<'a> {
     pub token: Option<&'a SecretString>,
     /// Where to go on with a file of which a part is here.
     pub resume: Option<Resume>,
+    /// As what the body of the answer may come.
+    pub accepted: Accepted,
 }
 
 /// What a request does.
@@ -76,7 +81,9 @@ pub struct Answer {
     pub status: u16,
     /// The offset of the body's first byte where the server sends a part (206).
     pub range_start: Option<u64>,
-    /// The body. Whoever reads it bounds it.
+    /// As what the body comes.
+    pub coding: Coding,
+    /// The body as it travels. Whoever reads it bounds it.
     pub body: Box<dyn Read + Send>,
 }
 
@@ -86,6 +93,7 @@ impl std::fmt::Debug for Answer {
             .debug_struct("Answer")
             .field("status", &self.status)
             .field("range_start", &self.range_start)
+            .field("coding", &self.coding)
             .finish_non_exhaustive()
     }
 }

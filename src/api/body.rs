@@ -1,12 +1,12 @@
 use std::{fmt::Display, time::Duration};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use mainstay_client::tuf::json;
+use mainstay_client::{fetch::Coding, tuf::json};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ApiResult, problem::ApiError};
+use super::{ApiResult, coding, problem::ApiError};
 use crate::{
     limits::Limits,
     service::{ErrorClass, Service, ServiceError},
@@ -74,6 +74,23 @@ async fn read_at_most<T: DeserializeOwned>(
 /// `value` as a JSON response.
 pub(super) fn ok(value: &impl Serialize) -> ApiResult {
     respond(HttpResponse::Ok(), value)
+}
+
+/// `value`, which brings metadata, as a JSON response: compressed for whoever takes that.
+pub(super) fn ok_with_metadata(
+    service: &Service,
+    request: &HttpRequest,
+    value: &impl Serialize,
+) -> ApiResult {
+    let body = serde_json::to_vec(value).map_err(ServiceError::from)?;
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/json").insert_header(coding::VARY);
+    let is_short = (body.len() as u64) < service.limits().compress_bytes_min;
+    if is_short || !coding::takes_zstd(request.headers()) {
+        return Ok(response.body(body));
+    }
+    let body = Coding::compress(&body).map_err(ServiceError::internal)?;
+    Ok(response.insert_header((header::CONTENT_ENCODING, Coding::ZSTD)).body(body))
 }
 
 /// `value`, which was made, as a JSON response.

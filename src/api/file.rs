@@ -1,11 +1,12 @@
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     body::SizedStream,
     http::{Method, StatusCode, header},
 };
 use futures_util::TryStreamExt as _;
+use mainstay_client::fetch::Coding;
 
-use super::ApiResult;
+use super::{ApiResult, coding};
 use crate::service::Service;
 use crate::service::{ServiceError, ServiceResult, repository::ServedFile};
 
@@ -17,27 +18,39 @@ enum Part {
     Unsatisfiable,
 }
 
-/// Sends a file: whole or a range, with its digest as a strong entity tag (RFC 9110 §8.8, §14).
+/// Sends a file: whole or a range (RFC 9110 §14), metadata compressed for whoever takes that.
 pub(super) async fn send(service: &Service, request: &HttpRequest, file: ServedFile) -> ApiResult {
-    let tag = format!("\"{}\"", file.sha256);
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let mut response = HttpResponse::Ok();
     response
-        .insert_header((header::ETAG, tag.clone()))
-        .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::CACHE_CONTROL, "private, no-transform"))
         .content_type("application/octet-stream");
-    // Compared weakly, as RFC 9110 §13.1.2 has it.
-    let is_known = |known: &str| {
-        let known = known.trim();
-        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
-    };
-    let known = text(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(is_known));
-    if known {
+    if service.is_compressible(&file) {
+        response.insert_header(coding::VARY);
+        // A range is one of the bytes as they are.
+        let headers = request.headers();
+        if coding::takes_zstd(headers) && !headers.contains_key(header::RANGE) {
+            return send_compressed(service, request, response, file).await;
+        }
+    }
+    send_stored(service, request, response, file).await
+}
+
+/// Sends the bytes as they are, with their digest as a strong entity tag (RFC 9110 §8.8).
+async fn send_stored(
+    service: &Service,
+    request: &HttpRequest,
+    mut response: HttpResponseBuilder,
+    file: ServedFile,
+) -> ApiResult {
+    let tag = format!("\"{}\"", file.sha256);
+    response
+        .insert_header((header::ETAG, tag.clone()))
+        .insert_header((header::ACCEPT_RANGES, "bytes"));
+    if is_known(request, &tag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
-    let unchanged = text(header::IF_RANGE).is_none_or(|known| known == tag);
-    let part = match text(header::RANGE).filter(|_| unchanged) {
+    let unchanged = text(request, &header::IF_RANGE).is_none_or(|known| known == tag);
+    let part = match text(request, &header::RANGE).filter(|_| unchanged) {
         Some(range) => part(range, file.length),
         None => Part::Whole,
     };
@@ -61,6 +74,41 @@ pub(super) async fn send(service: &Service, request: &HttpRequest, file: ServedF
         read(service, file, start..end).await?
     };
     Ok(response.body(SizedStream::new(end - start, body)))
+}
+
+/// Sends the file compressed. Its entity tag is a weak one: it says of what this is a form, and
+/// another zstd may make other bytes of the same (RFC 9110 §8.8.1, §8.8.3.3).
+async fn send_compressed(
+    service: &Service,
+    request: &HttpRequest,
+    mut response: HttpResponseBuilder,
+    file: ServedFile,
+) -> ApiResult {
+    let tag = format!("\"{}\"", file.sha256);
+    response.insert_header((header::ETAG, format!("W/{tag}")));
+    if is_known(request, &tag) {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    let bytes = service.compressed(&file).await?;
+    response.insert_header((header::CONTENT_ENCODING, Coding::ZSTD));
+    if request.method() == Method::HEAD {
+        return Ok(response.body(SizedStream::new(bytes.len() as u64, empty())));
+    }
+    Ok(response.body(bytes))
+}
+
+/// Whether whoever asks has what bears the strong entity tag `tag`, or a form of it. Compared weakly,
+/// as RFC 9110 §13.1.2 has it.
+fn is_known(request: &HttpRequest, tag: &str) -> bool {
+    let is_this = |known: &str| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    };
+    text(request, &header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(is_this))
+}
+
+fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
 type Body = futures_util::stream::BoxStream<'static, Result<bytes::Bytes, std::io::Error>>;

@@ -20,9 +20,14 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/repo/{product}/{path:.*}", web::head().to(repository_file));
 }
 
-async fn check(service: Shared, machine: Machine, payload: web::Payload) -> ApiResult {
-    let request: CheckRequest = body::read_from_machine(&service, payload).await?;
-    body::ok(&service.check(machine.0, &request).await?)
+async fn check(
+    service: Shared,
+    machine: Machine,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> ApiResult {
+    let question: CheckRequest = body::read_from_machine(&service, payload).await?;
+    body::ok_with_metadata(&service, &request, &service.check(machine.0, &question).await?)
 }
 
 async fn report(service: Shared, machine: Machine, payload: web::Payload) -> ApiResult {

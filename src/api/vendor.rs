@@ -1,4 +1,4 @@
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use mainstay_client::format::{
     Digest, ProductName,
     wire::{AmendMetadataRequest, CreateProductRequest, PublishRequest},
@@ -43,10 +43,15 @@ async fn create_product(service: Shared, staff: Staff, payload: web::Payload) ->
     body::created(&service.create_product(&actor, request).await?)
 }
 
-async fn publishing_state(service: Shared, staff: Staff, product: web::Path<String>) -> ApiResult {
+async fn publishing_state(
+    service: Shared,
+    staff: Staff,
+    request: HttpRequest,
+    product: web::Path<String>,
+) -> ApiResult {
     staff.require(&[Role::Publisher]).await?;
     let product: ProductName = product.parse()?;
-    body::ok(&service.publishing_state(&product).await?)
+    body::ok_with_metadata(&service, &request, &service.publishing_state(&product).await?)
 }
 
 async fn amend_metadata(

@@ -4,9 +4,12 @@ use std::{
     time::Duration,
 };
 
-use mainstay_client::format::{
-    Digest,
-    wire::{Problem, UploadState},
+use mainstay_client::{
+    fetch::{Accepted, Coding},
+    format::{
+        Digest,
+        wire::{Problem, UploadState},
+    },
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,6 +46,7 @@ impl Connection {
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .user_agent(concat!("mainstay/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding(Accepted::Zstd.as_str())
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_recv_response(Some(Duration::from_mins(10)));
         if let Some(ca) = ca {
@@ -152,12 +156,16 @@ impl Connection {
             message: error.to_string(),
         };
         let mut response = answer.map_err(unreachable)?;
+        let coding = response.headers().get("Content-Encoding");
+        let coding = Coding::named(coding.map_or("", |name| name.to_str().unwrap_or("unreadable")));
         let body = response
             .body_mut()
             .with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
             .map_err(unreachable)?;
+        let body =
+            coding.decode(body, ANSWER_BYTES_MAX).map_err(|error| self.unreadable(&error))?;
         if response.status().is_success() {
             return Ok(body);
         }
@@ -167,7 +175,7 @@ impl Connection {
         }
     }
 
-    fn unreadable(&self, error: &serde_json::Error) -> CliError {
+    fn unreadable(&self, error: &dyn std::fmt::Display) -> CliError {
         CliError::Network {
             url: self.url.clone(),
             message: format!("the answer is not one of a Mainstay server: {error}"),

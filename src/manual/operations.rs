@@ -178,7 +178,6 @@
 //!   proposed it.
 //! - A machine whose copy of the root is lost begins with the root that it was enrolled with, and would
 //!   take an older state of a server that still had keys which were replaced since.
-//! - Metadata travels uncompressed: a check that brings a channel of 1,000 releases is some 450 kB.
 //! - A path pattern knows `*` and `?`, which stands for one byte, and no sets in brackets.
 //! - No `archive` role takes in retired releases yet; a channel is meant to list less than 1,000.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.

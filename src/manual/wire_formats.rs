@@ -14,6 +14,12 @@
 //! The director signs plans. Its targets role lists nothing, and no machine of Mainstay's asks for
 //! it: it is there for clients that take in every role that is delegated to.
 //!
+//! Who says that it takes zstd (`Accept-Encoding: zstd`) gets metadata of 1 KiB or more compressed
+//! (`Content-Encoding: zstd`, a window of 8 MiB at most): the repository's JSON files, and the answers
+//! to `POST /v1/check` and `GET /v1/products/{p}/publishing`. Targets travel as they are stored. The
+//! entity tag of a file is its digest, a strong one; of its compressed form, the same as a weak one. A
+//! range is one of the bytes as they are.
+//!
 //! # A release
 //!
 //! Two kinds of target, listed in the channel's role:

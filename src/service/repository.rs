@@ -307,7 +307,7 @@ impl Service {
             "timestamp.json" => standing.product().repository.timestamp,
             _ => self.meta.repository_file(&standing.product().name, name).await?,
         };
-        Ok(ServedFile { sha256: file.sha256, length: file.length })
+        Ok(ServedFile { sha256: file.sha256, length: file.length, kind: ServedKind::Metadata })
     }
 
     /// The bytes `range` of a file.
@@ -336,6 +336,23 @@ pub struct ServedFile {
     pub sha256: Digest,
     /// Its length in bytes.
     pub length: u64,
+    /// What it is.
+    pub kind: ServedKind,
+}
+
+impl ServedFile {
+    pub(super) fn target(sha256: Digest, length: u64) -> Self {
+        Self { sha256, length, kind: ServedKind::Target }
+    }
+}
+
+/// What a file that is sent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedKind {
+    /// A metadata document.
+    Metadata,
+    /// A release manifest or an artifact.
+    Target,
 }
 
 /// A target as it is asked for: its path, and the digest that stands before the file's name.

@@ -185,7 +185,7 @@ impl ProductStanding {
         self.releases.iter().find_map(|release| {
             let manifest = &release.manifest;
             if manifest.path == target.path && manifest.sha256 == target.sha256 {
-                let file = ServedFile { sha256: manifest.sha256, length: manifest.length };
+                let file = ServedFile::target(manifest.sha256, manifest.length);
                 return Some((release, file));
             }
             let channel = release.release.channel.into();
@@ -198,7 +198,7 @@ impl ProductStanding {
                             platform,
                         )
             })?;
-            Some((release, ServedFile { sha256: artifact.sha256, length: artifact.length }))
+            Some((release, ServedFile::target(artifact.sha256, artifact.length)))
         })
     }
 

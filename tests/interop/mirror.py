@@ -20,11 +20,13 @@ class Threads(http.server.ThreadingHTTPServer):
 class Mirror:
     """Answers as `answer(path, authorization)` does: with a status and the bytes of a body.
 
+    Who takes zstd gets it where `compressed(body)` makes it of a body.
+
     `changes` are pairs: whether a path is meant, and what becomes of its bytes. `sent` counts the
     bytes of all answers, heads included.
     """
 
-    def __init__(self, answer):
+    def __init__(self, answer, compressed=lambda _: None):
         self.changes, self.sent = [], 0
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -58,6 +60,11 @@ class Mirror:
                     if status == 200 and is_meant(handler.path):
                         body = change(body)
                 handler.send_response(status)
+                if "zstd" in handler.headers.get("Accept-Encoding", ""):
+                    shorter = compressed(body)
+                    if shorter is not None:
+                        body = shorter
+                        handler.send_header("Content-Encoding", "zstd")
                 handler.send_header("Content-Length", str(len(body)))
                 handler.end_headers()
                 try:

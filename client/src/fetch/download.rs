@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Answer, Method, Remote, Request, Resume, Retry};
+use super::{Accepted, Answer, Method, Remote, Request, Resume, Retry};
 use crate::{
     error::{Error, ErrorKind},
     format::{Digest, Hasher},
@@ -138,7 +138,13 @@ impl<'a> Download<'a> {
 
     fn ask(&self, part: &Part<'_>) -> Result<Answer, Error> {
         let resume = (part.length > 0).then_some(Resume { from: part.length, digest: self.digest });
-        let request = Request { method: Method::Get, path: &self.route, token: None, resume };
+        let request = Request {
+            method: Method::Get,
+            path: &self.route,
+            token: None,
+            resume,
+            accepted: Accepted::AsStored,
+        };
         let answer = self.remote.send(&request)?;
         match (answer.status, answer.range_start, resume) {
             (206, Some(start), Some(resume)) if start == resume.from => Ok(answer),

@@ -7,7 +7,7 @@ use ureq::{
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
-use super::{Answer, Limits, Method, Request, Transport};
+use super::{Answer, Coding, Limits, Method, Request, Transport};
 use crate::error::Error;
 
 /// Who must have signed the server's certificate.
@@ -86,8 +86,6 @@ impl HttpTransport {
             .proxy(None)
             .max_redirects(Self::REDIRECTS_MAX)
             .user_agent(user_agent())
-            // A digest covers the bytes as they are stored.
-            .accept_encoding("identity")
             .timeout_connect(Some(limits.connect_timeout))
             .timeout_recv_response(Some(limits.answer_timeout))
             .timeout_per_read(Some(limits.idle_timeout))
@@ -98,7 +96,8 @@ impl HttpTransport {
     }
 
     fn get(&self, url: &str, request: &Request<'_>) -> Result<Response<Body>, ureq::Error> {
-        let mut get = self.agent.get(url);
+        let mut get =
+            self.agent.get(url).header(header::ACCEPT_ENCODING, request.accepted.as_str());
         if let Some(token) = request.token {
             get = get.header(header::AUTHORIZATION, bearer(token));
         }
@@ -121,7 +120,9 @@ impl HttpTransport {
         if let Some(token) = request.token {
             post = post.header(header::AUTHORIZATION, bearer(token));
         }
-        post.header(header::CONTENT_TYPE, "application/json").send(body)
+        post.header(header::ACCEPT_ENCODING, request.accepted.as_str())
+            .header(header::CONTENT_TYPE, "application/json")
+            .send(body)
     }
 }
 
@@ -135,8 +136,9 @@ impl Transport for HttpTransport {
         .map_err(|error| Error::network(url, into_io(error)))?;
         let status = response.status().as_u16();
         let range_start = range_start(response.headers());
+        let coding = Coding::named(content_encoding(response.headers()));
         let body = response.into_body().into_reader();
-        Ok(Answer { status, range_start, body: Box::new(body) })
+        Ok(Answer { status, range_start, coding, body: Box::new(body) })
     }
 }
 
@@ -188,6 +190,11 @@ fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What `Content-Encoding` names; nothing where the body is as it is stored.
+fn content_encoding(headers: &http::HeaderMap) -> &str {
+    headers.get(header::CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("unreadable"))
 }
 
 /// The first byte that `Content-Range: bytes <first>-<last>/<length>` names.

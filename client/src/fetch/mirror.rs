@@ -1,6 +1,6 @@
 use std::io::{Read as _, Write};
 
-use super::{Answer, Method, Request, Retry, Transport, remote::read_bounded};
+use super::{Accepted, Answer, Method, Request, Retry, Transport, coding::read_bounded};
 use crate::{
     error::Error,
     tuf::{HashesChecker, Rule, Target},
@@ -21,7 +21,7 @@ impl Mirror {
     /// The file at `path`, which begins with `/`, of at most `bytes_max` bytes; nothing where the
     /// mirror says that it has none (404), or tells nobody whether it has (403).
     pub fn file(&self, path: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, Error> {
-        self.retry.run(|| match self.get(path)? {
+        self.retry.run(|| match self.get(path, Accepted::Zstd)? {
             answer @ Answer { status: 200, .. } => read_bounded(path, answer, bytes_max).map(Some),
             Answer { status: 403 | 404, .. } => Ok(None),
             answer => Err(Error::server(answer.status, None)),
@@ -36,7 +36,7 @@ impl Mirror {
         target: &Target,
         destination: &mut impl Write,
     ) -> Result<(), Error> {
-        let answer = self.retry.run(|| match self.get(path)? {
+        let answer = self.retry.run(|| match self.get(path, Accepted::AsStored)? {
             answer @ Answer { status: 200, .. } => Ok(answer),
             answer => Err(Error::server(answer.status, None)),
         })?;
@@ -65,7 +65,8 @@ impl Mirror {
         checker.finish().or_else(|detail| refuse(Rule::Digest, detail))
     }
 
-    fn get(&self, path: &str) -> Result<Answer, Error> {
-        self.transport.send(&Request { method: Method::Get, path, token: None, resume: None })
+    fn get(&self, path: &str, accepted: Accepted) -> Result<Answer, Error> {
+        let method = Method::Get;
+        self.transport.send(&Request { method, path, token: None, resume: None, accepted })
     }
 }

@@ -1,9 +1,10 @@
-use std::io::Read as _;
-
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Answer, Download, Limits, Method, Request, Retry, Transport, rate::RateGuard};
+use super::{
+    Accepted, Answer, Download, Limits, Method, Request, Retry, Transport, coding::read_bounded,
+    rate::RateGuard,
+};
 use crate::{
     error::Error,
     format::{
@@ -60,14 +61,14 @@ impl Remote {
         bytes_max: u64,
     ) -> Result<Vec<u8>, Error> {
         let path = format!("/repo/{product}/{file}");
-        self.retry.run(|| read_bounded(&path, self.get(&path)?, bytes_max))
+        self.retry.run(|| read_bounded(&path, self.get(&path, Accepted::Zstd)?, bytes_max))
     }
 
     /// A target that fits into memory, of exactly the length and digest that `file` announces.
     pub fn target(&self, product: &ProductName, file: &TargetFile) -> Result<Vec<u8>, Error> {
         let path = target_route(product, file);
         self.retry.run(|| {
-            let bytes = read_bounded(&path, self.get(&path)?, file.length)?;
+            let bytes = read_bounded(&path, self.get(&path, Accepted::AsStored)?, file.length)?;
             let found = crate::format::Digest::of(&bytes);
             if bytes.len() as u64 != file.length || found != file.sha256 {
                 let detail = format!(
@@ -99,14 +100,14 @@ impl Remote {
             return Ok(answer);
         }
         let status = answer.status;
-        let mut body = Vec::new();
         // A refusal whose document does not arrive is still a refusal.
-        let _ = answer.body.take(self.limits.problem_bytes_max).read_to_end(&mut body);
-        Err(Error::server(status, json::from_slice::<Problem>(&body).ok()))
+        let body = read_bounded(request.path, answer, self.limits.problem_bytes_max);
+        let problem = body.ok().and_then(|body| json::from_slice::<Problem>(&body).ok());
+        Err(Error::server(status, problem))
     }
 
-    fn get(&self, path: &str) -> Result<Answer, Error> {
-        self.send(&Request { method: Method::Get, path, token: None, resume: None })
+    fn get(&self, path: &str, accepted: Accepted) -> Result<Answer, Error> {
+        self.send(&Request { method: Method::Get, path, token: None, resume: None, accepted })
     }
 
     fn ask<T: DeserializeOwned>(
@@ -129,28 +130,13 @@ impl Remote {
     ) -> Result<T, Error> {
         let body = serde_json::to_vec(document).map_err(|error| Error::local(error.to_string()))?;
         let method = Method::Post(&body);
-        let request = Request { method, path, token: None, resume: None };
+        let request = Request { method, path, token: None, resume: None, accepted: Accepted::Zstd };
         self.retry.run(|| read(self.send(&request)?))
     }
 }
 
 fn target_route(product: &ProductName, file: &TargetFile) -> String {
     format!("/repo/{product}/targets/{}", file.path.consistent(&file.sha256))
-}
-
-/// Reads a body that must not be longer than `bytes_max`.
-pub(super) fn read_bounded(path: &str, answer: Answer, bytes_max: u64) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    answer
-        .body
-        .take(bytes_max.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::network(path, error))?;
-    if bytes.len() as u64 > bytes_max {
-        let detail = format!("{path} is longer than {bytes_max} bytes");
-        return Err(Error::rule(tuf::Rule::Length.as_str(), detail));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

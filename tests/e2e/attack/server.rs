@@ -40,6 +40,8 @@ pub(crate) enum Reply {
     Trickle(Vec<u8>),
     /// So many bytes announced, these sent, and the connection closed.
     Cut(usize, Vec<u8>),
+    /// Bytes that are said to come in this content coding.
+    Coded(&'static str, Vec<u8>),
     /// Ask there instead.
     Elsewhere(String),
 }
@@ -149,13 +151,18 @@ fn send(connection: &mut TcpStream, reply: &Reply) -> io::Result<()> {
         Reply::Whole(status, bytes) => (*status, format!("content-length: {}", bytes.len())),
         Reply::Endless(status) => (*status, "transfer-encoding: chunked".to_owned()),
         Reply::Trickle(bytes) => (200, format!("content-length: {}", bytes.len())),
+        Reply::Coded(name, bytes) => {
+            (200, format!("content-encoding: {name}\r\ncontent-length: {}", bytes.len()))
+        }
         Reply::Cut(length, _) => (200, format!("content-length: {length}")),
         Reply::Elsewhere(url) => (302, format!("location: {url}\r\ncontent-length: 0")),
     };
     let head = format!("HTTP/1.1 {status} Test\r\n{framing}\r\nconnection: close\r\n\r\n");
     connection.write_all(head.as_bytes())?;
     match reply {
-        Reply::Whole(_, bytes) | Reply::Cut(_, bytes) => connection.write_all(bytes),
+        Reply::Whole(_, bytes) | Reply::Cut(_, bytes) | Reply::Coded(_, bytes) => {
+            connection.write_all(bytes)
+        }
         Reply::Elsewhere(_) => Ok(()),
         Reply::Endless(_) => {
             let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));

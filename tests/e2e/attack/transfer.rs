@@ -1,8 +1,16 @@
 //! Answers without an end, slow ones, cut ones, and a mirror that hands out what it likes.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use mainstay_client::{
+    fetch::Coding,
+    pack::{Compression, Compressor},
 };
 
 use super::{
@@ -94,6 +102,76 @@ fn an_endless_answer_to_enrolment() {
     assert_eq!(refused["code"], "length");
     victim.server.serve(victim.honest.edition());
     enroll(&machine, victim.server.url(), "mak_test", &[]).succeeds();
+}
+
+/// What may come compressed: the answer to the check, and each document of
+/// [`that_fetches_everything`] that is no target.
+fn documents() -> impl Iterator<Item = &'static str> {
+    ["/v1/check"].into_iter().chain(FILES.into_iter().filter(|file| file.starts_with('/')))
+}
+
+/// Has the server send `body` for `file` and say that it is in the content coding `name`.
+fn coded(file: &'static str, name: &'static str, body: Vec<u8>) -> Victim {
+    let victim = that_fetches_everything();
+    victim.server.meddle(move |asked, honest| {
+        if is_for(asked, file) { Reply::Coded(name, body.clone()) } else { honest }
+    });
+    victim
+}
+
+/// A hundred kilobytes that are a gigabyte, for a document of which the machine takes a few
+/// megabytes at most.
+#[test]
+fn documents_that_decompress_to_too_much() {
+    let bomb = Coding::compress(&vec![b' '; 16 << 20]).unwrap().repeat(64);
+    for file in documents() {
+        let mut victim = coded(file, "zstd", bomb.clone());
+        victim.fails(TRUST, "length", &["is longer than", file]);
+        victim.recovers();
+    }
+}
+
+/// Whoever decompresses must have as much memory as the sender's window.
+#[test]
+fn a_document_that_takes_much_memory_to_decompress() {
+    let window_log = Coding::WINDOW_LOG_MAX + 1;
+    let compression = Compression { level: 1, window_log, workers: 0 };
+    let mut compressor = Compressor::new(Vec::new(), compression).unwrap();
+    compressor.write_all(b"{}").unwrap();
+    let mut victim = coded("/v1/check", "zstd", compressor.finish().unwrap());
+    victim.fails(SERVER, "malformed_answer", &["/v1/check", "too much memory"]);
+    victim.recovers();
+}
+
+#[test]
+fn documents_that_do_not_decompress() {
+    for (name, says) in [("zstd", "/v1/check"), ("gzip", "`gzip` was not asked for")] {
+        let mut victim = coded("/v1/check", name, b"{\"plan\":\"\",\"metadata\":{}}".to_vec());
+        victim.fails(SERVER, "malformed_answer", &["coding", says]);
+        victim.recovers();
+    }
+}
+
+/// A digest covers an artifact as it is stored, whatever a server says that it is.
+#[test]
+fn documents_may_come_compressed_and_artifacts_come_as_they_are() {
+    let mut victim = that_fetches_everything();
+    victim.server.meddle(|asked, honest| match honest {
+        Reply::Whole(200, bytes) if documents().any(|file| is_for(asked, file)) => {
+            Reply::Coded("zstd", Coding::compress(&bytes).unwrap())
+        }
+        Reply::Whole(200, bytes) if is_for(asked, ".tar.zst") => Reply::Coded("zstd", bytes),
+        other => other,
+    });
+    victim.machine.agent(&["update"]).succeeds();
+    assert_eq!(victim.machine.running().as_deref(), Some("1.0.1"));
+    for asked in victim.server.asked() {
+        let takes_compressed = documents().any(|file| is_for(&asked, file))
+            || ["/v1/enroll", "/v1/report"].contains(&asked.route.as_str());
+        let expected = if takes_compressed { "zstd" } else { "identity" };
+        assert_eq!(asked.header("accept-encoding").as_deref(), Some(expected), "{asked:?}");
+    }
+    victim.recovers();
 }
 
 #[test]
@@ -209,8 +287,10 @@ fn a_mirror_that_adds_a_byte() {
 fn a_mirror_that_sends_elsewhere() {
     let mut victim = Victim::new();
     let elsewhere = HostileServer::start();
-    elsewhere.serve(victim.next().edition());
-    victim.server.serve(victim.next().edition());
+    // One and the same: the second in which it is published is part of it.
+    let edition = victim.next().edition();
+    elsewhere.serve(edition.clone());
+    victim.server.serve(edition);
     let url = elsewhere.url().to_owned();
     victim.server.meddle(move |asked, honest| {
         let is_target = asked.route.contains("/targets/");

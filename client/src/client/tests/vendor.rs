@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     error::Error,
     fetch::{
-        Answer, Method, Request, Transport,
+        Answer, Coding, Method, Request, Transport,
         test_server::{Body, Received, Reply},
     },
     format::{
@@ -472,7 +472,8 @@ impl Transport for Direct {
         }
         let Body::Whole(body) = reply.body else { panic!("only whole bodies without a socket") };
         let range_start = request.resume.filter(|_| reply.status == 206).map(|it| it.from);
-        Ok(Answer { status: reply.status, range_start, body: Box::new(std::io::Cursor::new(body)) })
+        let body = Box::new(std::io::Cursor::new(body));
+        Ok(Answer { status: reply.status, range_start, coding: Coding::Identity, body })
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use super::*;
 use crate::{
     error::ErrorKind,
+    fetch::Coding,
     format::{Digest, Platform},
     tuf::SigningKey,
 };
@@ -36,7 +37,12 @@ struct Slow {
 impl Transport for Slow {
     fn send(&self, _: &Request<'_>) -> Result<Answer, Error> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        Ok(Answer { status: self.status, range_start: None, body: Box::new(Trickle) })
+        Ok(Answer {
+            status: self.status,
+            range_start: None,
+            coding: Coding::Identity,
+            body: Box::new(Trickle),
+        })
     }
 }
 
