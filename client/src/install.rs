@@ -196,7 +196,7 @@ impl Installation {
         if self.record().floor.as_ref() >= Some(floor) {
             return Ok(());
         }
-        self.engine.write(|journal| journal.record.floor = Some(floor.clone()))
+        self.engine.write(|journal| journal.record.raise_floor(Some(floor)))
     }
 
     /// Lifts the block of a version, so that an update may install it again.

@@ -38,7 +38,7 @@ impl Client {
             sha256: artifact.sha256,
         };
         let kind = AttemptKind::LocalRollback;
-        self.restore(&Wanted { kind, version, channel, artifact, file }, progress)
+        self.restore(&Wanted { kind, version, channel, artifact, file, floor: None }, progress)
     }
 
     /// The kept tree to go back to; nothing where undoing the probation is all there is to do.

@@ -50,37 +50,36 @@ pub(super) struct Wanted {
     pub(super) artifact: Artifact,
     /// Where the repository has the artifact.
     pub(super) file: TargetFile,
+    /// What the machine is not rolled back below once it runs.
+    pub(super) floor: Option<Version>,
 }
 
 impl Client {
     /// Checks, and does what the plan says. `progress` is told how far it has come.
     pub fn update(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Update, Error> {
         let mut check = self.check()?;
-        let outcome = match check.action.clone() {
-            Action::Stay => None,
-            // One thing at a time: what is on probation is the way back of the next update.
-            Action::Update { .. } if self.installation.record().probation.is_some() => None,
-            Action::Update { target } => {
-                let outcome =
-                    self.carry_out(&check.plan, |client| client.update_to(&target, progress))?;
-                // At once, not at the next check: whoever serves the machine could keep the channel
-                // that signs the floor from it then.
-                if let Some(floor) = &check.floor
-                    && self.installation.running() == Some(&target.version)
-                {
-                    self.installation.raise_floor(floor)?;
+        let outcome =
+            match check.action.clone() {
+                Action::Stay => None,
+                // One thing at a time: what is on probation is the way back of the next update.
+                Action::Update { .. } if self.installation.record().probation.is_some() => None,
+                Action::Update { target } => {
+                    // With what runs, not at the next check: whoever serves the machine could keep the
+                    // channel that signs the floor from it then.
+                    let floor = check.floor.take();
+                    Some(self.carry_out(&check.plan, |client| {
+                        client.update_to(&target, floor, progress)
+                    })?)
                 }
-                Some(outcome)
-            }
-            Action::Rollback { target, order } => {
-                let number = order.number;
-                let outcome = self.carry_out(&check.plan, |client| {
-                    client.roll_back_to(&target, &order, progress)
-                })?;
-                self.store.note(Noted::OrderDone, number)?;
-                Some(outcome)
-            }
-        };
+                Action::Rollback { target, order } => {
+                    let number = order.number;
+                    let outcome = self.carry_out(&check.plan, |client| {
+                        client.roll_back_to(&target, &order, progress)
+                    })?;
+                    self.store.note(Noted::OrderDone, number)?;
+                    Some(outcome)
+                }
+            };
         let undelivered = match outcome {
             Some(_) => self.report().err(),
             None => check.undelivered.take(),
@@ -106,11 +105,13 @@ impl Client {
     fn update_to(
         &mut self,
         target: &PlanTarget,
+        floor: Option<Version>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Outcome, Error> {
         let manifest = self.manifest(target)?;
         rules::expect_step(&manifest, self.installation.running())?;
         let wanted = self.wanted(AttemptKind::Update, target, &manifest)?;
+        let wanted = Wanted { floor, ..wanted };
         self.fetch_and_install(&wanted, progress)
     }
 
@@ -216,6 +217,7 @@ impl Wanted {
             channel: target.channel.clone(),
             artifact,
             file: target.artifact.clone(),
+            floor: None,
         }
     }
 
@@ -225,6 +227,7 @@ impl Wanted {
             version: self.version.clone(),
             artifact: self.artifact.clone(),
             channel: self.channel.clone(),
+            floor: self.floor.clone(),
         }
     }
 }

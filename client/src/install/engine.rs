@@ -144,6 +144,7 @@ impl Engine {
             journal.stage = Stage::Idle;
             let record = &mut journal.record;
             record.running = Some(to.clone());
+            record.raise_floor(attempt.floor.as_ref());
             record.confirmed.retain(|version| *version != to);
             record.confirmed.push(to.clone());
             let surplus = record.confirmed.len().saturating_sub(limits.history_kept);

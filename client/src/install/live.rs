@@ -281,6 +281,7 @@ impl Live<'_, Healthy> {
         engine.write(|journal| {
             journal.stage = Stage::Probation(switch);
             journal.record.running = Some(to.clone());
+            journal.record.raise_floor(attempt.floor.as_ref());
             journal.record.last_outcome = Some(outcome.clone());
             if attempt.kind == AttemptKind::Update {
                 let kind = EventKind::Installed;

@@ -18,6 +18,10 @@ pub struct Attempt {
     pub artifact: Artifact,
     /// The targets role that lists it.
     pub channel: ChannelName,
+    /// The rollback floor that the vendor signed for it. It binds from the moment that the version
+    /// runs, for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Version>,
 }
 
 /// Why a version is to run.
@@ -171,6 +175,13 @@ impl Record {
     /// Why updates do not install `version` again.
     pub fn block(&self, version: &Version) -> Option<&Block> {
         self.blocked.iter().find(|block| block.version == *version)
+    }
+
+    /// Raises the floor where `floor` is above it.
+    pub(super) fn raise_floor(&mut self, floor: Option<&Version>) {
+        if self.floor.as_ref() < floor {
+            self.floor = floor.cloned();
+        }
     }
 
     /// Where a rollback ordered at the machine leads: the version below the running one that was

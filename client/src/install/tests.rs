@@ -51,6 +51,7 @@ pub(super) fn contents(root: &Path) -> BTreeMap<PathBuf, String> {
 pub(super) struct Release {
     version: Version,
     health: Option<HealthCheck>,
+    floor: Option<Version>,
     payload: Vec<u8>,
     files: BTreeMap<PathBuf, String>,
 }
@@ -70,7 +71,7 @@ fn pack_release(text: &str) -> Release {
     let (payload, _) =
         pack::pack_tree(dir.path(), Vec::new(), &pack::Limits::default(), &mut |_| {}).unwrap();
     let files = contents(dir.path());
-    Release { version: version(text), health: None, payload, files }
+    Release { version: version(text), health: None, floor: None, payload, files }
 }
 
 impl Release {
@@ -91,6 +92,12 @@ impl Release {
         release
     }
 
+    /// The release with a rollback floor.
+    pub(super) fn floored(mut self, floor: &str) -> Self {
+        self.floor = Some(version(floor));
+        self
+    }
+
     pub(super) fn artifact(&self) -> Artifact {
         Artifact {
             length: 1,
@@ -104,7 +111,8 @@ impl Release {
 
     pub(super) fn attempt(&self, kind: AttemptKind) -> Attempt {
         let channel = "bugfix".parse().unwrap();
-        Attempt { kind, version: self.version.clone(), artifact: self.artifact(), channel }
+        let (version, floor) = (self.version.clone(), self.floor.clone());
+        Attempt { kind, version, artifact: self.artifact(), channel, floor }
     }
 
     pub(super) fn kept(&self) -> KeptTree {

@@ -23,6 +23,24 @@ const UPDATE: Scenario = Scenario {
     changes_min: 25,
 };
 
+/// A release that binds the machine to a floor as soon as it runs.
+const FLOORED_UPDATE: Scenario = Scenario {
+    act: |installation| {
+        let release = release("1.1.0").checked(MIGRATES).floored("1.1.0");
+        installation.put(&release, AttemptKind::Update)
+    },
+    ..UPDATE
+};
+
+const FLOORED_UPDATE_TO_PROBATION: Scenario = Scenario {
+    act: |installation| {
+        let mut release = release("1.1.0").checked(MIGRATES).floored("1.1.0");
+        release.health.as_mut().unwrap().confirm_within_seconds = Some(60);
+        installation.put(&release, AttemptKind::Update)
+    },
+    ..UPDATE
+};
+
 const FAILING_UPDATE: Scenario = Scenario {
     prepare: UPDATE.prepare,
     act: |installation| {
@@ -208,6 +226,29 @@ failures! {
     an_undoing_survives_a_refusal: UNDO, Failure::Refused, true;
     a_confirmation_survives_a_crash: CONFIRM, Failure::Crash, true;
     a_confirmation_survives_a_refusal: CONFIRM, Failure::Refused, true;
+}
+
+/// Where the machine stops between the two, a server could lead it below what runs.
+#[test]
+fn a_floor_binds_from_the_very_moment_that_its_release_runs() {
+    for scenario in [FLOORED_UPDATE, FLOORED_UPDATE_TO_PROBATION] {
+        for nth in 1.. {
+            let machine = Machine::new();
+            (scenario.prepare)(&machine);
+            let files = FailingFileSystem::new(Failure::Crash, nth);
+            let acted = machine
+                .try_open(at(0), files.clone())
+                .and_then(|mut installation| (scenario.act)(&mut installation));
+            let installation = machine.open();
+            let runs = installation.running() == Some(&version("1.1.0"));
+            let floor = runs.then(|| version("1.1.0"));
+            assert_eq!(installation.record().floor, floor, "change {nth}: {acted:?}");
+            if files.changes() < nth {
+                assert!(acted.is_ok() && runs, "change {nth}: {acted:?}");
+                break;
+            }
+        }
+    }
 }
 
 #[test]
