@@ -31,6 +31,9 @@
 //!   in which there is no difference.
 //! - **python-tuf** accepts members that stand twice, of which the last one counts. Mainstay's client
 //!   refuses them.
+//! - **python-tuf** takes `[…]` in a path pattern for a set of characters, since Python's `fnmatch`
+//!   does. The specification (§4.5) knows `*` and `?` only, and so does Mainstay: brackets stand for
+//!   themselves.
 //!
 //! # The conformance suite
 //!

@@ -189,9 +189,7 @@ impl Edge {
             SpeaksFor::Pattern(pattern) => {
                 let (patterns, segments) = (pattern.split('/'), PATH.split('/'));
                 patterns.clone().count() == segments.clone().count()
-                    && patterns
-                        .zip(segments)
-                        .all(|(one, other)| stands_for(one.as_bytes(), other.as_bytes()))
+                    && patterns.zip(segments).all(|(one, other)| stands_for(one, other))
             }
         }
     }

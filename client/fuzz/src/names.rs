@@ -124,26 +124,24 @@ pub(crate) fn path_pattern(bytes: &[u8]) {
     let (patterns, segments) =
         (pattern.split('/').collect::<Vec<_>>(), path.split('/').collect::<Vec<_>>());
     let by_the_book = patterns.len() == segments.len()
-        && patterns
-            .iter()
-            .zip(&segments)
-            .all(|(pattern, segment)| stands_for(pattern.as_bytes(), segment.as_bytes()));
+        && patterns.iter().zip(&segments).all(|(pattern, segment)| stands_for(pattern, segment));
     assert_eq!(parsed.matches(path), by_the_book);
 }
 
 /// Whether `pattern` stands for `segment`, from a table of what each beginning of the one stands
 /// for of the other.
-pub(crate) fn stands_for(pattern: &[u8], segment: &[u8]) -> bool {
+pub(crate) fn stands_for(pattern: &str, segment: &str) -> bool {
+    let segment: Vec<char> = segment.chars().collect();
     let mut row = vec![false; segment.len() + 1];
     row[0] = true;
-    for wanted in pattern {
+    for wanted in pattern.chars() {
         let mut next = vec![false; row.len()];
-        next[0] = *wanted == b'*' && row[0];
-        for (index, byte) in segment.iter().enumerate() {
+        next[0] = wanted == '*' && row[0];
+        for (index, character) in segment.iter().enumerate() {
             next[index + 1] = match wanted {
-                b'*' => row[index + 1] || next[index],
-                b'?' => row[index],
-                wanted => wanted == byte && row[index],
+                '*' => row[index + 1] || next[index],
+                '?' => row[index],
+                wanted => wanted == *character && row[index],
             };
         }
         row = next;
@@ -157,6 +155,7 @@ pub(crate) fn path_pattern_seeds() -> Seeds {
         ("channel", "security/*/*\nsecurity/1.0.2/release.json"),
         ("stars", "a*b*c\naxxbyyc"),
         ("question", "a?c/*\nabc/d"),
+        ("characters", "a?c?\na\u{e9}c\u{1f980}"),
         ("segments", "*\na/b"),
         ("slow", long.as_str()),
     ];

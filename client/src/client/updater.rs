@@ -1,4 +1,5 @@
 use std::{
+    fmt::Write as _,
     fs,
     num::NonZeroU64,
     path::{Path, PathBuf},
@@ -21,7 +22,7 @@ use crate::{
 /// contracts and plans, and works with any repository of The Update Framework.
 ///
 /// The folder holds the metadata byte for byte as it was received, each role as `<role>.json` with
-/// its name percent-encoded. What is read back is verified again; a copy that is missing, damaged
+/// its name percent-encoded, upper-case letters too: a file system may take `Role` for `role`. What is read back is verified again; a copy that is missing, damaged
 /// or expired is fetched anew. A folder must have one user at a time.
 pub struct Updater {
     metadata: Mirror,
@@ -39,7 +40,7 @@ impl Updater {
     pub fn init(folder: &Path, root: &[u8]) -> Result<(), Error> {
         TrustedRoot::pin(root, Limits::DEFAULT)?;
         files::replace(&folder.join(Self::PINNED_ROOT), root)?;
-        files::replace(&folder.join(role_file_name("root", None)), root)
+        files::replace(&folder.join(copy_name("root")), root)
     }
 
     /// Refreshes the metadata in `folder` from `metadata`, down to the top-level targets. Each
@@ -158,6 +159,19 @@ fn is_target(path: &Path, target: &Target) -> bool {
     std::io::copy(&mut &file, &mut checker).is_ok() && checker.finish().is_ok()
 }
 
+/// The file of a role's copy.
+fn copy_name(role: &str) -> String {
+    let mut name = String::new();
+    for character in role.chars() {
+        // The digits of an escape are in upper case always, so no two roles come to the same.
+        let _ = match character {
+            'A'..='Z' => write!(name, "%{:02X}", u32::from(character)),
+            _ => name.write_str(&percent_encoded(character.encode_utf8(&mut [0; 4]))),
+        };
+    }
+    name + ".json"
+}
+
 /// The copies of metadata in a folder, and the mirror from which they come.
 #[derive(Clone, Copy)]
 struct Copies<'a> {
@@ -179,11 +193,11 @@ impl Copies<'_> {
     }
 
     fn read(&self, role: &str, bytes_max: u64) -> Option<Vec<u8>> {
-        files::read(&self.folder.join(role_file_name(role, None)), bytes_max).ok()
+        files::read(&self.folder.join(copy_name(role)), bytes_max).ok()
     }
 
     fn write(&self, role: &str, bytes: &[u8]) -> Result<(), Error> {
-        files::replace(&self.folder.join(role_file_name(role, None)), bytes)
+        files::replace(&self.folder.join(copy_name(role)), bytes)
     }
 
     fn fetch(
@@ -216,5 +230,26 @@ impl Copies<'_> {
         let accepted = accept(&bytes)?;
         self.write(role, &bytes)?;
         Ok(accepted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_roles_share_a_copy_whatever_the_file_system_takes_for_the_same() {
+        for (role, name) in [
+            ("timestamp", "timestamp.json"),
+            ("role-1", "role-1.json"),
+            ("Role", "%52ole.json"),
+            ("ROLE", "%52%4F%4C%45.json"),
+            ("%52ole", "%2552ole.json"),
+            ("../A", "..%2F%41.json"),
+            ("\u{c9}", "%C3%89.json"),
+            ("\u{e9}", "%C3%A9.json"),
+        ] {
+            assert_eq!(copy_name(role), name, "{role}");
+        }
     }
 }

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::ParseError;
 
-/// A glob over target paths: `*` and `?` stand for any characters of one segment and never for a
-/// `/` (TUF 1.0.34 §4.5).
+/// A glob over target paths: `*` stands for any characters of one segment, `?` for any one character
+/// (a Unicode scalar value, as python-tuf has it), and neither for a `/` (TUF 1.0.34 §4.5).
+///
+/// The specification knows no others. python-tuf takes `[` and `]` for a set of characters, as
+/// Python's `fnmatch` does; here they stand for themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PathPattern(String);
@@ -18,8 +21,7 @@ impl PathPattern {
         loop {
             match (patterns.next(), segments.next()) {
                 (None, None) => return true,
-                (Some(pattern), Some(segment))
-                    if matches_segment(pattern.as_bytes(), segment.as_bytes()) => {}
+                (Some(pattern), Some(segment)) if matches_segment(pattern, segment) => {}
                 _ => return false,
             }
         }
@@ -28,30 +30,28 @@ impl PathPattern {
 
 /// Matches one segment in time proportional to the product of the lengths, with one point to fall
 /// back to: the last `*`.
-fn matches_segment(pattern: &[u8], segment: &[u8]) -> bool {
-    let (mut at, mut from) = (0, 0);
+fn matches_segment(pattern: &str, segment: &str) -> bool {
+    let (mut wanted, mut found) = (pattern.chars(), segment.chars());
     let mut fallback = None;
-    while let Some(byte) = segment.get(from) {
-        match pattern.get(at) {
-            Some(b'*') => {
-                fallback = Some((at, from));
-                at += 1;
+    loop {
+        let before = found.clone();
+        let Some(character) = found.next() else { break };
+        match wanted.next() {
+            Some('*') => {
+                found = before;
+                fallback = Some((wanted.clone(), found.clone()));
             }
-            Some(wanted) if *wanted == b'?' || wanted == byte => {
-                at += 1;
-                from += 1;
-            }
-            _ => match fallback {
-                Some((star, start)) => {
-                    fallback = Some((star, start + 1));
-                    at = star + 1;
-                    from = start + 1;
+            Some(one) if one == '?' || one == character => {}
+            _ => match &mut fallback {
+                Some((after_star, start)) => {
+                    start.next();
+                    (wanted, found) = (after_star.clone(), start.clone());
                 }
                 None => return false,
             },
         }
     }
-    pattern.iter().skip(at).all(|byte| *byte == b'*')
+    wanted.all(|character| character == '*')
 }
 
 impl TryFrom<String> for PathPattern {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stays_in_its_segment() {
+    fn a_star_stays_in_its_segment_and_a_question_mark_is_one_character() {
         for (pattern, path, expected) in [
             ("security/*/*", "security/1.0.2/release.json", true),
             ("security/*/*", "security/1.0.2", false),
@@ -96,6 +96,15 @@ mod tests {
             ("a?c", "abc", true),
             ("a?c", "a/c", false),
             ("*.tgz", "x.tgz.tgz", true),
+            ("a?c", "a\u{e9}c", true),
+            ("a?c", "a\u{1f980}c", true),
+            // Two characters, though they look like one.
+            ("a?c", "ae\u{301}c", false),
+            ("a??c", "ae\u{301}c", true),
+            ("?", "", false),
+            ("*\u{e9}", "caf\u{e9}", true),
+            ("a[bc]d", "abd", false),
+            ("a[bc]d", "a[bc]d", true),
         ] {
             let pattern = PathPattern::try_from(pattern.to_owned()).unwrap();
             assert_eq!(pattern.matches(path), expected, "{pattern} {path}");
