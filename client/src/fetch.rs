@@ -110,7 +110,7 @@ pub struct Limits {
     pub problem_bytes_max: u64,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
-    /// How long the server may think before it answers.
+    /// How long the server may think before it answers, until the whole head of its answer is here.
     pub answer_timeout: Duration,
     /// How long a connection may bring nothing.
     pub idle_timeout: Duration,

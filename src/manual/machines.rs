@@ -30,12 +30,24 @@
 //! What the server sends must bring 1024 bytes a second over each minute of waiting, or it is asked for
 //! again, four times altogether. `--rate-min BYTES` and `--rate-window SECONDS` (`MAINSTAY_RATE_MIN`,
 //! `MAINSTAY_RATE_WINDOW`) set others, for a line that is worse, or for an owner who is less patient.
+//! `--answer-timeout SECONDS` (`MAINSTAY_ANSWER_TIMEOUT`) is how long the server has until it has begun
+//! to answer: a minute.
 //!
 //! The artifact is fetched (resumed where it was cut), verified and unpacked in one pass, the data is
 //! copied, `current` is switched by one rename, and the release's own health check runs. Where it
 //! fails, takes too long or cannot start, the data is put back, `current` is switched back, the version
 //! is blocked here, and the server is told. Each step is written to a journal first: after a crash or
 //! power cut at any instant the next command ends in exactly the old version or the new one.
+//!
+//! # Enrolling again
+//!
+//! `enroll` on a machine that is enrolled renews its credential, and what it runs and trusts stays. The
+//! root that it has pinned is the one it takes: where the server has another, `enroll` ends with 34
+//! (`digest`), unless `--root-sha256` says that this one is right; ask the vendor, not the server.
+//!
+//! A machine whose copy of the newest root is lost follows the roots again from the first one. Where
+//! they end before the newest that it had trusted, it ends with 34 (`rollback`): somebody may be keeping
+//! the others from it. Where the vendor confirms that there are no others any more, enrol again.
 //!
 //! # The health check
 //!

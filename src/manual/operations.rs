@@ -176,9 +176,10 @@
 //!   targets and channels: a proposal that builds upon older ones is noticed by the server only. For
 //!   a role that is new, `show` says its name and not all that it may do; compare the SHA-256 with who
 //!   proposed it.
-//! - A machine whose copy of the root is lost begins with the root that it was enrolled with, and would
-//!   take an older state of a server that still had keys which were replaced since.
-//! - A path pattern knows `*` and `?`, which stands for one byte, and no sets in brackets.
+//! - A machine that has lost all of `.mainstay/trust`, and not the newest root alone, begins with the
+//!   root that it was enrolled with, and would take an older state of a server that still had keys
+//!   which were replaced since.
+//! - A path pattern knows `*` and `?` and, as the specification has it, no sets in brackets.
 //! - No `archive` role takes in retired releases yet; a channel is meant to list less than 1,000.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There are no metrics but those of expiry, and no console, no export of the store, and no scale-out over PostgreSQL.

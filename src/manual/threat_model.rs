@@ -78,8 +78,8 @@
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
 //! | an API token | what its role may, in the audit trail, until it is revoked | sign releases |
 //!
-//! A server that was broken into before a machine enrolled, or is when it enrols again, could hand
-//! that machine a root of its own. `mainstay-agent enroll --root-sha256` closes that: take the digest
+//! A server that was broken into before a machine enrolled could hand that machine a root of its own.
+//! One that enrols again takes the root that it has pinned and no other, unless it is told which. `mainstay-agent enroll --root-sha256` closes that: take the digest
 //! from `mainstay product create`.
 //!
 //! # Attacks
@@ -92,13 +92,13 @@
 //! |---|---|---|
 //! | arbitrary installation | plan and channel must name the same bytes, and release keys sign the channel | `releases::a_release_that_nobody_signed`, `releases::a_release_that_somebody_else_signed`, `releases::a_plan_that_names_other_bytes_than_the_vendor_signed` |
 //! | endless data | a limit for each role, target and answer | `transfer::endless_files`, `transfer::endless_answers`, `transfer::an_endless_answer_to_enrolment`, `transfer::documents_that_are_too_long_for_their_role` |
-//! | slow retrieval | a least rate, then the next try; after the last one it is given up (`--rate-min`, `--rate-window`) | `transfer::what_is_slow_is_asked_for_again`, `transfer::a_check_that_stays_slow_is_given_up`, `transfer::a_manifest_that_stays_slow_is_given_up`, `transfer::an_artifact_that_stays_slow_is_given_up` |
+//! | slow retrieval | a least rate, then the next try; after the last one it is given up (`--rate-min`, `--rate-window`); a time for the answer to begin (`--answer-timeout`) | `transfer::what_is_slow_is_asked_for_again`, `transfer::a_head_that_is_slow_is_asked_for_again_and_given_up_where_it_stays_so`, `transfer::a_check_that_stays_slow_is_given_up`, `transfer::a_manifest_that_stays_slow_is_given_up`, `transfer::an_artifact_that_stays_slow_is_given_up` |
 //! | extraneous dependencies | a plan names one release, and that one artifact | `releases::extraneous_dependencies`, `transfer::files_that_nobody_asked_for` |
 //! | fast-forward | new keys for the role | see above |
 //! | indefinite freeze | everything expires; a plan is for one machine, and only newer ones count | `replay::a_frozen_repository_is_noticed_when_a_document_of_it_expires`, `replay::a_server_that_withholds_everything_new_is_noticed_when_the_timestamp_expires`, `replay::an_older_plan`, `replay::another_machines_customers_or_products_plan`, `replay::an_empty_plan` |
 //! | mix-and-match | the snapshot names the version of each role, and its digest | `replay::documents_that_were_never_together`, `replay::an_older_document_among_newer_ones` |
 //! | rollback | no document is older than one that was seen, and no role disappears | `replay::an_older_version_that_is_announced`, `replay::a_root_that_is_no_successor`, `replay::a_channel_that_has_disappeared`, `releases::a_release_that_leads_downwards` |
-//! | rollback by deleting local state | what runs and the floor are kept elsewhere; the first root is known by its digest | `replay::deleting_what_is_trusted_does_not_lead_downwards`, `replay::deleting_the_root_does_not_let_another_one_in` |
+//! | rollback by deleting local state | what runs and the floor are kept elsewhere; the first root is known by its digest, the newest by its version | `replay::deleting_what_is_trusted_does_not_lead_downwards`, `replay::deleting_the_root_does_not_let_another_one_in`, `replay::deleting_the_root_does_not_let_an_older_one_in` |
 //! | malicious mirror | it holds no key, and is told no credential | `transfer::a_mirror_that_changes_a_bit`, `transfer::a_mirror_that_adds_a_byte`, `transfer::a_mirror_that_sends_elsewhere`, `transfer::an_artifact_that_is_cut_each_time`, `transfer::files_that_are_not_there` |
 //! | wrong software | plans and manifests say for whom and what they are, and every document of which product it is | `replay::another_products_documents`, `releases::another_platforms_artifact`, `releases::another_products_release`, `releases::another_versions_release`, `replay::another_machines_customers_or_products_plan` |
 //! | decompression bomb | the signed length of the payload, the limit of each document, and a limit of the window | `releases::a_decompression_bomb`, `transfer::documents_that_decompress_to_too_much`, `transfer::a_document_that_takes_much_memory_to_decompress`, `transfer::documents_that_do_not_decompress`, `transfer::documents_may_come_compressed_and_artifacts_come_as_they_are` |
@@ -106,7 +106,7 @@
 //! | duplicate members, keys and signatures | each is refused, or counts once | `documents::a_member_that_stands_twice`, `documents::a_key_that_is_listed_twice_in_a_role`, `documents::a_signature_that_stands_twice`, `documents::one_key_under_two_names` |
 //! | thresholds and versions out of range | integers from 1, of 64 bits | `documents::thresholds_below_one`, `documents::version_zero`, `documents::versions_below_the_first_and_fractions`, `documents::versions_beyond_64_bits` |
 //! | a clock that is moved | ahead, updates stop and nothing else; behind, nothing older than what was seen | `replay::a_clock_that_is_ahead_stops_updates_and_nothing_else`, `replay::a_clock_that_is_behind_does_not_bring_back_what_is_older` |
-//! | a false root or false names at enrolment | the digest that the vendor told; a root signs itself | `enrolment::a_root_that_is_not_the_vendors`, `enrolment::a_root_that_is_none`, `enrolment::names_and_credentials_that_are_none` |
+//! | a false root or false names at enrolment | the digest that the vendor told, or that was pinned before; a root signs itself | `enrolment::a_root_that_is_not_the_vendors`, `enrolment::another_root_than_the_one_that_was_pinned`, `enrolment::a_root_that_is_none`, `enrolment::names_and_credentials_that_are_none` |
 //!
 //! # Floor
 //!

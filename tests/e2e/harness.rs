@@ -265,6 +265,20 @@ impl Machine {
         Ran::run(&mut self.command(arguments))
     }
 
+    /// Runs a `mainstay-agent` command with `--json` while the machine's clock is wrong by `offset`,
+    /// such as `+366d`; says its exit code and its document.
+    pub(crate) fn agent_json_at(&self, offset: &str, arguments: &[&str]) -> (i32, Value) {
+        let agent = self.command(&[&["--json"], arguments].concat());
+        let mut command = Command::new("faketime");
+        command
+            .args(["--exclude-monotonic", "-f", offset])
+            .arg(agent.get_program())
+            .args(agent.get_args())
+            .stdin(Stdio::null());
+        let ran = Ran::run(&mut command);
+        (ran.code(), ran.json())
+    }
+
     /// Runs a `mainstay-agent` command with `--json`; says its exit code and its document.
     pub(crate) fn agent_json(&self, arguments: &[&str]) -> (i32, Value) {
         let ran = self.agent(&[&["--json"], arguments].concat());

@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// Over how many seconds a transfer's rate is measured [default: 60]
     #[arg(long, global = true, env = "MAINSTAY_RATE_WINDOW", value_name = "SECONDS")]
     rate_window: Option<u64>,
+    /// How many seconds the server has until it has begun to answer [default: 60]
+    #[arg(long, global = true, env = "MAINSTAY_ANSWER_TIMEOUT", value_name = "SECONDS")]
+    answer_timeout: Option<u64>,
     #[command(subcommand)]
     command: Command,
 }
@@ -110,6 +113,7 @@ impl Arguments {
         Surroundings::with_fetch_limits(fetch::Limits {
             rate_bytes_min: self.rate_min.unwrap_or(usual.rate_bytes_min),
             rate_window: self.rate_window.map_or(usual.rate_window, Duration::from_secs),
+            answer_timeout: self.answer_timeout.map_or(usual.answer_timeout, Duration::from_secs),
             ..usual
         })
     }

@@ -10,7 +10,7 @@ use super::{
     Surroundings,
     files::{self, Staged},
     refresh::PinnedRoot,
-    trust_store::{Stored, TrustStore},
+    trust_store::{Noted, Stored, TrustStore},
 };
 use crate::{
     error::Error,
@@ -40,7 +40,7 @@ pub struct EnrollOptions {
     /// web.
     pub ca_file: Option<PathBuf>,
     /// The SHA-256 of the product's first root, as the vendor told it by another way. Without it
-    /// the server is believed once.
+    /// the server is believed once; a machine that is enrolled already does not take another root.
     pub root_sha256: Option<Digest>,
 }
 
@@ -139,7 +139,7 @@ pub(super) fn enroll(
     let root_sha256 = Digest::of(root);
     let root_version =
         TrustedRoot::pin(root, surroundings.tuf_limits)?.of(&options.product)?.version();
-    expect_root(options.root_sha256, root_sha256)?;
+    expect_root(options, previous.as_ref(), root_sha256)?;
     if !is_token(&answer.token) {
         let detail = "its token is not 1 to 512 printable characters";
         return Err(Error::malformed_answer("/v1/enroll", detail));
@@ -173,6 +173,8 @@ pub(super) fn enroll(
         store.forget_below_root()?;
     }
     staged.commit()?;
+    // Somebody at the machine has decided to believe the server: also that these are all the roots.
+    store.forget(Noted::RootSeen)?;
     Ok(enrolment)
 }
 
@@ -208,16 +210,26 @@ fn expect_same_product(
     }
 }
 
-fn expect_root(expected: Option<Digest>, found: Digest) -> Result<(), Error> {
-    match expected {
-        Some(expected) if expected != found => {
-            let detail = format!(
-                "the server's root has SHA-256 {found}: {expected} was given; trust it not"
-            );
-            Err(Error::rule(Rule::Digest.as_str(), detail))
+/// The server is believed once: a machine that has pinned the product's root takes another one only
+/// from somebody who knows it.
+fn expect_root(
+    options: &EnrollOptions,
+    previous: Option<&Enrolment>,
+    found: Digest,
+) -> Result<(), Error> {
+    let pinned = previous.filter(|previous| previous.product == options.product);
+    let pinned = pinned.map(|previous| previous.root_sha256);
+    let detail = match (options.root_sha256, pinned) {
+        (Some(expected), _) if expected != found => {
+            format!("the server's root has SHA-256 {found}: {expected} was given; trust it not")
         }
-        _ => Ok(()),
-    }
+        (None, Some(pinned)) if pinned != found => format!(
+            "the server's root has SHA-256 {found}: {pinned} was pinned when this machine enrolled; \
+             ask the vendor for the right one, and give that as `--root-sha256`"
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::rule(Rule::Digest.as_str(), detail))
 }
 
 /// The machine's key, made where there is none. It is stored before it is used: should the answer

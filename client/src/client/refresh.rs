@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::trust_store::{Stored, TrustStore};
+use super::trust_store::{Noted, Stored, TrustStore};
 use crate::{
     error::Error,
     fetch::Remote,
@@ -32,7 +32,7 @@ pub(super) struct Refresh<'a> {
 
 impl Refresh<'_> {
     /// The newest root that is trusted on this machine. Where the copy is lost, the chain is
-    /// followed again from the pinned root.
+    /// followed again from the pinned root, up to the newest that was seen at the least.
     pub(super) fn root(&self, pinned: PinnedRoot) -> Result<TrustedRoot, Error> {
         if let Some(bytes) = self.store.read(Stored::Root)
             && let Ok(root) =
@@ -69,6 +69,7 @@ impl Refresh<'_> {
             root.rotate(text.as_bytes())?;
             self.store.write(Stored::Root, text.as_bytes())?;
         }
+        self.expect_newest(&root)?;
         let mut trust = root.settle(now)?;
         if let Some(copy) = self.store.read(Stored::Timestamp) {
             trust.recall(&copy);
@@ -90,6 +91,23 @@ impl Refresh<'_> {
             })?;
         self.take_in_channels(&mut repository, answer)?;
         Ok(repository)
+    }
+
+    /// Notes the version of `root`, and refuses one that is older than what was noted: whoever serves
+    /// it withholds those that follow, and may have keys that they have replaced.
+    fn expect_newest(&self, root: &TrustedRoot) -> Result<(), Error> {
+        let (version, seen) = (root.version(), self.store.noted(Noted::RootSeen).unwrap_or(0));
+        if version < seen {
+            let detail = format!(
+                "version {seen} was trusted on this machine before: expected the roots up to it; \
+                 where the vendor says that there are none, enrol again (`mainstay-agent enroll`)"
+            );
+            return Err(Refusal::new("root", Rule::Rollback, detail).at(Some(version)).into());
+        }
+        if version > seen {
+            self.store.note(Noted::RootSeen, version)?;
+        }
+        Ok(())
     }
 
     /// The newest timestamp. One that came again under its version is not stored: the copy here is

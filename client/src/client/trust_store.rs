@@ -40,6 +40,8 @@ pub(super) enum Noted {
     RefusedPlan,
     /// The rollback order that was carried out last; each is carried out once.
     OrderDone,
+    /// The highest version of a root that was trusted.
+    RootSeen,
 }
 
 impl Noted {
@@ -47,6 +49,7 @@ impl Noted {
         match self {
             Self::RefusedPlan => "refused-plan",
             Self::OrderDone => "order-done",
+            Self::RootSeen => "root-seen",
         }
     }
 }
@@ -98,10 +101,13 @@ impl TrustStore {
         for document in documents.into_iter().chain(channels.iter().map(Stored::Channel)) {
             files::remove(&self.path(document))?;
         }
-        for number in [Noted::RefusedPlan, Noted::OrderDone] {
-            files::remove(&self.folder.join(number.file()))?;
-        }
-        Ok(())
+        self.forget(Noted::RefusedPlan)?;
+        self.forget(Noted::OrderDone)
+    }
+
+    /// Forgets a number that was noted.
+    pub(super) fn forget(&self, number: Noted) -> Result<(), Error> {
+        files::remove(&self.folder.join(number.file()))
     }
 
     /// The channels of which there is a copy.

@@ -1,12 +1,13 @@
 //! A machine that is not enrolled yet, and a server that would like to be trusted by it.
 
+use jiff::SignedDuration;
 use mainstay_client::format::Digest;
 use serde_json::json;
 
 use super::{
     keys::Key,
     server::{HostileServer, Reply},
-    victim::{SERVER, TRUST, now, release},
+    victim::{SERVER, TRUST, Victim, now, release},
     world::{Role, World},
 };
 use crate::{fleet::enroll, harness::Machine};
@@ -42,6 +43,32 @@ fn a_root_that_is_not_the_vendors() {
     assert_eq!(refused["code"], "digest");
     assert!(refused["message"].as_str().unwrap().contains("the server's root"), "{refused}");
     recovers(&machine, &server, &world);
+}
+
+/// A server that is not the vendor's, or no longer, asks a machine that knows the vendor's root to
+/// enrol again: the machine takes another root only where somebody who knows says which.
+#[test]
+fn another_root_than_the_one_that_was_pinned() {
+    let mut victim = Victim::new();
+    let pinned = Digest::of(victim.honest.edition().metadata["1.root.json"].as_bytes());
+    let mut other = World::new(now() - SignedDuration::from_hours(1));
+    other.revision = 50;
+    other.publish(release("1.1.0"));
+    let root = Digest::of(other.edition().metadata["1.root.json"].as_bytes());
+    victim.server.serve(other.edition());
+    let url = victim.server.url().to_owned();
+    let refused = enroll(&victim.machine, &url, "mak_test", &[]).exits(TRUST).json();
+    assert_eq!(refused["code"], "digest");
+    let message = refused["message"].as_str().unwrap();
+    for part in [&pinned.to_string(), &root.to_string(), "--root-sha256"] {
+        assert!(message.contains(part), "{message}");
+    }
+    victim.recovers();
+    victim.server.serve(other.edition());
+    let told = ["--root-sha256", &root.to_string()];
+    enroll(&victim.machine, &url, "mak_test", &told).succeeds();
+    victim.machine.agent(&["update"]).succeeds();
+    assert_eq!(victim.machine.running().as_deref(), Some("1.1.0"));
 }
 
 type Forge = fn(&mut World);

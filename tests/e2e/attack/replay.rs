@@ -10,6 +10,7 @@ use super::{
     victim::{SERVER, TRUST, Victim, now, release},
     world::{Edition, Role, World},
 };
+use crate::fleet::enroll;
 
 /// How the agent ends where there is nothing to do.
 const UP_TO_DATE: i32 = 10;
@@ -230,6 +231,40 @@ fn deleting_the_root_does_not_let_another_one_in() {
     victim.recovers();
 }
 
+/// The chain of roots is followed again where the newest is lost: a thief of keys that were replaced
+/// could let it end before their successors.
+#[test]
+fn deleting_the_root_does_not_let_an_older_one_in() {
+    let mut victim = Victim::new();
+    let mut old = victim.honest.clone();
+    victim.honest.rotate([
+        (Role::Timestamp, Holders::only(Key::FRESH[0])),
+        (Role::Snapshot, Holders::only(Key::FRESH[1])),
+        (Role::Plan, Holders::only(Key::FRESH[2])),
+    ]);
+    let mut victim = victim.updated_to(release("1.0.1"));
+    for lost in ["root.json", "timestamp.json", "snapshot.json", "plan.json"] {
+        std::fs::remove_file(victim.trust_dir().join(lost)).unwrap();
+    }
+    victim.remember();
+    old.revision += 100;
+    old.publish(release("1.0.2"));
+    victim.server.serve(old.edition());
+    victim.fails(TRUST, "rollback", &["root version 1", "version 2 was trusted", "enrol again"]);
+    victim.recovers();
+
+    // It may be the vendor who has begun again: the machine's owner decides.
+    std::fs::remove_file(victim.trust_dir().join("root.json")).unwrap();
+    victim.remember();
+    old.revision += 5000;
+    old.publish(release("1.1.0"));
+    victim.server.serve(old.edition());
+    victim.fails(TRUST, "rollback", &["root version 1"]);
+    enroll(&victim.machine, victim.server.url(), "mak_test", &[]).succeeds();
+    victim.machine.agent(&["update"]).succeeds();
+    assert_eq!(victim.machine.running().as_deref(), Some("1.1.0"));
+}
+
 /// A thief of online keys raises what the machine has seen as high as it goes, so that nothing
 /// honest is new any more. New keys for these roles undo it.
 #[test]
@@ -289,27 +324,40 @@ fn a_fast_forwarded_order_is_undone_by_a_new_director() {
     assert_eq!(victim.machine.running().as_deref(), Some("1.0.0"));
 }
 
-/// The machine's clock cannot be moved here, so everything else is: a clock that is ahead finds
-/// all of it expired.
+/// A clock that is ahead finds everything expired: by a few days the timestamp, by more than a year
+/// the root, above which nothing is looked at.
 #[test]
 fn a_clock_that_is_ahead_stops_updates_and_nothing_else() {
-    let mut victim = Victim::new();
-    victim.attack(|world| world.now = now() - days(2));
-    victim.fails(TRUST, "expired", &["timestamp", "it is"]);
-    victim.machine.agent(&["status"]).succeeds();
-    victim.machine.agent(&["verify"]).succeeds();
-    victim.recovers();
+    for (offset, refused) in [("+2d", "timestamp version 7"), ("+366d", "root version 1")] {
+        let mut victim = Victim::new();
+        victim.server.serve(victim.next().edition());
+        victim.fails_at(offset, TRUST, "expired", &[refused, "expired at", "it is"]);
+        for (command, exit) in [("status", 0), ("verify", 0)] {
+            assert_eq!(victim.machine.agent_json_at(offset, &[command]).0, exit, "{command}");
+        }
+        // With the right clock again, what was just refused is taken.
+        victim.machine.agent(&["update"]).succeeds();
+        assert_eq!(victim.machine.running().as_deref(), Some("1.0.1"));
+        victim.recovers();
+    }
 }
 
 /// And a clock that is behind takes what has expired for fresh, but nothing older than it has seen.
 #[test]
 fn a_clock_that_is_behind_does_not_bring_back_what_is_older() {
-    let mut victim = Victim::new();
-    // Signed ten years from now, as a machine sees it whose clock is ten years behind.
-    victim.honest.now = now() + days(3650);
-    let old = victim.honest.edition();
-    let mut victim = victim.updated_to(release("1.0.1"));
-    assert_eq!(victim.machine.running().as_deref(), Some("1.0.1"));
+    const BEHIND: &str = "-366d";
+    let (mut victim, old) = after_an_update();
+    assert_eq!(victim.machine.agent_json_at(BEHIND, &["update"]).0, UP_TO_DATE);
+    victim.remember();
     victim.server.serve(old);
-    victim.refuses("rollback", &["timestamp", "version 6"]);
+    victim.fails_at(BEHIND, TRUST, "rollback", &["timestamp", "version 6"]);
+
+    let mut world = victim.honest.clone();
+    world.publish(release("1.0.2"));
+    world.now = now() - days(30);
+    victim.server.serve(world.edition());
+    victim.fails(TRUST, "expired", &["timestamp"]);
+    assert_eq!(victim.machine.agent_json_at(BEHIND, &["update"]).0, 0);
+    assert_eq!(victim.machine.running().as_deref(), Some("1.0.2"));
+    victim.recovers();
 }

@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Endless(u16),
     /// One byte at a time, with a pause before each.
     Trickle(Vec<u8>),
+    /// A head without an end, one byte at a time, with a pause before each.
+    TrickleHead,
     /// So many bytes announced, these sent, and the connection closed.
     Cut(usize, Vec<u8>),
     /// Bytes that are said to come in this content coding.
@@ -154,25 +156,35 @@ fn send(connection: &mut TcpStream, reply: &Reply) -> io::Result<()> {
         Reply::Coded(name, bytes) => {
             (200, format!("content-encoding: {name}\r\ncontent-length: {}", bytes.len()))
         }
+        Reply::TrickleHead => (200, "x-patience: ".to_owned()),
         Reply::Cut(length, _) => (200, format!("content-length: {length}")),
         Reply::Elsewhere(url) => (302, format!("location: {url}\r\ncontent-length: 0")),
     };
     let head = format!("HTTP/1.1 {status} Test\r\n{framing}\r\nconnection: close\r\n\r\n");
+    if let Reply::TrickleHead = reply {
+        let endless = head.trim_end().bytes().chain(std::iter::repeat(b'.'));
+        return trickle(connection, endless);
+    }
     connection.write_all(head.as_bytes())?;
     match reply {
         Reply::Whole(_, bytes) | Reply::Cut(_, bytes) | Reply::Coded(_, bytes) => {
             connection.write_all(bytes)
         }
-        Reply::Elsewhere(_) => Ok(()),
+        Reply::Elsewhere(_) | Reply::TrickleHead => Ok(()),
         Reply::Endless(_) => {
             let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
             loop {
                 connection.write_all(chunk.as_bytes())?;
             }
         }
-        Reply::Trickle(bytes) => bytes.iter().try_for_each(|byte| {
-            thread::sleep(Duration::from_millis(50));
-            connection.write_all(&[*byte])
-        }),
+        Reply::Trickle(bytes) => trickle(connection, bytes.iter().copied()),
     }
+}
+
+fn trickle(connection: &mut TcpStream, bytes: impl Iterator<Item = u8>) -> io::Result<()> {
+    for byte in bytes {
+        thread::sleep(Duration::from_millis(50));
+        connection.write_all(&[byte])?;
+    }
+    Ok(())
 }

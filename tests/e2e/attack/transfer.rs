@@ -210,6 +210,34 @@ fn what_is_slow_is_asked_for_again() {
     }
 }
 
+/// The same where it is the head of the answer that trickles: no body has begun whose rate could be
+/// measured.
+#[test]
+fn a_head_that_is_slow_is_asked_for_again_and_given_up_where_it_stays_so() {
+    let impatient = ["update", "--answer-timeout", "1"];
+    for slow in ["/v1/check", "/timestamp.json", ".tar.zst"] {
+        let mut victim = that_fetches_everything();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        victim.server.meddle(move |asked, honest| {
+            let is_first = is_for(asked, slow) && counted.fetch_add(1, Ordering::SeqCst) == 0;
+            if is_first { Reply::TrickleHead } else { honest }
+        });
+        victim.machine.agent(&impatient).succeeds();
+        assert_eq!(victim.machine.running().as_deref(), Some("1.0.1"));
+        assert_eq!(tries.load(Ordering::SeqCst), 2, "{slow}");
+        victim.recovers();
+    }
+    let mut victim = Victim::new();
+    victim.server.serve(victim.next().edition());
+    victim.server.answer("/v1/check", Reply::TrickleHead);
+    victim.fails_with(&impatient, NETWORK, "network", &["/v1/check"]);
+    let asked = victim.server.asked();
+    // The check that brought 1.0.0 was one of them.
+    assert_eq!(asked.iter().filter(|asked| is_for(asked, "/v1/check")).count(), 1 + TRIES);
+    victim.recovers();
+}
+
 fn given_up(slow: &'static str) {
     let mut victim = Victim::new();
     victim.server.serve(victim.next().edition());

@@ -33,6 +33,7 @@ pub(crate) const SERVER: i32 = 33;
 fn rank(path: &Path) -> Option<usize> {
     let name = path.file_stem()?.to_str()?;
     match path.parent()?.to_str()? {
+        "" if name == "root-seen" => Some(10 * Role::Root as usize),
         "" if name == "channels" => Some(10 * Role::Channel as usize - 5),
         "" => Role::ALL.into_iter().find(|role| role.name() == name).map(|role| 10 * role as usize),
         "channels" if name == Role::Channel.name() => Some(10 * Role::Channel as usize),
@@ -158,6 +159,19 @@ impl Victim {
         says: &[&str],
     ) -> Value {
         let (found, document) = self.machine.agent_json(arguments);
+        self.assert_failed(found, &document, exit, code, says);
+        document
+    }
+
+    /// Like [`Victim::fails`], while the machine's clock is wrong by `offset`.
+    #[track_caller]
+    pub(crate) fn fails_at(&self, offset: &str, exit: i32, code: &str, says: &[&str]) {
+        let (found, document) = self.machine.agent_json_at(offset, &["update"]);
+        self.assert_failed(found, &document, exit, code, says);
+    }
+
+    #[track_caller]
+    fn assert_failed(&self, found: i32, document: &Value, exit: i32, code: &str, says: &[&str]) {
         assert_eq!((found, document["code"].as_str()), (exit, Some(code)), "{document:#}");
         assert_eq!(document["outcome"], "error");
         let message = document["message"].as_str().unwrap();
@@ -165,7 +179,6 @@ impl Victim {
             assert!(message.contains(part), "`{part}` is not in: {message}");
         }
         self.assert_intact(message);
-        document
     }
 
     /// What ran runs, byte for byte, and no document is trusted that was not: but for those above
@@ -178,8 +191,11 @@ impl Victim {
         let refused = message.split(' ').next().filter(|_| message.contains(" is refused ("));
         let refused = Role::ALL.into_iter().find(|role| Some(role.name()) == refused);
         let limit = match refused {
-            // One is trusted before it is looked at whether it has expired: another may follow it.
-            Some(Role::Root) if message.contains("(expired)") => 1,
+            // One is trusted before it is looked at whether it has expired, or is an older one than
+            // was seen: another may follow it.
+            Some(Role::Root) if message.contains("(expired)") || message.contains("(rollback)") => {
+                1
+            }
             Some(role) => 10 * role as usize,
             None => usize::MAX,
         };
