@@ -33,6 +33,10 @@ pub struct Limits {
     /// How far a publisher's stamp may lie behind the server's clock: packing and uploading take
     /// their time, and signatures may have to be collected.
     pub published_behind_max: Duration,
+    /// How long a root or top-level targets may be good for from its submission on.
+    pub offline_lifetime_max: Duration,
+    /// How long a channel may be good for from its submission on.
+    pub channel_lifetime_max: Duration,
     /// A reason or ticket, in characters.
     pub remark_chars_max: usize,
     /// What a machine's owner calls it, in characters.
@@ -57,6 +61,8 @@ impl Limits {
         withheld_bytes_max: 24 << 10,
         published_ahead_max: Duration::from_mins(5),
         published_behind_max: Duration::from_hours(7 * 24),
+        offline_lifetime_max: Duration::from_hours(10 * 366 * 24),
+        channel_lifetime_max: Duration::from_hours(366 * 24),
         remark_chars_max: 500,
         host_chars_max: 128,
         page_records_max: 1000,

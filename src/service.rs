@@ -11,6 +11,7 @@
 //! | [`keys`] | the server itself |
 
 pub mod access;
+pub(crate) mod authoring;
 pub mod check;
 pub mod compressed;
 pub mod contract;

@@ -8,10 +8,12 @@
 //! | [`Signer`] | the port to a private key, wherever it is kept |
 //! | [`Envelope`] | a signed document, and the one place where a threshold is counted |
 //! | [`Root`], [`Targets`], … | the roles' metadata |
+//! | [`Authored`] | what a document must be for people to sign it, which is stricter than what a client takes |
 //! | [`Delegations`] | the roles that a targets role delegates to, and for which paths they speak |
 //! | [`Hashes`] | the digests of a file |
 //! | [`Trust`] and what it becomes | the workflow of §5.3 to §5.6 as typed states |
 
+mod authored;
 mod delegation;
 mod envelope;
 mod error;
@@ -24,6 +26,7 @@ mod signer;
 mod signing_key;
 mod trust;
 
+pub use authored::Authored;
 pub use delegation::{BitLength, DelegatedRole, Delegations, PathHashPrefix, Paths, SuccinctRoles};
 pub use envelope::{Envelope, Signature, sign};
 pub use error::{Refusal, Rule};

@@ -126,7 +126,7 @@ pub(super) fn proposed(
     output: Output,
 ) -> CliResult {
     let seen = VendorTrust::new(&keys.keys, &proposal.product).seen()?;
-    let review = Review::new(proposal, &seen)?;
+    let review = Review::new(proposal, &seen, Clock::system().now())?;
     proposal.write(file)?;
     output.say(&format!("The proposal is in {}.", file.display()));
     output.answer(&Shown::new(&review, &names(keys)), |shown| shown.text.clone())

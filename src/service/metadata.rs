@@ -14,6 +14,7 @@ use mainstay_client::{
 
 use super::{
     ATTEMPTS_MAX, Actor, Service, ServiceError, ServiceResult,
+    authoring::authoring_problems,
     delegation::delegation_problems,
     publish::require_revision,
     repository::{Draft, SignedRepository},
@@ -35,6 +36,7 @@ impl Service {
         let amended = amend(present, &request);
         let root: Root = parse("root", amended.roots.last().map(Vec::as_slice))?;
         let targets: Targets = parse("targets", Some(&amended.targets))?;
+        problems.extend(self.document_problems(&request)?);
         problems.extend(delegation_problems(&root, &targets, &self.keys));
         refuse_if_any(name, problems)?;
         let revision = request.expected_revision;
@@ -58,6 +60,28 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// Where the vendor's own programs would not have signed.
+    fn document_problems(&self, request: &AmendMetadataRequest) -> ServiceResult<Vec<String>> {
+        let (now, limits) = (self.clock.now(), self.limits());
+        let mut problems = Vec::new();
+        if let Some(text) = &request.root {
+            let root = Envelope::parse("root", text.as_bytes())?;
+            let lifetime_max = limits.offline_lifetime_max;
+            problems.extend(authoring_problems::<Root>("root", &root, now, lifetime_max));
+        }
+        if let Some(text) = &request.targets {
+            let targets = Envelope::parse("targets", text.as_bytes())?;
+            let lifetime_max = limits.offline_lifetime_max;
+            problems.extend(authoring_problems::<Targets>("targets", &targets, now, lifetime_max));
+        }
+        for (name, text) in &request.channels {
+            let channel = Envelope::parse(name.as_str(), text.as_bytes())?;
+            let (what, lifetime_max) = (format!("channel {name}"), limits.channel_lifetime_max);
+            problems.extend(authoring_problems::<Targets>(&what, &channel, now, lifetime_max));
+        }
+        Ok(problems)
     }
 
     async fn sign_amended(

@@ -11,8 +11,8 @@ use mainstay_client::{
 };
 
 use super::{
-    Actor, ErrorClass, Service, ServiceError, ServiceResult, delegation::delegation_problems,
-    repository::Draft,
+    Actor, ErrorClass, Service, ServiceError, ServiceResult, authoring::authoring_problems,
+    delegation::delegation_problems, repository::Draft,
 };
 use crate::store::{ProductRecord, ReleaseRecord, StoreError};
 
@@ -40,9 +40,11 @@ impl Service {
             }
             Err(error) => return Err(error.into()),
         }
-        let root: Root = Envelope::parse("root", request.root.as_bytes())?.document()?;
-        let targets: Targets =
-            Envelope::parse("targets", request.targets.as_bytes())?.document()?;
+        let root_envelope = Envelope::parse("root", request.root.as_bytes())?;
+        let targets_envelope = Envelope::parse("targets", request.targets.as_bytes())?;
+        let (root, targets): (Root, Targets) =
+            (root_envelope.document()?, targets_envelope.document()?);
+        let (now, lifetime_max) = (self.clock.now(), self.limits().offline_lifetime_max);
         let mut problems: Vec<_> = [("root", root.header()), ("targets", targets.header())]
             .into_iter()
             .filter(|(_, header)| header.version != NonZeroU64::MIN)
@@ -50,6 +52,13 @@ impl Service {
                 format!("{what} has version {}: a new product begins with 1", header.version)
             })
             .collect();
+        problems.extend(authoring_problems::<Root>("root", &root_envelope, now, lifetime_max));
+        problems.extend(authoring_problems::<Targets>(
+            "targets",
+            &targets_envelope,
+            now,
+            lifetime_max,
+        ));
         problems.extend(delegation_problems(&root, &targets, &self.keys));
         if !problems.is_empty() {
             let message = "the product's root and targets do not fit this server";
@@ -60,7 +69,6 @@ impl Service {
             targets: request.targets.into_bytes(),
             channels: BTreeMap::new(),
         };
-        let now = self.clock.now();
         let signed = self.sign_online(&name, draft, 0, 0)?;
         signed.verify(&name, now, &[])?;
         let (repository, files) = self.store_repository(signed).await?;

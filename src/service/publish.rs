@@ -16,7 +16,7 @@ pub(super) use self::artifact::Inspector;
 use self::problems::Candidate;
 use super::{
     ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult,
-    repository::SignedRepository,
+    authoring::authoring_problems, repository::SignedRepository,
 };
 use crate::{
     policy::{Release, Status},
@@ -38,7 +38,9 @@ impl Service {
         let draft = self.load_repository(&product).await?;
         let previous =
             draft.channels.get(&channel).map(|bytes| parse_channel(bytes)).transpose()?;
-        let next = parse_channel(request.channel_metadata.as_bytes())?;
+        let next_envelope =
+            Envelope::parse("channel metadata", request.channel_metadata.as_bytes())?;
+        let next: Targets = next_envelope.document()?;
         let channel_metadata = request.channel_metadata.into_bytes();
 
         let releases = self.meta.releases(name).await?;
@@ -53,6 +55,12 @@ impl Service {
             limits: self.limits(),
         };
         let mut problems = candidate.problems();
+        problems.extend(authoring_problems::<Targets>(
+            &format!("channel {channel}"),
+            &next_envelope,
+            self.clock.now(),
+            self.limits().channel_lifetime_max,
+        ));
         let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
         match signed.verify(name, self.clock.now(), &[&channel]) {
             Ok(repository) => problems.extend(candidate.lookup_problems(&repository)),

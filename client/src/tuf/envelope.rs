@@ -57,6 +57,11 @@ impl Envelope {
         Ok(Self { document: document.to_owned(), signed, signatures })
     }
 
+    /// What is signed.
+    pub(super) fn signed(&self) -> &Value {
+        &self.signed
+    }
+
     /// The signatures, in the order in which they stand.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures

@@ -15,6 +15,7 @@ use super::{
     submit::{remember, submit},
     words::Names,
 };
+use crate::clock::Clock;
 
 /// Sign anew whatever of root, targets and channels expires soon, with the keys that are here, and
 /// submit it. A channel lives on that way without a release.
@@ -54,7 +55,7 @@ impl Renew {
                 format!("Nothing of {} expires within {} days.", self.product, self.within)
             });
         };
-        let mut review = Review::new(&proposal, &trust.seen()?)?;
+        let mut review = Review::new(&proposal, &trust.seen()?, Clock::system().now())?;
         self.sign(&mut review, &names)?;
         if !review.is_complete() {
             output.say(&Shown::new(&review, &names).text);

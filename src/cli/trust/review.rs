@@ -3,11 +3,12 @@ use std::{
     num::NonZeroU64,
 };
 
+use jiff::Timestamp;
 use mainstay_client::{
     format::{ChannelName, Digest, ProductName, ReleaseManifest, TargetPath},
     tuf::{
-        Envelope, KeyId, Limits, Metadata, PublicKey, RoleKeys, Root, RootRoles, Signer, Targets,
-        json,
+        Authored, Envelope, KeyId, Limits as TufLimits, Metadata, PublicKey, RoleKeys, Root,
+        Signer, Targets, json,
     },
 };
 
@@ -16,6 +17,7 @@ use super::{
     base::{Base, Seen, Signers, delegated, read},
     proposal::Proposal,
 };
+use crate::{limits::Limits, service::authoring::authoring_problems};
 
 /// A proposal that was verified against what it builds upon: every new document is one step from
 /// the present one, and it is known who may and who must sign it.
@@ -23,6 +25,8 @@ use super::{
 pub(in crate::cli) struct Review {
     pub(super) product: ProductName,
     pub(super) revision: u64,
+    /// When it was judged.
+    pub(super) now: Timestamp,
     pub(super) base: Base,
     pub(super) documents: Vec<Document>,
     pub(super) manifest: Option<ReleaseManifest>,
@@ -94,25 +98,23 @@ impl Document {
 }
 
 impl Review {
-    /// Judges `proposal`, of which nothing is believed, upon what was `seen` on this computer.
-    pub(in crate::cli) fn new(proposal: &Proposal, seen: &Seen) -> Result<Self, CliError> {
+    /// Judges `proposal`, of which nothing is believed, upon what was `seen` on this computer; `now`
+    /// is the time by its clock.
+    pub(in crate::cli) fn new(
+        proposal: &Proposal,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Result<Self, CliError> {
         let base = Base::verify(&proposal.product, &proposal.base, seen)?;
-        let (product, limits) = (&proposal.product, Limits::DEFAULT);
-        let text = |name: &str| proposal.documents.get(name).map(String::as_bytes);
-        let root: Option<Root> = text("root")
-            .map(|bytes| read(product, "root", bytes, limits.root_bytes_max, None))
-            .transpose()?;
-        let targets: Option<Targets> = text("targets")
-            .map(|bytes| read(product, "targets", bytes, limits.targets_bytes_max, None))
-            .transpose()?;
-        let roles = root.iter().flat_map(|root| {
-            let RootRoles { root: own, timestamp, snapshot, targets } = &root.roles;
-            [own, timestamp, snapshot, targets].map(|role| (&root.keys, role))
-        });
-        let delegations = targets.iter().filter_map(|targets| targets.delegations.as_ref());
-        let delegated_roles = delegations
-            .flat_map(|listed| listed.roles.iter().map(|role| (&listed.keys, &role.keys)));
-        roles.chain(delegated_roles).try_for_each(require_own_ids)?;
+        let root_max = TufLimits::DEFAULT.root_bytes_max;
+        let root: Option<Root> = new_document(proposal, "root", root_max, now)?;
+        let targets_max = TufLimits::DEFAULT.targets_bytes_max;
+        let targets: Option<Targets> = new_document(proposal, "targets", targets_max, now)?;
+        if targets.as_ref().is_some_and(|next| next.targets != base.targets.targets) {
+            return Err(CliError::Untrusted(
+                "targets list other targets of their own than before".to_owned(),
+            ));
+        }
         let manifest = proposal.manifest.as_deref().map(parse_manifest).transpose()?;
         let mut documents = Vec::new();
         for (name, text) in &proposal.documents {
@@ -130,8 +132,8 @@ impl Review {
                     let signers = delegated(targets.as_ref().unwrap_or(&base.targets), &channel)
                         .ok_or_else(|| no_such(name))?;
                     let who = format!("release keys of channel {channel}");
-                    let next =
-                        read(product, name, text.as_bytes(), limits.targets_bytes_max, None)?;
+                    let next = new_document(proposal, name, targets_max, now)?;
+                    let next = next.ok_or_else(|| no_such(name))?;
                     (Body::Channel(next), vec![Requirement::new(who, signers)])
                 }
             };
@@ -140,7 +142,7 @@ impl Review {
             documents.push(document);
         }
         let (product, revision) = (proposal.product.clone(), proposal.revision);
-        let review = Self { product, revision, base, documents, manifest };
+        let review = Self { product, revision, now, base, documents, manifest };
         review.require_listed(proposal.manifest.as_deref())?;
         if review.documents.is_empty() {
             return Err(CliError::Untrusted("the proposal changes nothing".to_owned()));
@@ -168,6 +170,12 @@ impl Review {
         }
         for document in &self.documents {
             let Body::Channel(next) = &document.body else { continue };
+            if next.delegations.is_some() {
+                return Err(CliError::Untrusted(format!(
+                    "channel {} delegates: expected not to",
+                    document.name
+                )));
+            }
             let mut expected = self.present_channel(&document.name).cloned().unwrap_or_default();
             if let Some(path) = new.keys().find(|path| expected.contains_key(*path)) {
                 return Err(CliError::Untrusted(format!(
@@ -176,7 +184,7 @@ impl Review {
                 )));
             }
             expected.extend(new.clone());
-            if next.targets != expected || next.delegations.is_some() {
+            if next.targets != expected {
                 return Err(CliError::Untrusted(format!(
                     "channel {} lists something else than its present releases{}",
                     document.name,
@@ -241,15 +249,24 @@ fn root_body(base: &Base, next: Root) -> (Body, Vec<Requirement>) {
     (Body::Root(next), requirements)
 }
 
-/// A key is shown by its identifier, so no other key may go by it.
-fn require_own_ids((keys, role): Signers<'_>) -> Result<(), CliError> {
-    let is_own = |id: &KeyId| keys.get(id).is_some_and(|key| key.id() == *id);
-    match role.keyids.iter().find(|id| !is_own(id)) {
-        None => Ok(()),
-        Some(id) => Err(CliError::Untrusted(format!(
-            "key {id} is not described, or is another key than its identifier says"
-        ))),
+/// The proposal's document `name`, of which everything can be shown.
+fn new_document<M: Authored>(
+    proposal: &Proposal,
+    name: &str,
+    bytes_max: u64,
+    now: Timestamp,
+) -> Result<Option<M>, CliError> {
+    let Some(text) = proposal.documents.get(name) else { return Ok(None) };
+    let document: M = read(&proposal.product, name, text.as_bytes(), bytes_max, None)?;
+    let envelope = Envelope::parse(name, text.as_bytes())?;
+    let Limits { offline_lifetime_max, channel_lifetime_max, .. } = Limits::DEFAULT;
+    let is_offline = [Root::KIND, Targets::KIND].contains(&name);
+    let lifetime_max = if is_offline { offline_lifetime_max } else { channel_lifetime_max };
+    let problems = authoring_problems::<M>(name, &envelope, now, lifetime_max);
+    if problems.is_empty() {
+        return Ok(Some(document));
     }
+    Err(CliError::Untrusted(problems.join("; ")))
 }
 
 fn require_step(base: &Base, document: &Document) -> Result<(), CliError> {
@@ -278,7 +295,7 @@ fn no_such(name: &str) -> CliError {
 
 fn parse_manifest(text: &str) -> Result<ReleaseManifest, CliError> {
     let refuse = |problem: String| CliError::Untrusted(format!("the release manifest: {problem}"));
-    let bytes_max = Limits::DEFAULT.manifest_bytes_max;
+    let bytes_max = TufLimits::DEFAULT.manifest_bytes_max;
     if text.len() as u64 > bytes_max {
         return Err(refuse(format!("{} bytes: expected at most {bytes_max}", text.len())));
     }

@@ -6,6 +6,7 @@ use super::{
     super::{CliResult, Output, keys::KeyArgs, vendor_trust::VendorTrust},
     Proposal, Review, Shown, names,
 };
+use crate::clock::Clock;
 
 /// Say in plain words what a proposal changes. Needs no network and no private key.
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ impl Show {
     pub(super) fn run(self, output: Output) -> CliResult {
         let proposal = Proposal::read_joined(&self.files)?;
         let seen = VendorTrust::new(&self.keys.keys, &proposal.product).seen()?;
-        let review = Review::new(&proposal, &seen)?;
+        let review = Review::new(&proposal, &seen, Clock::system().now())?;
         if seen.root.is_none() {
             output.say(&format!(
                 "This computer has not seen {} before, so it cannot tell whether the proposal \

@@ -11,6 +11,7 @@ use super::{
     Proposal, Review, Shown, names,
     words::words,
 };
+use crate::clock::Clock;
 
 /// Sign a proposal with keys that are here. Needs no network. What is signed is shown first, and you
 /// are asked.
@@ -43,7 +44,7 @@ impl Sign {
         let trust = VendorTrust::new(&self.keys.keys, &proposal.product);
         let seen = trust.seen()?;
         self.require_known(seen.root.is_some(), &proposal)?;
-        let mut review = Review::new(&proposal, &seen)?;
+        let mut review = Review::new(&proposal, &seen, Clock::system().now())?;
         let names = names(&self.keys);
         output.say(&words(&review, &names));
         self.confirm(output)?;

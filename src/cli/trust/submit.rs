@@ -43,7 +43,7 @@ impl Submit {
         if seen.root.is_none() {
             return Err(trust.unknown());
         }
-        let review = Review::new(&proposal, &seen)?;
+        let review = Review::new(&proposal, &seen, Clock::system().now())?;
         let shown = Shown::new(&review, &names(&self.keys));
         if !shown.complete {
             output.say(&shown.text);

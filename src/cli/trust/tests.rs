@@ -2,8 +2,7 @@ use mainstay_client::{
     format::{Channel, RELEASE_FORMAT, ReleaseManifest, Severity},
     tuf::{self, Envelope, SigningKey, Targets},
 };
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{change::RoleChange, *};
 use crate::{
@@ -62,7 +61,9 @@ fn shown(review: &Review, names: &Names) -> String {
 async fn a_new_root_is_told_in_plain_words() {
     let present = present().await;
     let change = with_root(adding(&[4, 5], 2));
-    let mut review = Review::new(&proposal(&present, &change).unwrap(), &Seen::default()).unwrap();
+    let mut review =
+        Review::new(&proposal(&present, &change).unwrap(), &Seen::default(), after_days(1))
+            .unwrap();
     review.sign(&key(4)).unwrap();
     let names = Names::from([(key(5).public().id(), "bob\u{1b}[2J".to_owned())]);
     insta::assert_snapshot!(shown(&review, &names), @r"
@@ -86,7 +87,7 @@ async fn a_release_key_that_goes_takes_its_signatures_with_it() {
     let release = RoleChange { remove: removing(2).remove, ..adding(&[6], 1) };
     let change = Change { release, ..Change::default() };
     let proposal = proposal(&present, &change).unwrap();
-    let review = Review::new(&proposal, &Seen::default()).unwrap();
+    let review = Review::new(&proposal, &Seen::default(), after_days(1)).unwrap();
     insta::assert_snapshot!(shown(&review, &Names::new()), @r"
     Proposal for acme-db, built upon revision 2.
 
@@ -96,14 +97,73 @@ async fn a_release_key_that_goes_takes_its_signatures_with_it() {
       release keys of channel major: 0 of 1 needed signatures; MISSING 1 of key-6
 
     targets: version 2 follows 1; expires 2027-01-02T00:00:00Z (the present one: 2035-12-30T00:00:00Z)
+      keys of security: added key-6
+      keys of security: REMOVED key-2
       keys of bugfix: added key-6
       keys of bugfix: REMOVED key-2
       keys of feature: added key-6
       keys of feature: REMOVED key-2
       keys of major: added key-6
       keys of major: REMOVED key-2
-      keys of security: added key-6
-      keys of security: REMOVED key-2
+      SHA-256 of what is signed: …
+      targets keys: 0 of 1 needed signatures; MISSING 1 of key-1
+
+    Signatures are missing. Next: mainstay trust sign FILE --key NAME
+    ");
+}
+
+/// The proposal to renew everything, with which `edit` had its way: it is given the member `signed`
+/// of the document called `name`.
+fn edited(present: &Present, name: &str, edit: impl FnOnce(&mut Value)) -> Proposal {
+    let renew = ["root", "targets", "major"].map(str::to_owned).into();
+    let mut proposal = proposal(present, &Change { renew, ..Change::default() }).unwrap();
+    let text = proposal.documents.get_mut(name).unwrap();
+    let mut document: Value = serde_json::from_str(text).unwrap();
+    edit(&mut document["signed"]);
+    *text = document.to_string();
+    proposal
+}
+
+#[tokio::test]
+async fn all_that_a_role_may_do_is_told() {
+    let present = present().await;
+    let proposal = edited(&present, "targets", |targets| {
+        targets["delegations"]["keys"][key(7).public().id().to_string()] =
+            serde_json::to_value(key(7).public()).unwrap();
+        targets["delegations"]["keys"][key(8).public().id().to_string()] =
+            serde_json::to_value(key(8).public()).unwrap();
+        let roles = targets["delegations"]["roles"].as_array_mut().unwrap();
+        let mut new = roles[0].clone();
+        new["name"] = "archive".into();
+        new["keyids"] = vec![key(7).public().id().to_string()].into();
+        new["terminating"] = false.into();
+        new["paths"] = vec!["archive/*/*/*", "\u{1b}"].into();
+        roles[1]["paths"] = vec!["*/*/*"].into();
+        roles[2].as_object_mut().unwrap().remove("paths");
+        roles[2]["path_hash_prefixes"] = vec!["00"].into();
+        roles[3]["terminating"] = false.into();
+        roles.reverse();
+        roles.pop();
+        roles.insert(0, new);
+    });
+    let text =
+        shown(&Review::new(&proposal, &Seen::default(), after_days(1)).unwrap(), &Names::new());
+    let from = text.find("targets: ").unwrap();
+    insta::assert_snapshot!(text[from..], @r"
+    targets: version 2 follows 1; expires 2027-01-02T00:00:00Z (the present one: 2035-12-30T00:00:00Z)
+      NEW role archive
+        1 of 1 must sign: key-7
+        paths: `archive/*/*/*`, `\u{1b}`
+        not terminating (later roles are asked for its paths, too)
+      major becomes not terminating (later roles are asked for its paths, too); until now terminating (no later role is asked for its paths)
+      OTHER paths of feature: SHA-256 `00`… (until now `feature/*/*`)
+      OTHER paths of bugfix: `*/*/*` (until now `bugfix/*/*`)
+      role security is REMOVED; it was
+        1 of 1 must sign: key-2
+        paths: `security/*/*`
+        terminating (no later role is asked for its paths)
+      OTHER order of the roles: the first that may speak for a file is asked: archive, director, major, feature, bugfix (until now security, bugfix, feature, major, director)
+      describes key key-8, which no role lists
       SHA-256 of what is signed: …
       targets keys: 0 of 1 needed signatures; MISSING 1 of key-1
 
@@ -112,28 +172,116 @@ async fn a_release_key_that_goes_takes_its_signatures_with_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_changed_behind_the_signers_back() {
+async fn a_root_that_lets_file_names_float_is_told() {
     let present = present().await;
-    let renew = ["root".to_owned(), "targets".to_owned()].into();
-    let mut proposal = proposal(&present, &Change { renew, ..Change::default() }).unwrap();
-    let mut edit = |name: &str, edit: fn(&mut serde_json::Value)| {
-        let text = proposal.documents.get_mut(name).unwrap();
-        let mut document: serde_json::Value = serde_json::from_str(text).unwrap();
-        edit(&mut document["signed"]);
-        *text = document.to_string();
+    let proposal = edited(&present, "root", |root| root["consistent_snapshot"] = false.into());
+    let text =
+        words(&Review::new(&proposal, &Seen::default(), after_days(1)).unwrap(), &Names::new());
+    assert!(text.contains("consistent_snapshot is TURNED OFF"), "{text}");
+}
+
+/// What our types do not hold would be signed and not shown.
+#[tokio::test]
+async fn what_cannot_be_shown_is_not_signed() {
+    let present = present().await;
+    let id = key(1).public().id().to_string();
+    let refused = |name: &str, edit: &dyn Fn(&mut Value), expected: &str| {
+        let proposal = edited(&present, name, edit);
+        let message =
+            Review::new(&proposal, &Seen::default(), after_days(1)).unwrap_err().to_string();
+        assert!(message.contains(expected), "{expected}: {message}");
     };
-    edit("root", |root| root["consistent_snapshot"] = false.into());
-    edit("targets", |targets| {
-        let roles = targets["delegations"]["roles"].as_array_mut().unwrap();
-        roles.reverse();
-        roles[1]["paths"] = vec!["*/*/*"].into();
-        let mut new = roles[1].clone();
-        new["name"] = "new".into();
-        roles.push(new);
-    });
-    let text = words(&Review::new(&proposal, &Seen::default()).unwrap(), &Names::new());
-    for told in ["TURNED OFF", "OTHER order of the roles", "OTHER paths of role", "NEW role new"] {
-        assert!(text.contains(told), "{told}: {text}");
+    refused("root", &|root| root["x\u{1b}"] = 1.into(), r"`/x\u{1b}` is not known");
+    refused("root", &|root| root["spec_version"] = "1.0.35".into(), "spec_version `1.0.35`");
+    refused("root", &|root| root["roles"]["mirrors"] = json!({}), "`/roles/mirrors` is not known");
+    refused("root", &|root| root["roles"]["root"]["x"] = 1.into(), "`/roles/root/x` is not known");
+    refused("root", &|root| root["keys"]["new"] = json!({}), "`/keys/new` is not known");
+    refused(
+        "root",
+        &|root| root["keys"][&id]["keyval"]["private"] = "".into(),
+        "/keyval/private` is not known",
+    );
+    refused("root", &|root| root["expires"] = "2027-01-02T00:00:00+00:00".into(), "`/expires` is");
+    refused("root", &|root| root["expires"] = "2027-01-02T00:00:00.5Z".into(), "whole seconds");
+    refused(
+        "targets",
+        &|targets| targets["delegations"]["roles"][0]["threshold2"] = 1.into(),
+        "`/delegations/roles/0/threshold2` is not known",
+    );
+    refused(
+        "targets",
+        &|targets| {
+            let role = targets["delegations"]["roles"][0].clone();
+            let alike = json!({
+                "keyids": role["keyids"], "threshold": 1, "bit_length": 2, "name_prefix": "bin"
+            });
+            let delegations = targets["delegations"].as_object_mut().unwrap();
+            delegations.remove("roles");
+            delegations.insert("succinct_roles".to_owned(), alike);
+        },
+        "succinct_roles",
+    );
+    refused(
+        "targets",
+        &|targets| {
+            let target = json!({ "length": 1, "hashes": { "sha256": "00".repeat(32) } });
+            targets["targets"] = json!({ "a/b": target });
+        },
+        "targets of their own",
+    );
+    refused(
+        "major",
+        &|channel| channel["delegations"] = json!({ "keys": {}, "roles": [] }),
+        "channel major delegates",
+    );
+    refused(
+        "major",
+        &|channel| {
+            let targets = channel["targets"].as_object_mut().unwrap();
+            targets.values_mut().next().unwrap()["hashes"]["md5"] = "".into();
+        },
+        "/hashes/md5` is not known",
+    );
+}
+
+/// Signatures of one key count once, whatever it is called.
+#[tokio::test]
+async fn one_key_goes_by_one_identifier() {
+    let present = present().await;
+    let id = key(3).public().id().to_string();
+    let alias = |root: &mut Value| {
+        root["keys"]["alias"] = root["keys"][&id].clone();
+        root["roles"]["root"]["keyids"] = json!([id, "alias"]);
+        root["roles"]["root"]["threshold"] = 2.into();
+    };
+    let proposal = edited(&present, "root", alias);
+    let message = Review::new(&proposal, &Seen::default(), after_days(1)).unwrap_err().to_string();
+    assert!(message.contains(&format!("keys {id}, alias are one key")), "{message}");
+    let proposal =
+        edited(&present, "root", |root| root["roles"]["root"]["keyids"] = json!([id, "nobody"]));
+    let message = Review::new(&proposal, &Seen::default(), after_days(1)).unwrap_err().to_string();
+    assert!(message.contains("key nobody of root is not described"), "{message}");
+}
+
+#[tokio::test]
+async fn how_long_a_document_is_good_for_has_bounds() {
+    let present = present().await;
+    let review = |name: &str, days: i64| {
+        let expires = after_days(1 + days).to_string();
+        let proposal = edited(&present, name, |signed| signed["expires"] = expires.into());
+        Review::new(&proposal, &Seen::default(), after_days(1))
+    };
+    for (name, usual, days_max) in [("root", 365, 3660), ("targets", 365, 3660), ("major", 90, 366)]
+    {
+        for (days, warned) in [(2 * usual, false), (2 * usual + 1, true), (days_max, true)] {
+            let text = words(&review(name, days).unwrap(), &Names::new());
+            let expected = format!("UNUSUALLY LONG: it is good for {days} days; usual are {usual}");
+            assert_eq!(text.contains(&expected), warned, "{name} {days}: {text}");
+        }
+        for (days, expected) in [(days_max + 1, "expected at most"), (0, "expected later")] {
+            let message = review(name, days).unwrap_err().to_string();
+            assert!(message.contains(expected), "{name} {days}: {message}");
+        }
     }
 }
 
@@ -144,7 +292,8 @@ async fn what_is_of_another_product_is_not_signed() {
     let renew = ["root".to_owned(), "targets".to_owned(), "major".to_owned()].into();
     let honest = proposal(&present, &Change { renew, ..Change::default() }).unwrap();
     let refused = |proposal: &Proposal, document: &str| {
-        let message = Review::new(proposal, &Seen::default()).unwrap_err().to_string();
+        let message =
+            Review::new(proposal, &Seen::default(), after_days(1)).unwrap_err().to_string();
         assert!(message.contains(document) && message.contains("binding"), "{message}");
     };
     for name in honest.documents.keys() {
@@ -194,7 +343,7 @@ async fn a_release_that_is_published_is_not_replaced() {
         let signed = tuf::sign(&channel, &[&key(2)]).unwrap();
         let documents = [("major".to_owned(), text(signed))].into();
         let proposal = Proposal::new(product(), &state, documents, Some(text(manifest_bytes)));
-        Review::new(&proposal, &Seen::default())
+        Review::new(&proposal, &Seen::default(), after_days(1))
     };
     assert!(proposed("2.0.0").unwrap().is_complete());
     let message = proposed("1.0.0").unwrap_err().to_string();

@@ -1,11 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, Digest, ReleaseManifest},
-    tuf::{Header, KeyId, Metadata, RoleKeys, Root, Targets},
+    tuf::{DelegatedRole, Header, KeyId, Metadata, Paths, PublicKey, RoleKeys, Root, Targets},
 };
 
-use super::review::{Body, Document, Requirement, Review};
+use super::{
+    super::{product::OFFLINE_LIFETIME, publish::CHANNEL_LIFETIME},
+    review::{Body, Document, Requirement, Review},
+};
 
 /// What people call keys: the names of the files in this computer's directory of keys.
 pub(super) type Names = BTreeMap<KeyId, String>;
@@ -35,10 +39,12 @@ fn document_lines(review: &Review, document: &Document, names: &Names) -> Vec<St
     match &document.body {
         Body::Root(next) => {
             lines.push(heading("root", Some(&base.root.header), &next.header));
+            lines.extend(long_life(&next.header, review.now, OFFLINE_LIFETIME));
             lines.extend(root_lines(&base.root, next, names));
         }
         Body::Targets(next) => {
             lines.push(heading("targets", Some(&base.targets.header), &next.header));
+            lines.extend(long_life(&next.header, review.now, OFFLINE_LIFETIME));
             lines.extend(targets_lines(&base.targets, next, names));
         }
         Body::Channel(next) => {
@@ -46,6 +52,7 @@ fn document_lines(review: &Review, document: &Document, names: &Names) -> Vec<St
                 document.name.parse::<ChannelName>().ok().and_then(|name| base.channels.get(&name));
             let what = format!("channel {}", document.name);
             lines.push(heading(&what, present.map(Metadata::header), next.header()));
+            lines.extend(long_life(next.header(), review.now, CHANNEL_LIFETIME));
             lines.push(match &review.manifest {
                 None => format!("  lists its {} unchanged", counted(Review::releases(next))),
                 Some(manifest) => format!(
@@ -73,10 +80,21 @@ fn heading(what: &str, present: Option<&Header>, next: &Header) -> String {
     }
 }
 
+/// Says so where a document is good for more than twice as long as is `usual`.
+fn long_life(next: &Header, now: Timestamp, usual: SignedDuration) -> Option<String> {
+    let days = |span: SignedDuration| span.as_hours() / 24;
+    let life = next.expires.duration_since(now);
+    (days(life) > 2 * days(usual)).then(|| {
+        format!("  UNUSUALLY LONG: it is good for {} days; usual are {}", days(life), days(usual))
+    })
+}
+
 fn root_lines(present: &Root, next: &Root, names: &Names) -> Vec<String> {
     let (old, new) = (&present.roles, &next.roles);
     let unpinned = (present.consistent_snapshot && !next.consistent_snapshot)
         .then(|| "  consistent_snapshot is TURNED OFF".to_owned());
+    let unused =
+        unused_lines(&next.keys, [&new.root, &new.targets, &new.timestamp, &new.snapshot], names);
     [
         ("root", &old.root, &new.root),
         ("targets", &old.targets, &new.targets),
@@ -86,51 +104,113 @@ fn root_lines(present: &Root, next: &Root, names: &Names) -> Vec<String> {
     .into_iter()
     .flat_map(|(what, old, new)| role_lines(&format!("{what} keys"), old, new, names))
     .chain(unpinned)
+    .chain(unused)
     .collect()
 }
 
 fn targets_lines(present: &Targets, next: &Targets, names: &Names) -> Vec<String> {
-    let roles = |targets: &Targets| -> BTreeMap<String, _> {
-        let delegations = targets.delegations.iter();
-        let roles = delegations.flat_map(|delegations| delegations.roles.clone());
-        roles.map(|role| (role.name.clone(), role)).collect()
-    };
     let (old, new) = (roles(present), roles(next));
+    let find =
+        |roles: &[DelegatedRole], name: &str| roles.iter().find(|role| role.name == name).cloned();
     let mut lines = Vec::new();
-    for (name, role) in &new {
-        let name = name.escape_debug();
-        match old.get(&role.name) {
-            None => lines.push(format!("  NEW role {name}")),
-            Some(known) => {
-                lines.extend(role_lines(
-                    &format!("keys of {name}"),
-                    &known.keys,
-                    &role.keys,
-                    names,
-                ));
-                if known.paths != role.paths || known.terminating != role.terminating {
-                    lines.push(format!("  OTHER paths of role {name}"));
-                }
+    for role in new {
+        match find(old, &role.name) {
+            None => {
+                lines.push(format!("  NEW role {}", role.name.escape_debug()));
+                lines.extend(described(role, names));
             }
+            Some(known) => lines.extend(delegation_lines(&known, role, names)),
         }
     }
-    let gone = old.keys().filter(|name| !new.contains_key(*name));
-    lines.extend(gone.map(|name| format!("  role {} is REMOVED", name.escape_debug())));
-    let still = order(present).filter(|name| new.contains_key(*name));
-    if still.ne(order(next).filter(|name| old.contains_key(*name))) {
-        lines.push(
-            "  OTHER order of the roles: the first that may speak for a file is asked".to_owned(),
-        );
+    for role in old.iter().filter(|role| find(new, &role.name).is_none()) {
+        lines.push(format!("  role {} is REMOVED; it was", role.name.escape_debug()));
+        lines.extend(described(role, names));
     }
-    if next.targets != present.targets {
-        lines.push("  OTHER targets of its own".to_owned());
+    if order(old) != order(new) {
+        lines.push(format!(
+            "  OTHER order of the roles: the first that may speak for a file is asked: {} (until \
+             now {})",
+            order(new),
+            order(old)
+        ));
+    }
+    let described = next.delegations.iter().flat_map(|listed| {
+        unused_lines(&listed.keys, listed.roles.iter().map(|role| &role.keys), names)
+    });
+    lines.extend(described);
+    lines
+}
+
+fn roles(targets: &Targets) -> &[DelegatedRole] {
+    targets.delegations.as_ref().map_or(&[], |listed| &listed.roles)
+}
+
+/// The roles in the order in which machines ask them.
+fn order(roles: &[DelegatedRole]) -> String {
+    let names: Vec<_> = roles.iter().map(|role| role.name.escape_debug().to_string()).collect();
+    names.join(", ")
+}
+
+/// What is different about a role.
+fn delegation_lines(old: &DelegatedRole, new: &DelegatedRole, names: &Names) -> Vec<String> {
+    let name = new.name.escape_debug();
+    let mut lines = role_lines(&format!("keys of {name}"), &old.keys, &new.keys, names);
+    if old.paths != new.paths {
+        lines.push(format!(
+            "  OTHER paths of {name}: {} (until now {})",
+            paths(&new.paths),
+            paths(&old.paths)
+        ));
+    }
+    if old.terminating != new.terminating {
+        lines.push(format!(
+            "  {name} becomes {}; until now {}",
+            terminating(new),
+            terminating(old)
+        ));
     }
     lines
 }
 
-/// The roles in the order in which machines ask them.
-fn order(targets: &Targets) -> impl Iterator<Item = &String> {
-    targets.delegations.iter().flat_map(|listed| listed.roles.iter().map(|role| &role.name))
+/// All that a role may do.
+fn described(role: &DelegatedRole, names: &Names) -> Vec<String> {
+    let keys: Vec<_> = role.keys.keyids.iter().map(|id| called(id, names)).collect();
+    vec![
+        format!("    {} of {} must sign: {}", role.keys.threshold, keys.len(), keys.join(", ")),
+        format!("    paths: {}", paths(&role.paths)),
+        format!("    {}", terminating(role)),
+    ]
+}
+
+fn paths(paths: &Paths) -> String {
+    let quoted = |text: &dyn std::fmt::Display| format!("`{}`", text.to_string().escape_debug());
+    let listed: Vec<_> = match paths {
+        Paths::Patterns(patterns) => patterns.iter().map(|pattern| quoted(pattern)).collect(),
+        Paths::HashPrefixes(prefixes) => prefixes
+            .iter()
+            .map(|prefix| format!("SHA-256 {}…", quoted(&String::from(prefix.clone()))))
+            .collect(),
+    };
+    if listed.is_empty() { "none".to_owned() } else { listed.join(", ") }
+}
+
+fn terminating(role: &DelegatedRole) -> &'static str {
+    if role.terminating {
+        "terminating (no later role is asked for its paths)"
+    } else {
+        "not terminating (later roles are asked for its paths, too)"
+    }
+}
+
+/// Keys that are described and may do nothing.
+fn unused_lines<'a>(
+    keys: &BTreeMap<KeyId, PublicKey>,
+    roles: impl IntoIterator<Item = &'a RoleKeys>,
+    names: &Names,
+) -> Vec<String> {
+    let used: BTreeSet<_> = roles.into_iter().flat_map(|role| &role.keyids).collect();
+    let unused = keys.keys().filter(|id| !used.contains(id));
+    unused.map(|id| format!("  describes key {}, which no role lists", called(id, names))).collect()
 }
 
 fn role_lines(what: &str, old: &RoleKeys, new: &RoleKeys, names: &Names) -> Vec<String> {

@@ -3,10 +3,11 @@
 use mainstay_client::{
     format::{Channel, Plan, wire::AmendMetadataRequest},
     tuf::{
-        DIRECTOR, Limits, PlanBinding, Refusal, RoleKeys, SigningKey, TrustedRepository,
+        self, DIRECTOR, Limits, PlanBinding, Refusal, RoleKeys, SigningKey, TrustedRepository,
         TrustedRoot,
     },
 };
+use serde_json::{Value, json};
 
 use super::world::{World, actor, after_days, plan, product};
 use crate::{
@@ -132,6 +133,63 @@ async fn what_machines_could_not_use_is_refused() {
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:?}");
     }
     assert_eq!(world.meta.product(&product()).await.unwrap().revision, 2);
+}
+
+/// `document` as `change` leaves it, signed anew with the key of `seed`.
+fn edited(document: &str, seed: u8, change: impl FnOnce(&mut Value)) -> String {
+    let document: Value = serde_json::from_str(document).unwrap();
+    let mut signed = document["signed"].clone();
+    change(&mut signed);
+    let signed = tuf::sign(&signed, &[&SigningKey::from_seed(&[seed; 32])]).unwrap();
+    String::from_utf8(signed).unwrap()
+}
+
+/// The vendor's own programs could not build upon it.
+#[tokio::test]
+async fn what_mainstay_does_not_write_is_refused() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    let good = world.renewed(1, 90, |_, _| {}).await;
+    let refused = async |request: AmendMetadataRequest, expected: &str| {
+        let problems = amend(&world, 1, request).await.unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:?}");
+    };
+    let root_with = |change: fn(&mut Value)| AmendMetadataRequest {
+        root: Some(edited(good.root.as_deref().unwrap(), 3, change)),
+        ..good.clone()
+    };
+    refused(root_with(|root| root["x"] = 1.into()), "root: `/x` is not known").await;
+    refused(root_with(|root| root["spec_version"] = "1.1".into()), "spec_version `1.1`").await;
+    let alias = |root: &mut Value| {
+        let id = root["roles"]["root"]["keyids"][0].clone();
+        root["keys"]["alias"] = root["keys"][id.as_str().unwrap()].clone();
+        root["roles"]["root"]["keyids"] = json!([id, "alias"]);
+    };
+    refused(root_with(alias), "are one key").await;
+    let targets = edited(good.targets.as_deref().unwrap(), 1, |targets| targets["x"] = 1.into());
+    refused(AmendMetadataRequest { targets: Some(targets), ..good.clone() }, "targets: `/x`").await;
+    let major = edited(&good.channels[&Channel::Major.into()], 2, |major| major["x"] = 1.into());
+    let channels = [(Channel::Major.into(), major)].into();
+    refused(AmendMetadataRequest { channels, ..good.clone() }, "channel major: `/x`").await;
+    assert_eq!(amend(&world, 1, good).await, Ok(3));
+}
+
+#[tokio::test]
+async fn nothing_is_good_for_ever() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    for (days, expected) in [(3661, "at most 3660 days"), (0, "expected later")] {
+        let request = world.renewed(1, days, |_, _| {}).await;
+        let problems = amend(&world, 1, request).await.unwrap_err();
+        for what in ["root", "targets", "channel major"] {
+            let what = format!("{what}: it expires at");
+            assert!(problems.iter().any(|problem| problem.starts_with(&what)), "{problems:?}");
+        }
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:?}");
+    }
+    let request = world.renewed(1, 367, |_, _| {}).await;
+    let problems = amend(&world, 1, request).await.unwrap_err();
+    assert!(problems[0].contains("expected at most 366 days"), "{problems:?}");
 }
 
 #[tokio::test]
