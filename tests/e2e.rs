@@ -64,6 +64,8 @@ mod quickstart;
 mod repository;
 #[path = "e2e/server.rs"]
 mod server;
+#[path = "e2e/signing_memory.rs"]
+mod signing_memory;
 #[path = "e2e/status.rs"]
 mod status;
 #[path = "e2e/technician.rs"]

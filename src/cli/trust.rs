@@ -1,9 +1,12 @@
+mod accept_older;
 mod base;
 mod change;
+mod confirm;
 mod proposal;
 mod propose;
 mod renew;
 mod review;
+mod seen;
 mod show;
 mod sign;
 mod submit;
@@ -21,9 +24,14 @@ use serde::Serialize;
 use self::{
     base::Base,
     change::Change,
+    review::Document,
     words::{Names, words},
 };
-pub(super) use self::{base::Seen, proposal::Proposal, review::Review};
+pub(super) use self::{
+    proposal::Proposal,
+    review::Review,
+    seen::{Seen, SeenRoles},
+};
 use super::{
     CliError, CliResult, Connection, Output,
     keys::KeyArgs,
@@ -45,6 +53,8 @@ pub(super) enum Trust {
     Sign(sign::Sign),
     /// Join the signatures in copies of a proposal, and make it come true.
     Submit(submit::Submit),
+    /// Go by an older state of a product than this computer has seen.
+    AcceptOlder(accept_older::AcceptOlder),
     /// Sign anew, in one go, whatever expires soon and the keys at hand may sign.
     Renew(renew::Renew),
 }
@@ -56,6 +66,7 @@ impl Trust {
             Self::Show(command) => command.run(output),
             Self::Sign(command) => command.run(output),
             Self::Submit(command) => command.run(output),
+            Self::AcceptOlder(command) => command.run(output),
             Self::Renew(command) => command.run(output),
         }
     }
@@ -118,15 +129,19 @@ impl Shown {
     }
 }
 
-/// Writes `proposal` into `file`, and says what it is as everybody else will see it.
+/// Writes `proposal` into `file`, and says what it is as everybody else will see it. What is signed
+/// in it was signed here.
 pub(super) fn proposed(
     proposal: &Proposal,
     file: &Path,
     keys: &KeyArgs,
     output: Output,
 ) -> CliResult {
-    let seen = VendorTrust::new(&keys.keys, &proposal.product).seen()?;
+    let trust = VendorTrust::new(&keys.keys, &proposal.product);
+    let mut seen = trust.seen()?;
     let review = Review::new(proposal, &seen, Clock::system().now())?;
+    review.note(&mut seen, Document::is_signed);
+    trust.keep(&seen)?;
     proposal.write(file)?;
     output.say(&format!("The proposal is in {}.", file.display()));
     output.answer(&Shown::new(&review, &names(keys)), |shown| shown.text.clone())

@@ -7,13 +7,13 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{ChannelName, ProductName, wire::PublishingState},
-    tuf::{
-        DIRECTOR, Envelope, Limits, Metadata as _, Snapshot, Targets, TrustedRepository,
-        TrustedRoot,
-    },
+    tuf::{DIRECTOR, Limits, Metadata as _, Targets, TrustedRepository, TrustedRoot, json},
 };
 
-use super::{CliError, trust::Seen};
+use super::{
+    CliError,
+    trust::{Seen, SeenRoles},
+};
 
 /// How far the server's clock may be from this computer's. By the server's clock releases are
 /// stamped; one that was broken into must not have them stamped, or metadata judged, as it likes.
@@ -88,31 +88,53 @@ impl VendorTrust {
         }
         let is_new = timestamp.is_new();
         let repository = timestamp.accept(part("snapshot.json"))?.accept(part("targets.json"))?;
-        self.write("root.json", &newest)?;
         // A snapshot is kept only with every document that it lists: a server's bare claim of a
         // version must not make the vendor's later ones look old.
+        let mut seen = self.seen()?;
+        seen.root = Some(newest);
+        let meta = &repository.snapshot().meta;
+        seen.roles.require_newest(|role| Some(meta.get(&format!("{role}.json"))?.version))?;
+        seen.roles.note_published(Targets::KIND, repository.targets().header.version);
         let mut channels = BTreeMap::new();
         for file in repository.snapshot().meta.keys() {
             let name = file.strip_suffix(".json").unwrap_or(file);
             if ![Targets::KIND, DIRECTOR].contains(&name) {
-                channels.insert(name.parse()?, repository.role_to_amend(name, part(file))?);
+                let channel = repository.role_to_amend(name, part(file))?;
+                seen.roles.note_published(name, channel.header.version);
+                channels.insert(name.parse()?, channel);
             }
         }
         if is_new {
             self.write("timestamp.json", part("timestamp.json"))?;
         }
         self.write("snapshot.json", part("snapshot.json"))?;
+        self.keep(&seen)?;
         Ok(VendorView { repository, channels })
     }
 
     /// What this computer has seen of the product.
     pub(super) fn seen(&self) -> Result<Seen, CliError> {
-        // It was verified before it was kept.
-        let snapshot = self.read("snapshot.json")?;
-        let snapshot = snapshot
-            .map(|bytes| Envelope::parse("snapshot", &bytes)?.document::<Snapshot>())
-            .transpose()?;
-        Ok(Seen { root: self.read("root.json")?, snapshot })
+        let roles: Option<SeenRoles> =
+            self.read("seen.json")?.map(|bytes| json::from_slice(&bytes)).transpose().map_err(
+                |error| {
+                    CliError::Input(format!("{}: {error}", self.dir.join("seen.json").display()))
+                },
+            )?;
+        Ok(Seen { root: self.read("root.json")?, roles: roles.unwrap_or_default() })
+    }
+
+    /// Keeps `seen` in place of what was seen before, and forgets what the server has signed.
+    pub(super) fn begin_anew(&self, seen: &Seen) -> Result<(), CliError> {
+        for name in ["timestamp.json", "snapshot.json"] {
+            let path = self.dir.join(name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(CliError::file("remove", &path, source));
+                }
+                _ => {}
+            }
+        }
+        self.keep(seen)
     }
 
     /// The product was never seen on this computer.
@@ -124,9 +146,10 @@ impl VendorTrust {
         ))
     }
 
-    /// Keeps a root that was verified from the one that was seen before.
-    pub(super) fn keep_root(&self, root: &[u8]) -> Result<(), CliError> {
-        self.write("root.json", root)
+    /// Keeps what was seen of the product, which was verified by what was seen before.
+    pub(super) fn keep(&self, seen: &Seen) -> Result<(), CliError> {
+        self.write("seen.json", &serde_json::to_vec(&seen.roles)?)?;
+        seen.root.iter().try_for_each(|root| self.write("root.json", root))
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CliError> {
@@ -146,7 +169,7 @@ impl VendorTrust {
             io::Write::write_all(&mut part, bytes)?;
             part.as_file().sync_all()?;
             part.persist(&path).map_err(|error| error.error)?;
-            Ok(())
+            fs::File::open(&self.dir)?.sync_all()
         };
         write().map_err(|source| CliError::file("write", &path, source))
     }
@@ -169,7 +192,7 @@ pub(super) fn require_clock(state: &PublishingState, now: Timestamp) -> Result<(
 mod tests {
     use mainstay_client::{
         format::Channel,
-        tuf::{self, FileMeta, SigningKey},
+        tuf::{self, Envelope, FileMeta, SigningKey, Snapshot},
     };
 
     use super::*;
@@ -222,9 +245,13 @@ mod tests {
 
         let message = trust.verify(&state, after_days(0)).err().unwrap().to_string();
         assert!(message.contains("major"), "{message}");
-        assert!(trust.seen().unwrap().snapshot.is_none());
+        assert_eq!(trust.seen().unwrap().roles, SeenRoles::default());
         trust.verify(&honest, after_days(0)).unwrap();
-        assert!(trust.seen().unwrap().snapshot.is_some());
+        let mut expected = SeenRoles::default();
+        for role in ["targets", "major"] {
+            expected.note_published(role, 1.try_into().unwrap());
+        }
+        assert_eq!(trust.seen().unwrap().roles, expected);
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The vendor's people, each with a computer of their own.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, io::Write as _, path::PathBuf, process::Command};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    pty::{self, OpenptFlags},
+};
 
 use crate::harness::{PRODUCT, Ran, Server};
 
@@ -40,6 +45,20 @@ impl<'a> Signer<'a> {
     /// Runs a command on this computer that reaches no server.
     pub(crate) fn offline(&self, arguments: &[&str]) -> Ran {
         Ran::run(&mut self.offline_command(arguments))
+    }
+
+    /// Runs a command on this computer at a terminal, where `typed` is typed.
+    pub(crate) fn at_terminal(&self, arguments: &[&str], typed: &str) -> Ran {
+        let terminal = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        pty::grantpt(&terminal).unwrap();
+        pty::unlockpt(&terminal).unwrap();
+        let name = pty::ptsname(&terminal, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let keyboard = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+        // It waits in the terminal until it is read.
+        let mut terminal = fs::File::from(terminal);
+        terminal.write_all(typed.as_bytes()).unwrap();
+        Ran::run(self.offline_command(arguments).stdin(keyboard))
     }
 
     /// Signs the proposal `file` with the key that is here.

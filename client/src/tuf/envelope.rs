@@ -125,15 +125,22 @@ impl Envelope {
         self.signatures.retain(keep);
     }
 
-    /// Takes in the signatures of another copy of the same document, and says whether it is one. A
-    /// key that has signed both keeps the signature that is here.
-    pub fn join(&mut self, other: &Self) -> bool {
+    /// Takes in the signatures of another copy of the same document, and says whether it is one. Of
+    /// two signatures of one key the one that is here stays, unless it is not one of its key in
+    /// `keys` and the other is: a bad signature must not keep a good one out.
+    pub fn join(&mut self, other: &Self, keys: &BTreeMap<KeyId, PublicKey>) -> bool {
         if self.signed != other.signed {
             return false;
         }
-        for signature in &other.signatures {
-            if self.signatures.iter().all(|present| present.keyid != signature.keyid) {
-                self.signatures.push(signature.clone());
+        let message = json::canonical(&self.signed);
+        let is_valid = |signature: &Signature| {
+            keys.get(&signature.keyid).is_some_and(|key| key.verify(&message, &signature.sig))
+        };
+        for theirs in &other.signatures {
+            match self.signatures.iter_mut().find(|mine| mine.keyid == theirs.keyid) {
+                None => self.signatures.push(theirs.clone()),
+                Some(mine) if !is_valid(mine) && is_valid(theirs) => *mine = theirs.clone(),
+                Some(_) => {}
             }
         }
         self.signatures.sort_unstable_by(|a, b| a.keyid.cmp(&b.keyid));
@@ -366,7 +373,7 @@ mod tests {
         other.cosign(&key(2)).unwrap();
         assert!(one.verify(&keys, &two_of_three).is_err());
         assert_eq!(one.signed_sha256(), other.signed_sha256());
-        assert!(one.join(&other));
+        assert!(one.join(&other, &keys));
         one.verify(&keys, &two_of_three).unwrap();
         let read = Envelope::parse("document", &one.to_bytes().unwrap()).unwrap();
         assert_eq!(read.signatures(), one.signatures());
@@ -377,7 +384,27 @@ mod tests {
     fn copies_of_different_documents_are_not_joined() {
         let mut one = parse(&signed(&[1])).unwrap();
         let another = sign(&json!({ "n": 2 }), &[&key(2)]).unwrap();
-        assert!(!one.join(&Envelope::parse("document", &another).unwrap()));
+        let another = Envelope::parse("document", &another).unwrap();
+        assert!(!one.join(&another, &role(&[1, 2], 1).0));
         assert_eq!(one.signatures().len(), 1);
+    }
+
+    #[test]
+    fn a_bad_signature_keeps_no_good_one_out() {
+        let (keys, either) = role(&[1], 1);
+        let good = parse(&signed(&[1])).unwrap();
+        let mut bad = signed(&[1]);
+        bad["signatures"][0]["sig"] = json!("00".repeat(64));
+        let bad = parse(&bad).unwrap();
+        for (first, second) in [(&good, &bad), (&bad, &good)] {
+            let mut joined = first.clone();
+            assert!(joined.join(second, &keys));
+            joined.verify(&keys, &either).unwrap();
+            assert_eq!(joined.signatures().len(), 1);
+        }
+        // Where nobody knows the key, the first one stays.
+        let mut joined = bad.clone();
+        assert!(joined.join(&good, &BTreeMap::new()));
+        assert_eq!(joined.signatures(), bad.signatures());
     }
 }

@@ -1,23 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use mainstay_client::{
     format::{ChannelName, ProductName},
     tuf::{
         DIRECTOR, Delegations, Envelope, KeyId, Limits, Metadata, PublicKey, RoleKeys, Root,
-        Snapshot, Targets, TrustedRoot,
+        Targets, TrustedRoot,
     },
 };
 
-use super::super::CliError;
-
-/// What this computer has seen of a product before.
-#[derive(Debug, Default)]
-pub(in crate::cli) struct Seen {
-    /// The newest root, byte for byte; nothing where the product is new here.
-    pub(in crate::cli) root: Option<Vec<u8>>,
-    /// The newest snapshot.
-    pub(in crate::cli) snapshot: Option<Snapshot>,
-}
+use super::{super::CliError, seen::Seen};
 
 /// What the vendor has signed of a product so far: verified from the first root on, or from the one
 /// that was seen before, by everything but its expiry. It is about to be signed anew, and what has
@@ -46,9 +40,7 @@ impl Base {
         let limit = Limits::DEFAULT.targets_bytes_max;
         let read_role = |name: &str, file: &str, signers: Signers<'_>| {
             let bytes = metadata.get(file).map(String::as_bytes).unwrap_or_default();
-            let role: Targets = read(product, name, bytes, limit, Some(signers))?;
-            not_older(name, &role, seen)?;
-            Ok::<_, CliError>(role)
+            read::<Targets>(product, name, bytes, limit, Some(signers))
         };
         let signers = (&root.keys, &root.roles.targets);
         let targets = read_role("targets", "targets.json", signers)?;
@@ -67,7 +59,17 @@ impl Base {
             let channel = read_role(name.as_str(), file, signers)?;
             channels.insert(name, channel);
         }
-        Ok(Self { root, root_bytes, targets, channels })
+        let base = Self { root, root_bytes, targets, channels };
+        let versions: BTreeMap<_, _> = base.versions().collect();
+        seen.roles.require_newest(|role| versions.get(role).copied())?;
+        Ok(base)
+    }
+
+    /// The versions of the top-level targets and of the channels by name.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&str, NonZeroU64)> {
+        let channels =
+            self.channels.iter().map(|(name, channel)| (name.as_str(), channel.header.version));
+        std::iter::once((Targets::KIND, self.targets.header.version)).chain(channels)
     }
 }
 
@@ -137,15 +139,4 @@ fn newest_root(
         bytes = next.to_vec();
     }
     Ok((trusted.root().clone(), bytes))
-}
-
-fn not_older(name: &str, found: &Targets, seen: &Seen) -> Result<(), CliError> {
-    let known = seen.snapshot.as_ref().and_then(|known| known.meta.get(&format!("{name}.json")));
-    match known {
-        Some(known) if found.header.version < known.version => Err(CliError::Untrusted(format!(
-            "{name} has version {}: this computer has seen {} already",
-            found.header.version, known.version
-        ))),
-        _ => Ok(()),
-    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use mainstay_client::{
     format::{ChannelName, Digest, ProductName, wire::PublishingState},
-    tuf::{Envelope, json},
+    tuf::json,
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,48 +95,36 @@ impl Proposal {
         Ok(proposal)
     }
 
-    /// Reads several copies of one proposal, and joins the signatures in them.
-    pub(super) fn read_joined(paths: &[impl AsRef<Path>]) -> Result<Self, CliError> {
-        let mut joined: Option<Self> = None;
-        for path in paths {
-            let path = path.as_ref();
-            let copy = Self::read(path)?;
-            match &mut joined {
-                None => joined = Some(copy),
-                Some(first) => first
-                    .join(&copy)
-                    .map_err(|problem| CliError::Input(format!("{}: {problem}", path.display())))?,
+    /// Reads several copies of one proposal, of which the documents are signed by different people:
+    /// the first one, and the others.
+    pub(super) fn read_copies(paths: &[impl AsRef<Path>]) -> Result<(Self, Vec<Self>), CliError> {
+        let (first, others) = paths
+            .split_first()
+            .ok_or_else(|| CliError::Input("expected at least one proposal".to_owned()))?;
+        let first = Self::read(first.as_ref())?;
+        let mut copies = Vec::new();
+        for path in others {
+            let copy = Self::read(path.as_ref())?;
+            if !first.is_copied_by(&copy) {
+                return Err(CliError::Input(format!(
+                    "{}: it is a copy of another proposal than the first file",
+                    path.as_ref().display()
+                )));
             }
+            copies.push(copy);
         }
-        joined.ok_or_else(|| CliError::Input("expected at least one proposal".to_owned()))
+        Ok((first, copies))
     }
 
-    fn join(&mut self, other: &Self) -> Result<(), String> {
-        let what = |proposal: &Self| {
-            let documents: Vec<_> = proposal.documents.keys().cloned().collect();
-            (
-                proposal.product.clone(),
-                proposal.revision,
-                proposal.base.clone(),
-                proposal.manifest.clone(),
-                documents,
-            )
-        };
-        let another = || "it is a copy of another proposal than the first file".to_owned();
-        if what(self) != what(other) {
-            return Err(another());
-        }
-        for (name, text) in &mut self.documents {
-            let copy = other.documents.get(name).map(String::as_bytes).unwrap_or_default();
-            let parse = |bytes| Envelope::parse(name, bytes).map_err(|refusal| refusal.to_string());
-            let (mut mine, theirs) = (parse(text.as_bytes())?, parse(copy)?);
-            if !mine.join(&theirs) {
-                return Err(another());
-            }
-            let bytes = mine.to_bytes().map_err(|error| error.to_string())?;
-            *text = String::from_utf8_lossy(&bytes).into_owned();
-        }
-        Ok(())
+    /// Whether `other` proposes the same. What each document says is compared when the signatures
+    /// are taken in ([`super::review::Review::join`]).
+    fn is_copied_by(&self, other: &Self) -> bool {
+        let Self { format: _, product, revision, base, documents, manifest } = other;
+        self.product == *product
+            && self.revision == *revision
+            && self.base == *base
+            && self.manifest == *manifest
+            && self.documents.keys().eq(documents.keys())
     }
 
     /// Writes the file, whole and durable or not at all.

@@ -14,8 +14,9 @@ use mainstay_client::{
 
 use super::{
     super::CliError,
-    base::{Base, Seen, Signers, delegated, read},
+    base::{Base, Signers, delegated, read},
     proposal::Proposal,
+    seen::Seen,
 };
 use crate::{limits::Limits, service::authoring::authoring_problems};
 
@@ -30,6 +31,8 @@ pub(in crate::cli) struct Review {
     pub(super) base: Base,
     pub(super) documents: Vec<Document>,
     pub(super) manifest: Option<ReleaseManifest>,
+    /// What was signed on this computer in place of one of the new documents, in words.
+    pub(super) signed_instead: Vec<String>,
 }
 
 /// A new document.
@@ -77,6 +80,18 @@ impl Requirement {
 impl Document {
     pub(super) fn sha256(&self) -> Digest {
         self.envelope.signed_sha256()
+    }
+
+    pub(super) fn version(&self) -> NonZeroU64 {
+        match &self.body {
+            Body::Root(next) => next.header.version,
+            Body::Targets(next) | Body::Channel(next) => next.header.version,
+        }
+    }
+
+    /// Whether somebody has signed who may.
+    pub(super) fn is_signed(&self) -> bool {
+        self.requirements.iter().any(|needed| !needed.signed(&self.envelope).is_empty())
     }
 
     pub(super) fn may_sign(&self, key: &KeyId) -> bool {
@@ -142,12 +157,44 @@ impl Review {
             documents.push(document);
         }
         let (product, revision) = (proposal.product.clone(), proposal.revision);
-        let review = Self { product, revision, now, base, documents, manifest };
+        let signed_instead = documents.iter().filter_map(|document| {
+            seen.roles.signed_instead(&document.name, document.version(), &document.sha256())
+        });
+        let signed_instead = signed_instead.collect();
+        let review = Self { product, revision, now, base, documents, manifest, signed_instead };
         review.require_listed(proposal.manifest.as_deref())?;
         if review.documents.is_empty() {
             return Err(CliError::Untrusted("the proposal changes nothing".to_owned()));
         }
         Ok(review)
+    }
+
+    /// Takes in the signatures of a copy of the proposal.
+    pub(super) fn join(&mut self, copy: &Proposal) -> Result<(), CliError> {
+        for document in &mut self.documents {
+            let text = copy.documents.get(&document.name).map(String::as_bytes);
+            let other = Envelope::parse(&document.name, text.unwrap_or_default())?;
+            let needed = document.requirements.iter();
+            let keys = needed.flat_map(|needed| needed.keys.clone()).collect();
+            if !document.envelope.join(&other, &keys) {
+                return Err(CliError::Input(format!(
+                    "{} of one copy is another document than that of the first",
+                    document.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note in `seen` of what the proposal builds upon, and of what was signed here.
+    pub(super) fn note(&self, seen: &mut Seen, was_signed_here: impl Fn(&Document) -> bool) {
+        seen.root = Some(self.base.root_bytes.clone());
+        for (role, version) in self.base.versions() {
+            seen.roles.note_published(role, version);
+        }
+        for document in self.documents.iter().filter(|document| was_signed_here(document)) {
+            seen.roles.note_signed(&document.name, document.version(), document.sha256());
+        }
     }
 
     /// Channels list what they listed, and the release that is to be published.

@@ -20,9 +20,10 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(super) fn run(self, output: Output) -> CliResult {
-        let proposal = Proposal::read_joined(&self.files)?;
+        let (proposal, copies) = Proposal::read_copies(&self.files)?;
         let seen = VendorTrust::new(&self.keys.keys, &proposal.product).seen()?;
-        let review = Review::new(&proposal, &seen, Clock::system().now())?;
+        let mut review = Review::new(&proposal, &seen, Clock::system().now())?;
+        copies.iter().try_for_each(|copy| review.join(copy))?;
         if seen.root.is_none() {
             output.say(&format!(
                 "This computer has not seen {} before, so it cannot tell whether the proposal \

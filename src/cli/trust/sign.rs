@@ -1,14 +1,13 @@
-use std::{
-    io::{BufRead as _, IsTerminal as _},
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Args;
 use mainstay_client::format::Digest;
 
 use super::{
     super::{CliError, CliResult, Output, keys::KeyArgs, vendor_trust::VendorTrust},
-    Proposal, Review, Shown, names,
+    Proposal, Review, Shown,
+    confirm::{Consent, confirm},
+    names,
     words::words,
 };
 use crate::clock::Clock;
@@ -32,6 +31,11 @@ pub(in crate::cli) struct Sign {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
+    /// Sign although this computer has signed another document of the same version, or a later one,
+    /// which has come to nothing. If both came true, machines that took the one would refuse what
+    /// is built upon the other.
+    #[arg(long)]
+    again: bool,
     /// The SHA-256 of the product's first root, as `mainstay product create` said it: needed once on
     /// a computer that has not seen the product before.
     #[arg(long, value_name = "SHA256")]
@@ -42,12 +46,15 @@ impl Sign {
     pub(super) fn run(self, output: Output) -> CliResult {
         let mut proposal = Proposal::read(&self.file)?;
         let trust = VendorTrust::new(&self.keys.keys, &proposal.product);
-        let seen = trust.seen()?;
+        let mut seen = trust.seen()?;
         self.require_known(seen.root.is_some(), &proposal)?;
         let mut review = Review::new(&proposal, &seen, Clock::system().now())?;
         let names = names(&self.keys);
         output.say(&words(&review, &names));
-        self.confirm(output)?;
+        self.require_first(&review)?;
+        let consent = if self.yes { Consent::Given } else { Consent::Asked };
+        confirm("Sign this?", consent, output)?;
+        let mut signed_here = BTreeSet::new();
         for name in &self.key {
             let key = self.keys.private(name)?;
             let signed = review.sign(&key)?;
@@ -58,10 +65,13 @@ impl Sign {
                 )));
             }
             output.say(&format!("\n{name} has signed {}.", signed.join(", ")));
+            signed_here.extend(signed);
         }
         proposal.documents = review.texts()?;
+        // Before anybody can have the signatures.
+        review.note(&mut seen, |document| signed_here.contains(&document.name));
+        trust.keep(&seen)?;
         proposal.write(self.out.as_ref().unwrap_or(&self.file))?;
-        trust.keep_root(&review.base.root_bytes)?;
         output.answer(&Shown::new(&review, &names), |shown| format!("\n{}", shown.text))
     }
 
@@ -81,32 +91,15 @@ impl Sign {
         }
     }
 
-    fn confirm(&self, output: Output) -> CliResult {
-        if self.yes {
+    /// Two documents of one version would split the machines.
+    fn require_first(&self, review: &Review) -> CliResult {
+        if self.again || review.signed_instead.is_empty() {
             return Ok(());
         }
-        if output.is_json() {
-            return Err(CliError::Input(
-                "--json shows nothing to say yes to: look at it with `mainstay trust show`, then \
-                 give --yes"
-                    .to_owned(),
-            ));
-        }
-        let stdin = std::io::stdin();
-        if !stdin.is_terminal() {
-            return Err(CliError::Input(
-                "nobody is there to be asked: give --yes if this is to be signed".to_owned(),
-            ));
-        }
-        eprint!("\nSign this? Type yes: ");
-        let mut answer = String::new();
-        stdin
-            .lock()
-            .read_line(&mut answer)
-            .map_err(|source| CliError::file("read", std::path::Path::new("the answer"), source))?;
-        if answer.trim() == "yes" {
-            return Ok(());
-        }
-        Err(CliError::Input("not signed".to_owned()))
+        Err(CliError::Untrusted(format!(
+            "this computer has signed something else before: {}; find out what has become of that, \
+             and give --again if it has come to nothing",
+            review.signed_instead.join("; ")
+        )))
     }
 }

@@ -37,13 +37,14 @@ pub(super) struct Submitted {
 
 impl Submit {
     pub(super) fn run(self, output: Output) -> CliResult {
-        let proposal = Proposal::read_joined(&self.files)?;
+        let (proposal, copies) = Proposal::read_copies(&self.files)?;
         let trust = VendorTrust::new(&self.keys.keys, &proposal.product);
         let seen = trust.seen()?;
         if seen.root.is_none() {
             return Err(trust.unknown());
         }
-        let review = Review::new(&proposal, &seen, Clock::system().now())?;
+        let mut review = Review::new(&proposal, &seen, Clock::system().now())?;
+        copies.iter().try_for_each(|copy| review.join(copy))?;
         let shown = Shown::new(&review, &names(&self.keys));
         if !shown.complete {
             output.say(&shown.text);

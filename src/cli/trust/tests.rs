@@ -309,6 +309,49 @@ async fn what_is_of_another_product_is_not_signed() {
     refused(&Proposal { product: "acme-web".parse().unwrap(), ..honest }, "root");
 }
 
+/// Which of two documents of one version is the true one, no machine could tell.
+#[tokio::test]
+async fn what_was_signed_here_is_not_signed_otherwise() {
+    let present = present().await;
+    let proposed = |days: i64| {
+        let expires = after_days(days).to_string();
+        edited(&present, "targets", |signed| signed["expires"] = expires.into())
+    };
+    let review =
+        |days: i64, seen: &Seen| Review::new(&proposed(days), seen, after_days(1)).unwrap();
+    let mut seen = Seen::default();
+    let mut first = review(100, &seen);
+    assert!(first.signed_instead.is_empty());
+    first.note(&mut seen, Document::is_signed);
+    assert!(review(200, &seen).signed_instead.is_empty(), "nobody has signed");
+    first.sign(&key(1)).unwrap();
+    first.note(&mut seen, Document::is_signed);
+    assert!(review(100, &seen).signed_instead.is_empty(), "it is the same");
+    let text = words(&review(200, &seen), &Names::new());
+    let told = "ATTENTION: this computer has signed something else before: targets version 2, of";
+    assert!(text.contains(told), "{text}");
+}
+
+#[tokio::test]
+async fn copies_are_joined_whichever_has_the_good_signature() {
+    let present = present().await;
+    let mut good = edited(&present, "targets", |_| {});
+    good.documents.retain(|name, _| name == "targets");
+    let mut review = Review::new(&good, &Seen::default(), after_days(1)).unwrap();
+    review.sign(&key(1)).unwrap();
+    good.documents = review.texts().unwrap();
+    let mut bad = good.clone();
+    let text = bad.documents.get_mut("targets").unwrap();
+    let mut document: Value = serde_json::from_str(text).unwrap();
+    document["signatures"][0]["sig"] = "00".into();
+    *text = document.to_string();
+    for (first, second) in [(&good, &bad), (&bad, &good)] {
+        let mut review = Review::new(first, &Seen::default(), after_days(1)).unwrap();
+        review.join(second).unwrap();
+        assert!(review.is_complete());
+    }
+}
+
 /// The server would refuse it; one that was broken into would not.
 #[tokio::test]
 async fn a_release_that_is_published_is_not_replaced() {
@@ -395,15 +438,20 @@ async fn a_change_that_makes_no_sense_is_refused() {
 async fn what_was_seen_here_is_not_unseen() {
     let present = present().await;
     let metadata = &present.state.metadata;
-    let seen = |version: u64| {
-        let envelope = Envelope::parse("snapshot", metadata["snapshot.json"].as_bytes());
-        let mut snapshot: tuf::Snapshot = envelope.unwrap().document().unwrap();
-        let listed = snapshot.meta.get_mut("major.json").unwrap();
-        listed.version = version.try_into().unwrap();
-        Seen { root: Some(metadata["1.root.json"].clone().into_bytes()), snapshot: Some(snapshot) }
+    let seen = |role: &str, version: u64| {
+        let mut roles = SeenRoles::default();
+        roles.note_published(role, version.try_into().unwrap());
+        Seen { root: Some(metadata["1.root.json"].clone().into_bytes()), roles }
     };
-    Base::verify(&product(), metadata, &seen(1)).unwrap();
-    let error = Base::verify(&product(), metadata, &seen(2)).unwrap_err().to_string();
-    assert!(error.contains("this computer has seen 2 already"), "{error}");
+    Base::verify(&product(), metadata, &seen("major", 1)).unwrap();
+    for (seen, expected) in [
+        (seen("major", 2), "major has version 1: this computer has seen version 2 already"),
+        (seen("targets", 2), "targets has version 1: this computer has seen version 2 already"),
+        // It would have its first version once more.
+        (seen("bugfix", 1), "bugfix is missing: this computer has seen version 1 already"),
+    ] {
+        let error = Base::verify(&product(), metadata, &seen).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
     assert!(present.base.root.header.expires > after_days(1));
 }

@@ -24,6 +24,10 @@ pub(super) fn words(review: &Review, names: &Names) -> String {
         lines.extend(document_lines(review, document, names));
     }
     lines.push(String::new());
+    for instead in &review.signed_instead {
+        lines
+            .push(format!("ATTENTION: this computer has signed something else before: {instead}."));
+    }
     lines.push(if review.is_complete() {
         "Everybody has signed who must. Next: mainstay trust submit FILE".to_owned()
     } else {
