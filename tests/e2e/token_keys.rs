@@ -149,3 +149,48 @@ fn what_keeps_a_token_from_signing_is_said() {
     let again = token.mainstay(&server, &["keys", "token", "new", &good]).exits(2).stderr();
     assert!(again.contains("new.pkcs11 exists already"), "{again}");
 }
+
+#[test]
+fn a_proposal_is_signed_in_a_token_whose_pin_is_in_a_file() {
+    let server = Server::empty();
+    let token = Token::new(&server);
+    let pin = server.path("pin");
+    for name in ["root", "targets", "release"] {
+        let uri = format!("{}&pin-source=file:{}", address(name), pin.display());
+        write(&pin, 0o600, &format!("{PIN}\n"));
+        token.mainstay(&server, &["keys", "token", name, &uri]).succeeds();
+    }
+    let unasked = |arguments: &[&str]| {
+        let mut command = token.known_to(server.command(arguments));
+        Ran::run(command.env_remove("MAINSTAY_PKCS11_PIN"))
+    };
+    unasked(&["product", "create", "--product", PRODUCT]).succeeds();
+    server.propose("change.json", &["--renew", "root", "--renew", "targets"]).succeeds();
+    let sign = ["trust", "sign", "change.json", "--yes", "--key", "root", "--key", "targets"];
+    write(&pin, 0o600, "0000\n");
+    let refused = unasked(&sign).exits(2).stderr();
+    assert!(refused.contains("the PIN is wrong"), "{refused}");
+    write(&pin, 0o600, &format!("{PIN}\n"));
+    unasked(&sign).succeeds();
+    server.mainstay(&["trust", "submit", "change.json"]).succeeds();
+    assert!(server.publishing_state().metadata.contains_key("2.root.json"));
+}
+
+#[test]
+fn of_two_tokens_with_one_label_the_serial_number_says_which() {
+    let server = Server::empty();
+    let token = Token::new(&server);
+    token.util(&["--init-token", "--free", "--label", "acme vendor", "--so-pin", "12345678"]);
+    let named = |name: &str, uri: &str| token.mainstay(&server, &["keys", "token", name, uri]);
+    let ambiguous = named("root", &address("root")).exits(2).stderr();
+    assert!(ambiguous.contains("2 tokens are labelled `acme vendor`"), "{ambiguous}");
+    let (_, serials) = ambiguous.trim_end().rsplit_once("they have ").unwrap();
+    let of_serial = |serial: &str| {
+        let uri = address("root").replace(";object", &format!(";serial={serial};object"));
+        named(&format!("in-{serial}"), &uri).code()
+    };
+    let mut codes: Vec<_> = serials.split(", ").map(of_serial).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 2], "one of them has the key");
+    assert_eq!(of_serial("none"), 2);
+}

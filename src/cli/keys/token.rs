@@ -23,20 +23,22 @@ use secrecy::SecretString;
 
 use super::CliError;
 
-/// Which key in which token: a PKCS#11 URI (RFC 7512) with `token`, `object` and `module-path`, and
-/// `pin-source` where the PIN is in a file.
+/// Which key in which token: a PKCS#11 URI (RFC 7512) with `token`, `object` and `module-path`,
+/// `serial` where several tokens have one label, and `pin-source` where the PIN is in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TokenUri {
     text: String,
     module: PathBuf,
     token: String,
+    serial: Option<String>,
     object: String,
     pub(super) pin_source: Option<PathBuf>,
 }
 
 impl TokenUri {
     pub(super) const SCHEME: &str = "pkcs11:";
-    const EXPECTED: &str = "pkcs11:token=LABEL;object=LABEL?module-path=FILE[&pin-source=FILE]";
+    const EXPECTED: &str =
+        "pkcs11:token=LABEL[;serial=NUMBER];object=LABEL?module-path=FILE[&pin-source=FILE]";
 }
 
 impl FromStr for TokenUri {
@@ -51,13 +53,15 @@ impl FromStr for TokenUri {
             return refuse("not a PKCS#11 address".to_owned());
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (mut module, mut token, mut object, mut pin_source) = (None, None, None, None);
+        let (mut module, mut pin_source) = (None, None);
+        let (mut token, mut serial, mut object) = (None, None, None);
         let attributes = path.split(';').map(|attribute| (attribute, true));
         let attributes = attributes.chain(query.split('&').map(|attribute| (attribute, false)));
         for (attribute, is_path) in attributes.filter(|(attribute, _)| !attribute.is_empty()) {
             let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
             let place = match (name, is_path) {
                 ("token", true) => &mut token,
+                ("serial", true) => &mut serial,
                 ("object", true) => &mut object,
                 // Which of an object's halves is meant is known.
                 ("type", true) => continue,
@@ -80,7 +84,8 @@ impl FromStr for TokenUri {
             return refuse("token, object or module-path is missing".to_owned());
         };
         let pin_source = pin_source.map(|path| path.strip_prefix("file:").unwrap_or(&path).into());
-        Ok(Self { text: text.to_owned(), module: module.into(), token, object, pin_source })
+        let (text, module) = (text.to_owned(), module.into());
+        Ok(Self { text, module, token, serial, object, pin_source })
     }
 }
 
@@ -134,9 +139,8 @@ impl TokenKey {
             Err(Pkcs11Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) | Ok(()) => {}
             Err(error) => return Err(told("the module does not start")(error)),
         }
-        let slot = slot_of(&context, &uri.token)
-            .map_err(told("its tokens cannot be listed"))?
-            .ok_or_else(|| refuse(format!("there is no token labelled `{}`", uri.token)))?;
+        let slots = slots(&context, uri).map_err(told("its tokens cannot be listed"))?;
+        let slot = the_one(&slots, uri).map_err(refuse)?;
         let session = context.open_ro_session(slot).map_err(told("the token does not open"))?;
         match session.login(UserType::User, Some(pin)) {
             Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) | Ok(()) => {}
@@ -217,13 +221,40 @@ fn pkcs11_message(error: &Pkcs11Error) -> String {
     }
 }
 
-fn slot_of(context: &Pkcs11, label: &str) -> Result<Option<Slot>, Pkcs11Error> {
+/// The tokens that `uri` can mean, with their serial numbers.
+fn slots(context: &Pkcs11, uri: &TokenUri) -> Result<Vec<(Slot, String)>, Pkcs11Error> {
+    let mut found = Vec::new();
     for slot in context.get_slots_with_token()? {
-        if context.get_token_info(slot)?.label() == label {
-            return Ok(Some(slot));
+        let token = context.get_token_info(slot)?;
+        let serial = token.serial_number().to_owned();
+        let is_meant = uri.serial.as_ref().is_none_or(|wanted| *wanted == serial);
+        if token.label() == uri.token && is_meant {
+            found.push((slot, serial));
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+/// Which of two tokens is meant is not guessed.
+fn the_one<T: Copy>(tokens: &[(T, String)], uri: &TokenUri) -> Result<T, String> {
+    let label = &uri.token;
+    match (tokens, &uri.serial) {
+        ([(one, _)], _) => Ok(*one),
+        ([], None) => Err(format!("there is no token labelled `{label}`")),
+        ([], Some(serial)) => {
+            Err(format!("there is no token labelled `{label}` with the serial number `{serial}`"))
+        }
+        (several, _) => {
+            let serials: Vec<_> =
+                several.iter().map(|(_, serial)| serial.escape_debug().to_string()).collect();
+            Err(format!(
+                "{} tokens are labelled `{label}`: say which by adding serial=NUMBER after the \
+                 label; they have {}",
+                several.len(),
+                serials.join(", ")
+            ))
+        }
+    }
 }
 
 /// The DER of what tokens call the parameters of ed25519: its object identifier (RFC 8410), or the
@@ -286,13 +317,14 @@ pub(super) fn pin_from(path: &std::path::Path) -> Result<SecretString, CliError>
 mod tests {
     use super::*;
 
-    const GOOD: &str = "pkcs11:token=acme%20vendor;object=release;type=private\
+    const GOOD: &str = "pkcs11:token=acme%20vendor;serial=0f%2F1;object=release;type=private\
                         ?module-path=/usr/lib/p11.so&pin-source=file:/run/pin";
 
     #[test]
     fn an_address_names_module_token_and_key() {
         let uri: TokenUri = GOOD.parse().unwrap();
         assert_eq!((uri.token.as_str(), uri.object.as_str()), ("acme vendor", "release"));
+        assert_eq!(uri.serial.as_deref(), Some("0f/1"));
         assert_eq!(uri.module, PathBuf::from("/usr/lib/p11.so"));
         assert_eq!(uri.pin_source, Some(PathBuf::from("/run/pin")));
         assert_eq!(uri.to_string(), GOOD);
@@ -305,7 +337,7 @@ mod tests {
             ("pkcs11:token=a;object=b", "module-path is missing"),
             ("pkcs11:token=a;object=b;object=c?module-path=/x", "object stands twice"),
             ("pkcs11:token=a;object=b?module-path=/x&pin-value=1", "seen by others"),
-            ("pkcs11:token=a;serial=1;object=b?module-path=/x", "serial is not understood"),
+            ("pkcs11:token=a;model=1;object=b?module-path=/x", "model is not understood"),
             ("pkcs11:token=a;module-path=/x;object=b", "module-path is not understood"),
             ("pkcs11:token=%zz;object=b?module-path=/x", "percent-encoded"),
             ("pkcs11:token=%4;object=b?module-path=/x", "percent-encoded"),
@@ -314,6 +346,20 @@ mod tests {
             assert!(message.contains(why), "{bad}: {message}");
             assert!(message.contains("expected pkcs11:token="), "{message}");
         }
+    }
+
+    #[test]
+    fn which_of_two_tokens_is_meant_is_not_guessed() {
+        let uri = |serial: &str| -> TokenUri {
+            format!("pkcs11:token=a{serial};object=b?module-path=/x").parse().unwrap()
+        };
+        let (one, other) = ((1, "11".to_owned()), (2, "2\u{1b}".to_owned()));
+        assert_eq!(the_one(std::slice::from_ref(&one), &uri("")), Ok(1));
+        let message = the_one(&[one, other], &uri("")).unwrap_err();
+        assert!(message.starts_with("2 tokens are labelled `a`: say which"), "{message}");
+        assert!(message.ends_with(r"they have 11, 2\u{1b}"), "{message}");
+        let message = the_one::<u8>(&[], &uri(";serial=9")).unwrap_err();
+        assert_eq!(message, "there is no token labelled `a` with the serial number `9`");
     }
 
     #[test]

@@ -93,13 +93,13 @@ pub(super) fn documents(
     };
     let mut documents = BTreeMap::new();
     let mut root = base.root.clone();
-    if change.changes_root() {
+    if change.changes_root(&base.root) {
         root = change.next_root(&base.root, now)?;
         documents.insert("root".to_owned(), unsigned(&root)?);
     }
     let mut targets = base.targets.clone();
     let counts = present("targets.json", "targets")?.verify(&root.keys, &root.roles.targets);
-    if counts.is_err() || change.changes_targets() {
+    if counts.is_err() || change.changes_targets(&base.targets) {
         targets = change.next_targets(&base.targets, now)?;
         documents.insert("targets".to_owned(), unsigned(&targets)?);
     }
@@ -126,15 +126,21 @@ pub(super) fn documents(
 }
 
 impl Change {
-    fn changes_root(&self) -> bool {
-        !self.root.is_empty()
-            || !self.targets.is_empty()
-            || self.online.is_some()
-            || self.renew.contains("root")
+    fn changes_root(&self, present: &Root) -> bool {
+        let (timestamp, snapshot) = (&present.roles.timestamp, &present.roles.snapshot);
+        let adopts = self.online.as_ref().is_some_and(|online| {
+            *timestamp != RoleKeys::any_of([&online.timestamp])
+                || *snapshot != RoleKeys::any_of([&online.snapshot])
+        });
+        !self.root.is_empty() || !self.targets.is_empty() || adopts || self.renew.contains("root")
     }
 
-    fn changes_targets(&self) -> bool {
-        !self.release.is_empty() || self.online.is_some() || self.renew.contains("targets")
+    fn changes_targets(&self, present: &Targets) -> bool {
+        let director = present.delegations.as_ref().and_then(|listed| listed.role(DIRECTOR));
+        let adopts = self.online.as_ref().is_some_and(|online| {
+            director.is_none_or(|role| role.keys != RoleKeys::any_of([&online.director]))
+        });
+        !self.release.is_empty() || adopts || self.renew.contains("targets")
     }
 
     fn next_root(&self, present: &Root, now: Timestamp) -> Result<Root, CliError> {

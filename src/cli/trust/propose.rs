@@ -78,7 +78,13 @@ impl Propose {
             change.online = Some(server.get("/v1/server-keys")?);
         }
         let proposal = present.propose(&self.product, &change)?.ok_or_else(|| {
-            CliError::Input("nothing to change: say what (--help lists it)".to_owned())
+            CliError::Input(if self.adopt_online_keys {
+                "nothing to do: the keys that the server announces are adopted already; new ones \
+                 are announced after `mainstay keys rotate-online` and a new start of the server"
+                    .to_owned()
+            } else {
+                "nothing to change: say what (--help lists it)".to_owned()
+            })
         })?;
         proposed(&proposal, &self.out, &self.keys, output)
     }

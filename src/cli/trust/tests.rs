@@ -1,5 +1,5 @@
 use mainstay_client::{
-    format::{Channel, RELEASE_FORMAT, ReleaseManifest, Severity},
+    format::{Channel, RELEASE_FORMAT, ReleaseManifest, Severity, wire::ServerKeys},
     tuf::{self, Envelope, SigningKey, Targets},
 };
 use serde_json::{Value, json};
@@ -405,6 +405,26 @@ async fn one_more_key_makes_no_signature_worthless() {
     let change = Change { targets, ..Change::default() };
     let proposal = super::tests::proposal(&present, &change).unwrap();
     assert_eq!(proposal.documents.keys().collect::<Vec<_>>(), ["root", "targets"]);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_to_adopt_keys_that_are_adopted() {
+    let world = World::new().await;
+    let service = world.on_day(1);
+    let state = service.publishing_state(&product()).await.unwrap();
+    let base = Base::verify(&state.metadata, &Seen::default()).unwrap();
+    let present = Present { state, base };
+    let adopting = |online| Change { online: Some(online), ..Change::default() };
+    let online = service.server_keys();
+    assert!(present.propose(&product(), &adopting(online.clone())).unwrap().is_none());
+    for (other, expected) in [
+        (ServerKeys { timestamp: key(8).public(), ..online.clone() }, "root"),
+        (ServerKeys { snapshot: key(8).public(), ..online.clone() }, "root"),
+        (ServerKeys { director: key(8).public(), ..online }, "targets"),
+    ] {
+        let proposal = proposal(&present, &adopting(other)).unwrap();
+        assert_eq!(proposal.documents.keys().collect::<Vec<_>>(), [expected]);
+    }
 }
 
 #[tokio::test]
