@@ -87,6 +87,18 @@
 //! file. Keys are named as in `mainstay keys show`; of a key to be added the `.pub` file is enough,
 //! and one to be removed may be named by its identifier.
 //!
+//! What cannot be shown is not signed: `show`, `sign` and the server refuse a document with members or
+//! kinds of keys that Mainstay does not know, in another spelling than its own, of another
+//! `spec_version`, with `succinct_roles`, or with one key under two identifiers. A root and targets may
+//! be good for 3,660 days at most and a channel for 366 ([`limits`](crate::limits)); `show` says so of
+//! more than twice the usual.
+//!
+//! A computer remembers of each role the newest version that it has seen published and the newest
+//! document that it has signed (`trust/my-app/seen.json` in the directory of keys), network or not.
+//! It signs upon nothing older. It signs the same document as often as you like, but no other one of
+//! the same version: two of them would split the machines. Where the first has come to nothing (nobody
+//! submitted it, and nobody will), `sign --again` says so.
+//!
 //! | to | say `mainstay trust propose --product my-app --out change.json` and | signed by |
 //! |---|---|---|
 //! | have 2 of 3 people sign roots | `--add-root-key alice --add-root-key bob --add-root-key carol --remove-root-key root --root-threshold 2` | `root`, and two of the three |
@@ -105,7 +117,8 @@
 //! mainstay keys token release 'pkcs11:token=acme;object=release?module-path=/usr/lib/softhsm/libsofthsm2.so'
 //! ```
 //!
-//! From then on `release` is that key in every command, and its `.pub` is all that others need. The
+//! Where two tokens have one label, `serial=NUMBER` after the label says which; the command that
+//! refuses to guess lists the numbers. From then on `release` is that key in every command, and its `.pub` is all that others need. The
 //! PIN comes from `MAINSTAY_PKCS11_PIN`, from the file that `pin-source` in the address names, or from
 //! the terminal. What a token signs is verified before it is used.
 //!
@@ -162,20 +175,26 @@
 //! `trust` directory beside them, somewhere else and twice. A server that finds its records but not
 //! its newest keys does not start: put `keys/` back.
 //!
+//! **An older copy was put back, and there is no newer one.** The vendor's commands refuse it: they have
+//! seen what came after. `mainstay trust accept-older --product my-app` says what becomes older, asks,
+//! and lets this computer go by it; `mainstay trust accept-older change.json` does the same on a
+//! computer without a network, for what that proposal is built upon. Then publish again what was lost.
+//! A root never becomes older: of two roots of one version, machines that took the one never take what
+//! follows the other. Put a copy back that has the newest. Where there is none and one root is lost,
+//! `trust/my-app/root.json` beside the vendor's keys is that root: send it back by
+//! `POST /v1/products/my-app/metadata` with `{"expected_revision": …, "root": "…"}`, then accept the rest.
+//!
 //! # Known limits
 //!
 //! - After an older copy of the server's directory is put back, plan and order numbers may be below
-//!   those that machines have seen, and so may timestamps and snapshots. Machines and the vendor's
-//!   commands refuse them until the numbers have caught up; new online keys, adopted, let machines
-//!   begin anew.
+//!   those that machines have seen, and so may timestamps and snapshots. Machines refuse them until the
+//!   numbers have caught up; new online keys, adopted, let machines begin anew.
 //! - A block ends with a later release only; there is no command that lifts one.
 //! - Machines that were cloned with their key take each other's credential in turn: enrol each with a
 //!   directory of its own.
 //! - Seats are written in contracts and not enforced.
-//! - A computer that signs without a network knows the newest root it has seen and not the newest
-//!   targets and channels: a proposal that builds upon older ones is noticed by the server only. For
-//!   a role that is new, `show` says its name and not all that it may do; compare the SHA-256 with who
-//!   proposed it.
+//! - A computer that signs without a network knows what it has seen in proposals, and nothing newer. Two
+//!   commands at the same time on one directory of keys may forget what one of them has seen.
 //! - A machine that has lost all of `.mainstay/trust`, and not the newest root alone, begins with the
 //!   root that it was enrolled with, and would take an older state of a server that still had keys
 //!   which were replaced since.

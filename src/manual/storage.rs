@@ -30,7 +30,7 @@
 //! |---|---|
 //! | `root.pem`, `targets.pem`, `release.pem` | private keys, PKCS#8, encrypted unless you said otherwise |
 //! | `*.pub` | their public halves |
-//! | `trust/<product>/` | the product's root and the newest timestamp and snapshot that were seen, so that a server that was broken into cannot have you sign upon something old |
+//! | `trust/<product>/` | the product's root and the newest timestamp and snapshot that were seen; `seen.json`: of each role the newest version that was published, and what was signed here; so that a server that was broken into cannot have you sign upon something old |
 //!
 //! Root and targets keys are needed to create a product and, later, to rotate keys: keep them
 //! offline. Publishing needs the release key and the `trust` directory alone.

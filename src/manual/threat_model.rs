@@ -74,6 +74,7 @@
 //! | stolen | can | cannot |
 //! |---|---|---|
 //! | the server | also read what machines report | have the vendor sign upon forged or older metadata, or under another date |
+//! | the mail in which a proposal travels | withhold it | have anybody sign what they were not shown, upon something older than they have seen, or a second document of a version |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
 //! | an API token | what its role may, in the audit trail, until it is revoked | sign releases |
