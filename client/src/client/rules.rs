@@ -3,8 +3,8 @@
 use crate::{
     error::Error,
     format::{
-        Action, Artifact, Channel, Plan, PlanTarget, Platform, ProductName, ReleaseManifest,
-        RollbackOrder, TargetFile, TargetPath, Version,
+        Action, Artifact, Channel, ChannelName, Plan, PlanTarget, Platform, ProductName,
+        ReleaseManifest, RollbackOrder, TargetFile, TargetPath, Version,
     },
     tuf::{Hashes, Rule, TargetKind, TrustedRepository},
 };
@@ -95,15 +95,48 @@ pub(super) fn expect_listed(
     target: &PlanTarget,
     platform: &Platform,
 ) -> Result<(), Error> {
-    let PlanTarget { version, channel, manifest, artifact } = target;
-    expect_path(plan, manifest, &TargetPath::manifest(channel, version))?;
-    expect_path(plan, artifact, &TargetPath::artifact(channel, version, platform))?;
+    let PlanTarget { manifest, artifact, .. } = target;
+    expect_paths(plan, target, platform)?;
     expect_file(repository, plan, target, manifest, |kind| {
         matches!(kind, TargetKind::Release { .. })
     })?;
     expect_file(repository, plan, target, artifact, |kind| {
         *kind == TargetKind::Artifact { platform: platform.clone() }
     })
+}
+
+/// Of a retired release the plan says in its paths alone which channel it was in.
+fn expect_paths(plan: &Plan, target: &PlanTarget, platform: &Platform) -> Result<(), Error> {
+    let PlanTarget { version, channel, manifest, artifact } = target;
+    let mut expected_manifest = TargetPath::manifest(channel, version);
+    let mut expected_artifact = TargetPath::artifact(channel, version, platform);
+    if channel.is_archive() {
+        let kind = retired_from(target).ok_or_else(|| {
+            let detail = format!(
+                "plan version {} names {}: expected archive/CHANNEL/{version}/release.json",
+                plan.version, manifest.path
+            );
+            Error::rule("path", detail)
+        })?;
+        expected_manifest = TargetPath::manifest(&kind.into(), version).archived();
+        expected_artifact = TargetPath::artifact(&kind.into(), version, platform).archived();
+    }
+    expect_path(plan, manifest, &expected_manifest)?;
+    expect_path(plan, artifact, &expected_artifact)
+}
+
+/// The channel that a release was in which the archive lists.
+fn retired_from(target: &PlanTarget) -> Option<Channel> {
+    let path = |channel| TargetPath::manifest(&ChannelName::from(channel), &target.version);
+    Channel::ALL.into_iter().find(|channel| path(*channel).archived() == target.manifest.path)
+}
+
+/// The channel that the release was published in, which need not be the role that lists it now.
+pub(super) fn published_in(target: &PlanTarget) -> ChannelName {
+    match retired_from(target) {
+        Some(channel) if target.channel.is_archive() => channel.into(),
+        _ => target.channel.clone(),
+    }
 }
 
 fn expect_path(plan: &Plan, file: &TargetFile, expected: &TargetPath) -> Result<(), Error> {
@@ -168,10 +201,11 @@ pub(super) fn expect_manifest(
     if manifest.product != *product || manifest.version != target.version {
         return refuse(format!("it describes {} {}", manifest.product, manifest.version));
     }
-    // A role that is no channel (a private one, the archive) lists releases of any kind.
-    let is_channel = target.channel.as_str().parse::<Channel>().is_ok();
-    if is_channel && manifest.channel_name() != target.channel {
-        return refuse(format!("it is of {}, the plan says {}", manifest.channel, target.channel));
+    // A private channel lists releases of any kind.
+    let channel = published_in(target);
+    let is_channel = channel.as_str().parse::<Channel>().is_ok();
+    if is_channel && manifest.channel_name() != channel {
+        return refuse(format!("it is of {}, the plan says {channel}", manifest.channel));
     }
     let Some(artifact) = manifest.artifacts.get(platform) else {
         return refuse(format!("it has no artifact for {platform}"));
@@ -219,7 +253,7 @@ pub(super) fn is_artifact(artifact: &Artifact, file: &TargetFile) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{ChannelName, Digest, PLAN_FORMAT};
+    use crate::format::{Digest, PLAN_FORMAT};
 
     fn version(text: &str) -> Version {
         text.parse().unwrap()

@@ -1,3 +1,4 @@
+mod archive;
 mod attacks;
 mod flow;
 mod healing;

@@ -46,6 +46,8 @@ pub struct Update {
 pub(super) struct Wanted {
     pub(super) kind: AttemptKind,
     pub(super) version: Version,
+    /// The one that it was published in: where the repository has it for as long as the machine may
+    /// want it back, whichever role lists it.
     pub(super) channel: ChannelName,
     pub(super) artifact: Artifact,
     /// Where the repository has the artifact.
@@ -214,7 +216,7 @@ impl Wanted {
         Self {
             kind,
             version: target.version.clone(),
-            channel: target.channel.clone(),
+            channel: rules::published_in(target),
             artifact,
             file: target.artifact.clone(),
             floor: None,

@@ -80,8 +80,8 @@ identifier!(
 );
 
 identifier!(
-    /// The name of a channel's targets role: one of the four channels, or the opaque name of a
-    /// private channel.
+    /// The name of a targets role that lists releases: one of the four channels, the opaque name of a
+    /// private channel, or the archive.
     ChannelName,
     "channel name",
     "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
@@ -130,6 +130,21 @@ impl Platform {
         format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
             .parse()
             .expect("os and architecture names are lower case")
+    }
+}
+
+impl ChannelName {
+    /// The name of the targets role that lists retired releases.
+    pub const ARCHIVE: &str = "archive";
+
+    /// [`ChannelName::ARCHIVE`].
+    pub fn archive() -> Self {
+        Self(Self::ARCHIVE.to_owned())
+    }
+
+    /// Whether it is [`ChannelName::ARCHIVE`].
+    pub fn is_archive(&self) -> bool {
+        self.0 == Self::ARCHIVE
     }
 }
 

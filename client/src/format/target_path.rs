@@ -2,7 +2,8 @@ use std::{fmt, str::FromStr};
 
 use super::{ChannelName, Digest, ParseError, Platform, Version, text_serde};
 
-/// The path of a target in a product's TUF repository: `<channel>/<version>/<file>`.
+/// The path of a target in a product's TUF repository: `<channel>/<version>/<file>`, and of a release
+/// that is retired `archive/<channel>/<version>/<file>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetPath(String);
 
@@ -15,6 +16,12 @@ impl TargetPath {
     /// Where a channel keeps the artifact of `version` for `platform`.
     pub fn artifact(channel: &ChannelName, version: &Version, platform: &Platform) -> Self {
         Self(format!("{channel}/{version}/{platform}.tar.zst"))
+    }
+
+    /// Where the archive keeps what a channel kept here.
+    #[must_use]
+    pub fn archived(&self) -> Self {
+        Self(format!("{}/{self}", ChannelName::ARCHIVE))
     }
 
     /// The text.

@@ -1,6 +1,6 @@
 //! What travels between machine, vendor and server: the bodies of `/v1`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -242,6 +242,30 @@ pub struct PublishResponse {
     pub product: ProductName,
     /// The version that is published now.
     pub version: Version,
+    /// The repository's new revision.
+    pub revision: u64,
+}
+
+/// `POST /v1/products/{product}/retirements`: releases move from their channels to the archive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetireRequest {
+    /// The revision that it was built upon.
+    pub expected_revision: u64,
+    /// The releases.
+    pub versions: BTreeSet<Version>,
+    /// The signed targets roles that change, byte for byte: the channels of these releases, and the
+    /// archive.
+    pub roles: BTreeMap<ChannelName, String>,
+}
+
+/// The answer to [`RetireRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RetireResponse {
+    /// The product.
+    pub product: ProductName,
+    /// The releases that are retired now.
+    pub versions: BTreeSet<Version>,
     /// The repository's new revision.
     pub revision: u64,
 }

@@ -148,7 +148,10 @@ impl Vendor {
         let mut roles: Vec<_> = self
             .channels
             .keys()
-            .map(|name| role(name.as_str(), &keys[0], format!("{name}/*/*")))
+            .map(|name| {
+                let depth = if name.is_archive() { "*/*/*" } else { "*/*" };
+                role(name.as_str(), &keys[0], format!("{name}/{depth}"))
+            })
             .collect();
         roles.push(role(DIRECTOR, &keys[1], "director/none".to_owned()));
         let top = Targets {
@@ -234,6 +237,28 @@ impl Vendor {
         target
     }
 
+    /// Moves a release from its channel to the archive.
+    pub(crate) fn retire(&mut self, text: &str) {
+        let version = version(text);
+        let mut targets = self.targets.values_mut();
+        let mut target = targets.find_map(|it| it.remove(&version)).expect("published");
+        let mut moved = BTreeMap::new();
+        let channel = self.channels.get_mut(&target.channel).unwrap();
+        for file in [&mut target.manifest, &mut target.artifact] {
+            let served =
+                |file: &TargetFile| format!("targets/{}", file.path.consistent(&file.sha256));
+            let bytes = self.files.remove(&served(file)).unwrap();
+            let entry = channel.remove(file.path.as_str()).unwrap();
+            file.path = file.path.archived();
+            self.files.insert(served(file), bytes);
+            moved.insert(file.path.to_string(), entry);
+        }
+        target.channel = ChannelName::archive();
+        self.channels.entry(ChannelName::archive()).or_default().extend(moved);
+        self.targets.entry(ChannelName::archive()).or_default().insert(version, target);
+        self.sign();
+    }
+
     fn add(
         &mut self,
         path: &crate::format::TargetPath,
@@ -258,8 +283,8 @@ impl Vendor {
         text(&sign(plan, &[&self.director_key]).unwrap())
     }
 
-    /// What is newer than `known`.
-    fn news(&self, request: &CheckRequest) -> BTreeMap<String, String> {
+    /// What is newer than what the machine knows; the archive only where the plan names it.
+    fn news(&self, request: &CheckRequest, plan: &Plan) -> BTreeMap<String, String> {
         let mut news = BTreeMap::new();
         let known = usize::try_from(request.known.root).unwrap();
         for (index, root) in self.roots.iter().enumerate().skip(known) {
@@ -274,7 +299,9 @@ impl Vendor {
         add("timestamp", request.known.timestamp, "timestamp.json".to_owned());
         add("snapshot", request.known.snapshot, format!("{revision}.snapshot.json"));
         add("targets", request.known.targets, format!("{revision}.targets.json"));
-        for name in self.channels.keys() {
+        let names_archive = plan.action.target().is_some_and(|target| target.channel.is_archive());
+        let channels = self.channels.keys().filter(|name| names_archive || !name.is_archive());
+        for name in channels {
             let known = request.known.channels.get(name).copied().unwrap_or(0);
             add(name.as_str(), known, format!("{revision}.{name}.json"));
         }
@@ -397,7 +424,7 @@ impl Server {
             _ if !is_known => problem(401, "UNAUTHORIZED"),
             ("POST", "/v1/check") => {
                 let question: CheckRequest = serde_json::from_slice(&request.body).unwrap();
-                let metadata = self.vendor.news(&question);
+                let metadata = self.vendor.news(&question, &self.plan);
                 json(&CheckResponse { plan: self.vendor.plan(&self.plan), metadata })
             }
             ("POST", "/v1/report") => {
