@@ -41,6 +41,12 @@ pub struct Limits {
     pub remark_chars_max: usize,
     /// What a machine's owner calls it, in characters.
     pub host_chars_max: usize,
+    /// How many targets a channel lists: one for each release, and one for each of its artifacts.
+    /// Machines fetch a channel whole; what is retired moves to the archive, which has no such
+    /// limit but the bytes of a targets role.
+    pub channel_targets_max: usize,
+    /// With how many targets a publisher is warned that the channel is nearly full.
+    pub channel_targets_warned: usize,
     /// How many records one page of a listing has.
     pub page_records_max: usize,
 }
@@ -65,6 +71,8 @@ impl Limits {
         channel_lifetime_max: Duration::from_hours(366 * 24),
         remark_chars_max: 500,
         host_chars_max: 128,
+        channel_targets_max: 1000,
+        channel_targets_warned: 900,
         page_records_max: 1000,
     };
 }

@@ -10,6 +10,7 @@
 //! | [`catalogue`] | what has the vendor published of the product? |
 //! | [`entitlement`] | which of the releases does the contract grant, and why? |
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
+//! | [`retirement`] | which releases can move to the archive, and what is listed then? |
 //! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
 //!
@@ -20,6 +21,7 @@ pub mod contract;
 pub mod entitlement;
 pub mod expiry;
 pub mod resolve;
+pub mod retirement;
 pub mod scenario;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
@@ -34,4 +36,5 @@ pub use resolve::{
     Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Reason, Resolution, Ring,
     Seat, Withheld, resolve,
 };
+pub use retirement::Listing;
 pub use scenario::{Explained, Scenario};

@@ -3,7 +3,7 @@
 //!
 //! | module | who asks |
 //! |---|---|
-//! | [`product`], [`publish`], [`metadata`], [`upload`] | the vendor's release engineer |
+//! | [`product`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`support`] | the technician |
@@ -25,6 +25,7 @@ pub mod product;
 pub mod publish;
 pub mod report;
 pub mod repository;
+pub mod retire;
 mod standing;
 pub mod status;
 pub mod support;

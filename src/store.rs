@@ -12,14 +12,14 @@ mod directory;
 mod record;
 mod sled;
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{ContractName, CustomerName, Digest, MachineName, ProductName},
+    format::{ContractName, CustomerName, Digest, MachineName, ProductName, Version},
     tuf::PublicKey,
 };
 
@@ -75,6 +75,20 @@ pub struct ContractImport {
     pub changed: Vec<(ContractRecord, AuditEntry)>,
 }
 
+/// Releases as they leave their channels: which, when, and the metadata that lists them in the
+/// archive, in one step.
+#[derive(Clone, Debug)]
+pub struct Retirement {
+    /// The releases.
+    pub versions: BTreeSet<Version>,
+    /// When.
+    pub at: Timestamp,
+    /// The repository's newest metadata.
+    pub repository: Repository,
+    /// The metadata files that are new.
+    pub files: Vec<RepositoryFile>,
+}
+
 /// What changes with a machine in one step.
 #[derive(Clone, Debug)]
 pub struct MachineChange {
@@ -122,6 +136,16 @@ pub trait MetaStore: Send + Sync + 'static {
         product: &ProductName,
         expected_revision: u64,
         publication: Publication,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// Notes releases as retired if the product is still at `expected_revision`. The revision rises
+    /// by one.
+    async fn retire_releases(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        retirement: Retirement,
         audit: AuditEntry,
     ) -> StoreResult<()>;
 

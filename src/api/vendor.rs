@@ -1,7 +1,7 @@
 use actix_web::{HttpRequest, web};
 use mainstay_client::format::{
     Digest, ProductName,
-    wire::{AmendMetadataRequest, CreateProductRequest, PublishRequest},
+    wire::{AmendMetadataRequest, CreateProductRequest, PublishRequest, RetireRequest},
 };
 use serde::Deserialize;
 
@@ -18,6 +18,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/products/{product}/metadata", web::post().to(amend_metadata))
         .route("/v1/products/{product}/releases", web::get().to(releases))
         .route("/v1/products/{product}/releases", web::post().to(publish))
+        .route("/v1/products/{product}/retirements", web::post().to(retire))
         .route("/v1/uploads/{digest}", web::get().to(upload_state))
         .route("/v1/uploads/{digest}", web::patch().to(upload));
 }
@@ -82,6 +83,18 @@ async fn publish(
     let product: ProductName = product.parse()?;
     let request: PublishRequest = body::read(&service, payload).await?;
     body::created(&service.publish(&actor, &product, request).await?)
+}
+
+async fn retire(
+    service: Shared,
+    staff: Staff,
+    product: web::Path<String>,
+    payload: web::Payload,
+) -> ApiResult {
+    let actor = staff.require(&[Role::Publisher]).await?;
+    let product: ProductName = product.parse()?;
+    let request: RetireRequest = body::read(&service, payload).await?;
+    body::created(&service.retire(&actor, &product, request).await?)
 }
 
 async fn upload_state(service: Shared, staff: Staff, digest: web::Path<String>) -> ApiResult {

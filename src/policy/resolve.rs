@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     catalogue::Status,
     entitlement::{Code, Decision, Standing},
+    retirement::Listing,
 };
 
 mod reason;
@@ -115,6 +116,8 @@ impl Block {
 pub struct Offer {
     /// The platforms that it has an artifact for.
     pub platforms: BTreeSet<Platform>,
+    /// What lists it.
+    pub listing: Listing,
     /// The lowest version that can be updated to it in one step.
     pub min_from: Option<Version>,
     /// Whether its rollout has come to the machine.
@@ -184,7 +187,9 @@ pub struct Withheld {
 ///   to migrate.
 /// - A withdrawn release is never updated to, not even where the machine's history grants it: that
 ///   grant is for going back.
-/// - What is merely superseded by the target is not withheld, nor is a pre-release below it.
+/// - A retired release is never updated to. A machine that had it can be ordered back to it.
+/// - What is merely superseded by the target is not withheld, nor is a pre-release or a retired
+///   release below it.
 ///   Releases that are hidden from the customer are never listed.
 pub fn resolve(
     standing: &Standing<'_>,
@@ -210,7 +215,11 @@ pub fn resolve(
     let Route { first_hop, highest: target, .. } = route;
     withheld.retain(|entry| {
         let is_superseded = first_hop.is_some() && target.is_some_and(|top| entry.version < *top);
-        !(is_superseded && entry.code == Reason::Delivery(DeliveryCode::Prerelease))
+        let is_minor = matches!(
+            entry.code,
+            Reason::Delivery(DeliveryCode::Prerelease | DeliveryCode::Retired)
+        );
+        !(is_superseded && is_minor)
     });
 
     let (action, order_refusal) = match (&machine.rollback, first_hop) {
@@ -290,6 +299,9 @@ fn undelivered(
     offer: Option<&Offer>,
     machine: &Machine,
 ) -> Option<(DeliveryCode, String)> {
+    if offer.is_some_and(|offer| offer.listing == Listing::Archive) {
+        return Some((DeliveryCode::Retired, String::new()));
+    }
     // A pre-release is nothing that a hold or a block keeps from the machine; and a rollout, which
     // comes sooner or later, is told of last, so that it raises no false hope.
     if version.is_prerelease() && machine.ring != Ring::Preview {
@@ -355,7 +367,12 @@ fn order_refusal(
     if let Some(floor) = machine.floor.as_ref().filter(|floor| order < *floor) {
         return Some(OrderRefusal::BelowFloor { ordered: order.clone(), floor: floor.clone() });
     }
-    let fits = offers.get(order).is_some_and(|offer| offer.platforms.contains(&machine.platform));
+    let offer = offers.get(order);
+    let was_here = code == Code::Rollback;
+    if !was_here && offer.is_some_and(|offer| offer.listing == Listing::Archive) {
+        return Some(OrderRefusal::Retired { ordered: order.clone() });
+    }
+    let fits = offer.is_some_and(|offer| offer.platforms.contains(&machine.platform));
     (!fits).then(|| OrderRefusal::Platform {
         ordered: order.clone(),
         platform: machine.platform.clone(),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
         Action, ChannelName, CustomerName, Digest, Notice, PLAN_FORMAT, Plan, PlanTarget, Platform,
-        RollbackOrder, TargetFile, Version, Withheld,
+        RollbackOrder, Version, Withheld,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     },
     tuf::{self, DIRECTOR, json},
@@ -43,9 +43,9 @@ impl Service {
                 // A technician's order or another check came in between: look again.
                 Err(PlanError::Overtaken(name)) => machine = self.meta.machine(&name).await?,
                 Err(PlanError::Service(error)) => return Err(error),
-                Ok((machine, plan)) => {
-                    let metadata = self.newer_metadata(&standing, &machine, &request.known).await?;
-                    return Ok(CheckResponse { plan, metadata });
+                Ok(planned) => {
+                    let metadata = self.newer_metadata(&standing, &planned, &request.known).await?;
+                    return Ok(CheckResponse { plan: planned.plan, metadata });
                 }
             }
         }
@@ -63,7 +63,7 @@ impl Service {
         standing: &ProductStanding,
         stored: MachineRecord,
         request: &CheckRequest,
-    ) -> Result<(MachineRecord, String), PlanError> {
+    ) -> Result<Planned, PlanError> {
         let mut machine = stored.clone();
         machine.running.clone_from(&request.running);
         machine.platform = request.platform.clone();
@@ -73,12 +73,12 @@ impl Service {
         let now = standing.now();
         let Some(director) = self.director(standing.product()).await? else {
             let plan = self.plan_without_director(standing, &stored).await?;
-            return Ok((stored, plan));
+            return Ok(Planned { machine: stored, plan, role: None });
         };
         let content = self.plan_content(standing, &machine)?;
-        if let Some(target) = content.action.target() {
-            machine.offered.insert(target.version.clone());
-        }
+        let target = content.action.target();
+        let role = target.map(|target| target.channel.clone());
+        machine.offered.extend(target.map(|target| target.version.clone()));
         let canonical =
             serde_json::to_value((&content, director.public().id())).map_err(ServiceError::from)?;
         let content_sha256 = Digest::of(&json::canonical(&canonical));
@@ -111,7 +111,7 @@ impl Service {
                 other => PlanError::Service(other.into()),
             })?;
         }
-        Ok((machine, plan))
+        Ok(Planned { machine, plan, role })
     }
 
     /// Where the key that the targets authorise is lost, a machine gets what it got last for as long
@@ -188,9 +188,10 @@ impl Service {
     async fn newer_metadata(
         &self,
         standing: &ProductStanding,
-        machine: &MachineRecord,
+        planned: &Planned,
         known: &KnownMetadata,
     ) -> ServiceResult<BTreeMap<String, String>> {
+        let machine = &planned.machine;
         let mut metadata = BTreeMap::new();
         if !standing.covers_product() {
             return Ok(metadata);
@@ -208,7 +209,9 @@ impl Service {
             ("targets.json".to_owned(), targets, known.targets),
         ];
         for (channel, file) in channels {
-            if standing.may_see_channel(channel, &machine.confirmed) {
+            // The archive is of use only to a machine that is to go back to something in it.
+            let is_wanted = !channel.is_archive() || planned.role.as_ref() == Some(channel);
+            if is_wanted && standing.may_see_channel(channel, &machine.confirmed) {
                 let version = known.channels.get(channel).copied().unwrap_or(0);
                 wanted.push((format!("{channel}.json"), file, version));
             }
@@ -220,6 +223,15 @@ impl Service {
         }
         Ok(metadata)
     }
+}
+
+/// A machine's plan.
+struct Planned {
+    machine: MachineRecord,
+    /// The signed plan, byte for byte.
+    plan: String,
+    /// The targets role that lists what it names, where it is known to name something.
+    role: Option<ChannelName>,
 }
 
 enum PlanError {
@@ -283,14 +295,10 @@ fn plan_document(
 }
 
 fn plan_target(release: &ReleaseRecord, platform: &Platform) -> Option<PlanTarget> {
-    let artifact = release.artifacts.get(platform)?;
-    let channel = ChannelName::from(release.release.channel);
-    let version = release.release.version.clone();
-    let path = mainstay_client::format::TargetPath::artifact(&channel, &version, platform);
     Some(PlanTarget {
-        artifact: TargetFile { path, length: artifact.length, sha256: artifact.sha256 },
-        manifest: release.manifest.clone(),
-        channel,
-        version,
+        version: release.release.version.clone(),
+        channel: release.role(),
+        manifest: release.listed_manifest(),
+        artifact: release.listed_artifact(platform)?,
     })
 }

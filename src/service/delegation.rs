@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::{
-    format::Channel,
+    format::{Channel, ChannelName},
     tuf::{DIRECTOR, DelegatedRole, KeyId, PublicKey, RoleKeys, Root, Targets},
 };
 
@@ -63,6 +63,16 @@ pub(super) fn delegation_problems(
         expect(
             delegated,
             format!("targets have no terminating delegation of {channel}/*/* to `{channel}`"),
+        );
+    }
+    if let Some(archive) = delegations.role(ChannelName::ARCHIVE) {
+        let path = format!("{}/{}/1.0.0/release.json", ChannelName::ARCHIVE, Channel::Major);
+        expect(
+            archive.terminating && archive.paths.cover(&path),
+            format!(
+                "targets have no terminating delegation of {0}/*/*/* to `{0}`",
+                ChannelName::ARCHIVE
+            ),
         );
     }
     // The keys themselves are compared: an identifier is whatever the document calls a key.

@@ -172,7 +172,7 @@ fn version_problem(what: &str, before: &Targets, after: &Targets) -> Option<Stri
 }
 
 /// What a client would no longer find, because of another order of the delegations or other paths.
-fn lookup_problems(repository: &TrustedRepository) -> Vec<String> {
+pub(super) fn lookup_problems(repository: &TrustedRepository) -> Vec<String> {
     let mut problems = Vec::new();
     for (channel, targets) in repository.roles() {
         for (path, target) in &targets.targets {

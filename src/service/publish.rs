@@ -188,5 +188,6 @@ fn release_record(manifest: ReleaseManifest, bytes: &[u8]) -> ReleaseRecord {
         floor: manifest.floor,
         manifest: file,
         artifacts: manifest.artifacts,
+        retired_at: None,
     }
 }

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use mainstay_client::format::{ChannelName, ContractName, ProductName, Version};
+use mainstay_client::format::{Channel, ChannelName, ContractName, ProductName, Version};
 
 use super::{
-    ErrorClass, Service, ServiceError, ServiceResult,
+    ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult,
     contract::ContractExplanation,
     repository::{ServedFile, Target},
 };
@@ -43,14 +43,33 @@ impl Service {
         product: &ProductName,
     ) -> ServiceResult<ProductStanding> {
         let now = self.clock.now();
-        // In this order: a publish in between then brings metadata that lists more than is planned
-        // from. The other way round a plan could name what the machine's metadata does not list.
-        let releases = self.meta.releases(product).await?;
-        let record = self.meta.product(product).await?;
+        let (record, releases) = self.product_with_releases(product).await?;
         let published = releases.iter().map(|release| release.release.clone());
         let catalogue =
             Catalogue::new(product.clone(), [], published).map_err(ServiceError::internal)?;
         Ok(ProductStanding { product: record, releases, catalogue, contract: None, now })
+    }
+
+    /// A product and its releases as they were at one revision of it. A plan must not name what the
+    /// metadata beside it does not list, or lists elsewhere.
+    async fn product_with_releases(
+        &self,
+        name: &ProductName,
+    ) -> ServiceResult<(ProductRecord, Vec<ReleaseRecord>)> {
+        let mut before = self.meta.product(name).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let releases = self.meta.releases(name).await?;
+            let after = self.meta.product(name).await?;
+            if after.revision == before.revision {
+                return Ok((after, releases));
+            }
+            before = after;
+        }
+        Err(ServiceError::new(
+            ErrorClass::Unavailable,
+            "BUSY",
+            format!("the releases of {name} keep changing; try again"),
+        ))
     }
 }
 
@@ -165,40 +184,39 @@ impl ProductStanding {
     }
 
     /// Whether a channel's manifest may be seen: the contract has the channel, or a grant in it.
+    ///
+    /// The archive takes in what the channels listed, so it may also be seen where the contract has
+    /// every channel that something in it comes from.
     pub(super) fn may_see_channel(
         &self,
         channel: &ChannelName,
         history: &BTreeSet<Version>,
     ) -> bool {
-        let covered = self.contract.iter().flat_map(|contract| &contract.channels);
-        covered.copied().any(|covered| ChannelName::from(covered) == *channel)
+        let covers = |covered: Channel| {
+            self.contract.as_ref().is_some_and(|contract| contract.channels.contains(&covered))
+        };
+        let mut listed = self.releases.iter().filter(|release| release.role() == *channel);
+        let is_covered = if channel.is_archive() {
+            listed.all(|release| covers(release.release.channel))
+        } else {
+            channel.as_str().parse().is_ok_and(covers)
+        };
+        is_covered
             || self.judge(history).iter().any(|judged| {
                 judged.decision.is_grant()
-                    && self.release(&judged.decision.version).is_some_and(|release| {
-                        ChannelName::from(release.release.channel) == *channel
-                    })
+                    && self
+                        .release(&judged.decision.version)
+                        .is_some_and(|release| release.role() == *channel)
             })
     }
 
     /// The release and file that a target path names.
     pub(super) fn target(&self, target: &Target) -> Option<(&ReleaseRecord, ServedFile)> {
         self.releases.iter().find_map(|release| {
-            let manifest = &release.manifest;
-            if manifest.path == target.path && manifest.sha256 == target.sha256 {
-                let file = ServedFile::target(manifest.sha256, manifest.length);
-                return Some((release, file));
-            }
-            let channel = release.release.channel.into();
-            let (_, artifact) = release.artifacts.iter().find(|(platform, artifact)| {
-                artifact.sha256 == target.sha256
-                    && target.path
-                        == mainstay_client::format::TargetPath::artifact(
-                            &channel,
-                            &release.release.version,
-                            platform,
-                        )
-            })?;
-            Some((release, ServedFile::target(artifact.sha256, artifact.length)))
+            let file = release
+                .files()
+                .find(|file| file.path == target.path && file.sha256 == target.sha256)?;
+            Some((release, ServedFile::target(file.sha256, file.length)))
         })
     }
 
@@ -222,6 +240,7 @@ impl ProductStanding {
             .map(|release| {
                 let offer = Offer {
                     platforms: release.artifacts.keys().cloned().collect(),
+                    listing: release.listing(),
                     min_from: release.min_from.clone(),
                     admission: Admission::default(),
                     requirement_unmet: None,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
 use crate::{
-    policy::{Block, Status, Verdict},
+    policy::{Block, DeliveryCode, Listing, Status, Verdict},
     store::{
         AuditRecord, EventRecord, MachineBlock, MachineChange, MachineRecord, OrderRecord,
         OrderState, StoreError,
@@ -110,10 +110,18 @@ impl Service {
         let next = next_step(&standing, &machine).version;
         let explanations = standing.judge(&machine.confirmed).into_iter().filter_map(|judged| {
             let decision = judged.decision;
-            let release = &standing.release(&decision.version)?.release;
+            let record = standing.release(&decision.version)?;
+            let release = &record.release;
             let entry = withheld.iter().find(|entry| entry.version == decision.version);
+            let was_here = machine.confirmed.contains(&decision.version);
+            let is_out_of_reach =
+                record.listing() == Listing::Archive && !was_here && decision.is_grant();
             let (code, message) = match entry {
                 Some(entry) => (entry.code.to_string(), entry.sentence.clone()),
+                None if is_out_of_reach => {
+                    let retired = DeliveryCode::Retired;
+                    (retired.to_string(), retired.sentence(&decision.version, ""))
+                }
                 None => (decision.code.to_string(), judged.sentence),
             };
             let place = if machine.running.as_ref() == Some(&decision.version) {
@@ -122,9 +130,9 @@ impl Service {
                 MachineStanding::Next
             } else if entry.is_some() {
                 MachineStanding::Withheld
-            } else if machine.confirmed.contains(&decision.version) {
+            } else if was_here {
                 MachineStanding::Confirmed
-            } else if decision.is_grant() {
+            } else if decision.is_grant() && !is_out_of_reach {
                 MachineStanding::Available
             } else {
                 MachineStanding::Denied
@@ -234,10 +242,16 @@ fn require_possible(
         ));
     }
     standing.require_grant(to, &machine.confirmed)?;
-    if !standing
-        .release(to)
-        .is_some_and(|release| release.artifacts.contains_key(&machine.platform))
-    {
+    let release = standing.release(to);
+    let is_retired = release.is_some_and(|release| release.listing() == Listing::Archive);
+    if is_retired && !machine.confirmed.contains(to) {
+        return impossible(format!(
+            "{to} is retired, and machine {} has not run it before: expected a version that it has \
+             confirmed, or one that is not retired",
+            machine.name
+        ));
+    }
+    if !release.is_some_and(|release| release.artifacts.contains_key(&machine.platform)) {
         return impossible(format!("{to} has no artifact for {}", machine.platform));
     }
     Ok(running)

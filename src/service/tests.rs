@@ -1,6 +1,7 @@
 //! The use cases over real stores, with the clock in the test's hand.
 
 mod metadata;
+mod retirement;
 pub(crate) mod world;
 
 use mainstay_client::format::{

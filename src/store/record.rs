@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use mainstay_client::{
     format::{
         Artifact, ChannelName, ContractName, CustomerName, Digest, MachineName, Platform,
-        ProductName, TargetFile, Version, wire::Event,
+        ProductName, TargetFile, TargetPath, Version, wire::Event,
     },
     tuf::{KeyId, PublicKey},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Amendment, Block, Release};
+use crate::policy::{Amendment, Block, Listing, Release, retirement::Listed};
 
 /// A product and the newest metadata of its repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,10 +79,76 @@ pub struct ReleaseRecord {
     pub min_from: Option<Version>,
     /// The lowest version that a rollback may reach once it is known.
     pub floor: Option<Version>,
-    /// The release manifest in the product's repository.
+    /// The release manifest where its channel lists it, or listed it before it was retired.
     pub manifest: TargetFile,
     /// The artifact for each platform.
     pub artifacts: BTreeMap<Platform, Artifact>,
+    /// When it was retired, where it was. Absent in records from before releases could be.
+    #[serde(default)]
+    pub retired_at: Option<Timestamp>,
+}
+
+impl ReleaseRecord {
+    /// What lists it.
+    pub fn listing(&self) -> Listing {
+        match self.retired_at {
+            None => Listing::Channel,
+            Some(_) => Listing::Archive,
+        }
+    }
+
+    /// What a retirement looks at.
+    pub fn listed(&self) -> Listed {
+        Listed {
+            version: self.release.version.clone(),
+            channel: self.release.channel.into(),
+            listing: self.listing(),
+            floor: self.floor.clone(),
+            min_from: self.min_from.clone(),
+        }
+    }
+
+    /// The targets role that lists it.
+    pub fn role(&self) -> ChannelName {
+        match self.listing() {
+            Listing::Channel => self.release.channel.into(),
+            Listing::Archive => ChannelName::archive(),
+        }
+    }
+
+    /// The release manifest where the role lists it.
+    pub fn listed_manifest(&self) -> TargetFile {
+        self.where_listed(self.manifest.clone())
+    }
+
+    /// The artifact for `platform` where the role lists it.
+    pub fn listed_artifact(&self, platform: &Platform) -> Option<TargetFile> {
+        self.artifact_file(platform).map(|file| self.where_listed(file))
+    }
+
+    /// Manifest and artifacts under every path that they have had. A machine whose metadata is from
+    /// before a release was retired, or that brings back what it kept, asks for the earlier ones.
+    pub fn files(&self) -> impl Iterator<Item = TargetFile> {
+        let artifacts = self.artifacts.keys().filter_map(|platform| self.artifact_file(platform));
+        std::iter::once(self.manifest.clone()).chain(artifacts).flat_map(|file| {
+            let moved = self.retired_at.map(|_| self.where_listed(file.clone()));
+            std::iter::once(file).chain(moved)
+        })
+    }
+
+    fn artifact_file(&self, platform: &Platform) -> Option<TargetFile> {
+        let Artifact { length, sha256, .. } = *self.artifacts.get(platform)?;
+        let Release { channel, version, .. } = &self.release;
+        let path = TargetPath::artifact(&(*channel).into(), version, platform);
+        Some(TargetFile { path, length, sha256 })
+    }
+
+    fn where_listed(&self, file: TargetFile) -> TargetFile {
+        match self.listing() {
+            Listing::Channel => file,
+            Listing::Archive => TargetFile { path: file.path.archived(), ..file },
+        }
+    }
 }
 
 /// A customer.

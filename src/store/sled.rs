@@ -44,7 +44,7 @@ use self::{
 use super::{
     ActivationKeyRecord, AuditEntry, AuditRecord, ContractImport, ContractRecord, CustomerRecord,
     EventRecord, MachineChange, MachineRecord, MetaStore, ProductRecord, Publication,
-    ReleaseRecord, Repository, RepositoryFile, StoreResult, StoredFile, TokenRecord,
+    ReleaseRecord, Repository, RepositoryFile, Retirement, StoreResult, StoredFile, TokenRecord,
 };
 
 /// The records in one directory, for one process.
@@ -126,6 +126,26 @@ impl MetaStore for SledStore {
                 &product,
                 expected_revision,
                 &publication,
+                &audit,
+            )
+        })
+        .await
+    }
+
+    async fn retire_releases(
+        &self,
+        product: &ProductName,
+        expected_revision: u64,
+        retirement: Retirement,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        let product = product.clone();
+        self.write(move |transaction| {
+            catalogue::retire_releases(
+                transaction,
+                &product,
+                expected_revision,
+                &retirement,
                 &audit,
             )
         })

@@ -412,7 +412,7 @@ async fn nobody_is_asked_to_adopt_keys_that_are_adopted() {
     let world = World::new().await;
     let service = world.on_day(1);
     let state = service.publishing_state(&product()).await.unwrap();
-    let base = Base::verify(&state.metadata, &Seen::default()).unwrap();
+    let base = Base::verify(&product(), &state.metadata, &Seen::default()).unwrap();
     let present = Present { state, base };
     let adopting = |online| Change { online: Some(online), ..Change::default() };
     let online = service.server_keys();

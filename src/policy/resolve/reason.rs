@@ -9,6 +9,8 @@ use crate::policy::entitlement::Code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeliveryCode {
+    /// The release is retired: only machines that had it can go back to it.
+    Retired,
     /// A technician has stopped the machine's updates for now.
     Held,
     /// The version is blocked on the machine.
@@ -29,7 +31,8 @@ pub enum DeliveryCode {
 
 impl DeliveryCode {
     /// All codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Retired,
         Self::Held,
         Self::Blocked,
         Self::RolloutWait,
@@ -43,6 +46,7 @@ impl DeliveryCode {
     /// The stable text.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Retired => "RETIRED",
             Self::Held => "HELD",
             Self::Blocked => "BLOCKED",
             Self::RolloutWait => "ROLLOUT_WAIT",
@@ -60,6 +64,10 @@ impl DeliveryCode {
     pub fn sentence(self, version: &Version, detail: &str) -> String {
         let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         match self {
+            Self::Retired => format!(
+                "{version} is retired: no machine is updated to it, and those that ran it can go \
+                 back to it."
+            ),
             Self::Held => format!("Updates of this machine are on hold{because}."),
             Self::Blocked => format!("{version} is blocked on this machine{because}."),
             Self::RolloutWait => {
@@ -150,6 +158,15 @@ pub enum OrderRefusal {
         ordered: Version,
         /// The lowest version allowed.
         floor: Version,
+    },
+    /// The version ordered is retired, and the machine has not confirmed it before.
+    #[error(
+        "The order to go back to {ordered} is not carried out: it is retired, and only machines that \
+         ran it before can go back to it."
+    )]
+    Retired {
+        /// The version ordered.
+        ordered: Version,
     },
     /// The version ordered is not made for the machine's platform.
     #[error("The order to go back to {ordered} is not carried out: it is not made for {platform}.")]

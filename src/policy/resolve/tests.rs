@@ -37,7 +37,9 @@ fn scene(running: Option<&str>, versions: &[&str]) -> Scene {
     let offer = |text: &&str| {
         let platforms = BTreeSet::from(["linux-x86_64".parse().unwrap()]);
         let admission = Admission::Admitted;
-        let offer = Offer { platforms, min_from: None, admission, requirement_unmet: None };
+        let listing = Listing::Channel;
+        let offer =
+            Offer { platforms, listing, min_from: None, admission, requirement_unmet: None };
         (version(text), offer)
     };
     Scene {
@@ -170,6 +172,9 @@ fn an_alternative_is_carried_along() {
 fn every_delivery_code_withholds() {
     let plain = || scene(Some("1.0.0"), &["1.0.1"]);
     let withheld = |code| [("1.0.1", code)];
+    plain()
+        .with_offer("1.0.1", |offer| offer.listing = Listing::Archive)
+        .expect(&Action::Stay, &withheld("RETIRED"));
     plain().with_machine(|machine| machine.hold = true).expect(&Action::Stay, &withheld("HELD"));
     plain()
         .with_machine(|machine| machine.blocks.push(block(None, "1.0.1")))
@@ -197,6 +202,12 @@ fn every_delivery_code_withholds() {
 fn delivery_codes_have_sentences_and_one_spelling() {
     let sentence = |code: DeliveryCode, detail| code.sentence(&version("1.0.1"), detail);
     let cases = [
+        (
+            DeliveryCode::Retired,
+            "",
+            "1.0.1 is retired: no machine is updated to it, and those that ran it can go back to \
+             it.",
+        ),
         (DeliveryCode::Held, "", "Updates of this machine are on hold."),
         (DeliveryCode::Blocked, "it lost data", "1.0.1 is blocked on this machine: it lost data."),
         (
@@ -317,6 +328,25 @@ fn a_withdrawn_release_is_gone_back_to_but_never_updated_to() {
 }
 
 #[test]
+fn a_retired_release_is_gone_back_to_where_it_was_and_never_updated_to() {
+    let retired = |running| {
+        scene(running, &["1.0.0", "1.0.1", "1.0.2"])
+            .with_offer("1.0.1", |offer| offer.listing = Listing::Archive)
+    };
+    // It is superseded, and nothing that anybody misses.
+    retired(None).expect(&update("1.0.2"), &[]);
+    let mut back = retired(Some("1.0.0"));
+    back.history.insert(version("1.0.1"));
+    back.expect(&update("1.0.2"), &[]);
+    let mut back = retired(Some("1.0.2"));
+    back.history.insert(version("1.0.1"));
+    back.with_machine(|machine| machine.rollback = Some(version("1.0.1")))
+        .expect(&rollback("1.0.1"), &[]);
+    // It runs, and the machine goes on from there.
+    retired(Some("1.0.1")).expect(&update("1.0.2"), &[]);
+}
+
+#[test]
 fn an_order_is_carried_out_and_nothing_else_meanwhile() {
     let resolution = scene(Some("1.0.2"), &["1.0.1", "1.0.2", "1.0.3"])
         .with_machine(|machine| machine.rollback = Some(version("1.0.1")))
@@ -362,6 +392,9 @@ fn an_order_that_cannot_be_carried_out_says_why() {
     assert_eq!(refusal(revoked), refused("1.0.1", "the release is denied (REVOKED)"));
     let floored = ordered("1.0.0").with_machine(|m| m.floor = Some(version("1.0.1")));
     assert_eq!(refusal(floored), refused("1.0.0", "the vendor allows no version below 1.0.1"));
+    let strange = ordered("1.0.1").with_offer("1.0.1", |offer| offer.listing = Listing::Archive);
+    let text = "it is retired, and only machines that ran it before can go back to it";
+    assert_eq!(refusal(strange), refused("1.0.1", text));
     let foreign = ordered("1.0.1").with_offer("1.0.1", |offer| offer.platforms.clear());
     assert_eq!(refusal(foreign), refused("1.0.1", "it is not made for linux-x86_64"));
     let fresh = ordered("1.0.1").with_machine(|machine| machine.running = None);
@@ -375,6 +408,7 @@ fn offers(world: &World, luck: &[Index]) -> BTreeMap<Version, Offer> {
         let throw = luck.index(24);
         let below = world.releases.get(throw).map(|other| other.version.clone());
         let offer = Offer {
+            listing: if throw == 21 { Listing::Archive } else { Listing::Channel },
             platforms: (throw != 23).then(|| "linux-x86_64".parse().unwrap()).into_iter().collect(),
             min_from: below.filter(|below| *below < release.version),
             admission: if throw == 22 { Admission::Waits } else { Admission::Admitted },
@@ -408,6 +442,7 @@ proptest! {
             granted
                 && !withdrawn
                 && !version.is_prerelease()
+                && offer.listing == Listing::Channel
                 && !offer.platforms.is_empty()
                 && offer.admission == Admission::Admitted
         };

@@ -93,6 +93,15 @@ impl Candidate<'_> {
         if self.next.delegations.is_some() {
             problems.push(format!("channel {} delegates: expected not to", self.manifest.channel));
         }
+        let most = self.limits.channel_targets_max;
+        if self.next.targets.len() > most {
+            problems.push(format!(
+                "channel {} lists {} targets: expected at most {most}; move old releases to the \
+                 archive first (mainstay release retire)",
+                self.manifest.channel,
+                self.next.targets.len()
+            ));
+        }
         for (path, target) in previous {
             if self.next.targets.get(path) != Some(target) {
                 problems.push(format!("target {path} was published and is missing or changed"));

@@ -1,16 +1,21 @@
-use std::{collections::BTreeMap, num::NonZeroU64, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Artifact, Channel, Digest, MachineName, Plan, Platform, ProductName, RELEASE_FORMAT,
-        ReleaseManifest, Severity, Version,
+        Artifact, Channel, ChannelName, Digest, MachineName, Plan, Platform, ProductName,
+        RELEASE_FORMAT, ReleaseManifest, Severity, Version,
         wire::{
             AmendMetadataRequest, CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest,
             EnrollResponse, Event, EventKind, KnownMetadata, PublishRequest, PublishResponse,
-            ReportRequest,
+            ReportRequest, RetireRequest,
         },
     },
     pack::{self, Compression, Compressor},
@@ -23,7 +28,7 @@ use mainstay_client::{
 use crate::{
     clock::Clock,
     limits::Limits,
-    policy::{Bridge, Contract, Fallback, State, Term, Tier, Tiers},
+    policy::{Bridge, Contract, Fallback, State, Term, Tier, Tiers, retirement},
     service::{
         Actor, Service, ServiceResult,
         contract::{CreateActivationKey, CreateContract, CreateCustomer},
@@ -103,6 +108,8 @@ impl World {
             .into_iter()
             .map(|channel| delegated(channel.as_str(), &release, paths(channel)))
             .collect();
+        let archive = ChannelName::ARCHIVE;
+        roles.push(delegated(archive, &release, format!("{archive}/*/*/*")));
         roles.push(delegated(DIRECTOR, &online.director, DIRECTOR.to_owned()));
         let targets = Targets {
             header: Header::of::<Targets>(product(), NonZeroU64::MIN, after_days(3650)),
@@ -249,6 +256,44 @@ impl World {
             root: Some(String::from_utf8(root).unwrap()),
             targets: Some(signed(&targets, &self.targets_key)),
             channels,
+        }
+    }
+
+    /// The roles that list what they list after `versions` are retired, signed for 90 days from day
+    /// `days`. `change` may have its way with them before they are signed.
+    pub(crate) async fn retirement(
+        &self,
+        days: i64,
+        versions: &BTreeSet<Version>,
+        change: impl FnOnce(&mut BTreeMap<ChannelName, Targets>),
+    ) -> RetireRequest {
+        let state = self.on_day(days).publishing_state(&product()).await.unwrap();
+        let names = Channel::ALL.map(ChannelName::from).into_iter().chain([ChannelName::archive()]);
+        let present: BTreeMap<_, Targets> = names
+            .filter_map(|name| {
+                let text = state.metadata.get(&format!("{name}.json"))?;
+                let role = Envelope::parse("role", text.as_bytes()).unwrap();
+                Some((name, role.document().unwrap()))
+            })
+            .collect();
+        let mut next: BTreeMap<_, _> = retirement::after_retiring(&present, versions)
+            .into_iter()
+            .map(|(name, targets)| {
+                let version = present.get(&name).map_or(0, |role| role.header.version.get()) + 1;
+                let version = NonZeroU64::new(version).unwrap();
+                let header = Header::of::<Targets>(product(), version, after_days(days + 90));
+                (name, Targets { header, targets, delegations: None })
+            })
+            .collect();
+        change(&mut next);
+        let signed = |role: &Targets| tuf::sign(role, &[&self.release_key]).unwrap();
+        RetireRequest {
+            expected_revision: state.revision,
+            versions: versions.clone(),
+            roles: next
+                .into_iter()
+                .map(|(name, role)| (name, String::from_utf8(signed(&role)).unwrap()))
+                .collect(),
         }
     }
 

@@ -9,7 +9,7 @@ use mainstay_client::format::{
 use super::{
     super::{
         MetaStore, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
-        StoredFile,
+        Retirement, StoredFile,
     },
     at, entry, expect_audited, expect_conflict, missing,
 };
@@ -77,6 +77,47 @@ pub(super) async fn releases(store: &dyn MetaStore, scope: &str) {
     assert_eq!(store.releases(&product).await.unwrap(), before);
     assert_eq!(store.product(&product).await.unwrap().revision, 4);
     missing(store.repository_file(&product, "9.snapshot.json").await);
+}
+
+pub(super) async fn retirements(store: &dyn MetaStore, scope: &str) {
+    let product = created(store, scope, "retirements").await;
+    for (revision, version) in (1..).zip(["1.0.0", "1.1.0", "1.2.0"]) {
+        let publication = publication(version, revision + 1);
+        store.publish_release(&product, revision, publication, entry(version)).await.unwrap();
+    }
+    let published = store.releases(&product).await.unwrap();
+    let retirement = |versions: &[&str], metadata_version: u64| {
+        let repository = repository(metadata_version);
+        let versions = versions.iter().map(|text| text.parse().unwrap()).collect();
+        Retirement { versions, at: at(9), files: files_of(&repository), repository }
+    };
+
+    let retired = retirement(&["1.0.0", "1.1.0"], 5);
+    let change = store.retire_releases(&product, 4, retired.clone(), entry("release.retire"));
+    expect_audited(store, "release.retire", change).await;
+    let stored = store.product(&product).await.unwrap();
+    assert_eq!((stored.revision, &stored.repository), (5, &retired.repository));
+    store.repository_file(&product, "5.snapshot.json").await.unwrap();
+    let after = store.releases(&product).await.unwrap();
+    let expected = published.into_iter().map(|release| {
+        let is_retired = retired.versions.contains(&release.release.version);
+        ReleaseRecord { retired_at: is_retired.then(|| at(9)), ..release }
+    });
+    assert_eq!(after, expected.collect::<Vec<_>>(), "nothing else of a release changes");
+
+    // All of it or nothing.
+    for (revision, metadata_version) in [(4, 9), (5, 5)] {
+        let stale = retirement(&["1.2.0"], metadata_version);
+        expect_conflict(store, store.retire_releases(&product, revision, stale, entry("x"))).await;
+    }
+    let unknown = retirement(&["1.2.0", "7.0.0"], 9);
+    let message = missing(store.retire_releases(&product, 5, unknown, entry("x")).await);
+    assert!(message.contains("7.0.0"), "{message}");
+    assert_eq!(store.releases(&product).await.unwrap(), after);
+    assert_eq!(store.product(&product).await.unwrap().revision, 5);
+    missing(store.repository_file(&product, "9.snapshot.json").await);
+    let nobody = named(scope, "no");
+    missing(store.retire_releases(&nobody, 1, retirement(&["1.2.0"], 9), entry("x")).await);
 }
 
 pub(super) async fn renewals(store: &dyn MetaStore, scope: &str) {
@@ -208,6 +249,7 @@ fn release(version: &str) -> ReleaseRecord {
         floor: None,
         manifest: TargetFile { path, length: 5, sha256 },
         artifacts: BTreeMap::from([("linux-x86_64".parse().unwrap(), artifact)]),
+        retired_at: None,
         release: Release {
             version,
             channel,

@@ -5,7 +5,8 @@ use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
-        AuditEntry, ProductRecord, Publication, Repository, RepositoryFile, StoreError, StoreResult,
+        AuditEntry, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
+        Retirement, StoreError, StoreResult,
     },
     audit,
     tables::{PRODUCTS, RELEASES, REPOSITORY_FILES},
@@ -35,6 +36,25 @@ pub(super) fn publish_release(
     RELEASES.add(transaction, &(product.clone(), release.release.version.clone()), release)?;
     let published = ProductRecord { revision: stored.revision + 1, ..stored };
     replace_repository(transaction, published, repository, files)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn retire_releases(
+    transaction: &TransactionalTree,
+    product: &ProductName,
+    expected_revision: u64,
+    retirement: &Retirement,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let Retirement { versions, at, repository, files } = retirement;
+    let stored = product_at(transaction, product, expected_revision)?;
+    for version in versions {
+        let key = (product.clone(), version.clone());
+        let release = RELEASES.read(transaction, &key)?;
+        RELEASES.put(transaction, &key, &ReleaseRecord { retired_at: Some(*at), ..release })?;
+    }
+    let retired = ProductRecord { revision: stored.revision + 1, ..stored };
+    replace_repository(transaction, retired, repository, files)?;
     audit::append(transaction, entry)
 }
 
