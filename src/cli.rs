@@ -56,7 +56,7 @@ enum Command {
     Trust(trust::Trust),
     /// Publish a release.
     Publish(Box<publish::Publish>),
-    /// List what is published.
+    /// List what is published; retire what is old.
     #[command(subcommand)]
     Release(release::Release),
     /// Add and list customers.

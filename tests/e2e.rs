@@ -62,6 +62,8 @@ mod publish_race;
 mod quickstart;
 #[path = "e2e/repository.rs"]
 mod repository;
+#[path = "e2e/retire.rs"]
+mod retire;
 #[path = "e2e/server.rs"]
 mod server;
 #[path = "e2e/signing_memory.rs"]

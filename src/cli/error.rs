@@ -115,6 +115,9 @@ pub enum CliError {
         /// Everything that is wrong with it.
         problems: Vec<String>,
     },
+    /// A retirement is refused before anything is sent.
+    #[error("these releases cannot be retired; nothing was sent")]
+    Unretirable(Vec<String>),
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -152,6 +155,7 @@ impl CliError {
             | Self::Pack(_)
             | Self::Unsound(_)
             | Self::UnsoundFile { .. }
+            | Self::Unretirable(_)
             | Self::Config(_) => ExitStatus::Input,
             Self::Server(problem) => match problem.status {
                 409 => ExitStatus::Conflict,
@@ -178,6 +182,7 @@ impl CliError {
             Self::Trust(_) | Self::Untrusted(_) => "TRUST",
             Self::Pack(_) => "PACK",
             Self::Unsound(_) => "RELEASE_REFUSED",
+            Self::Unretirable(_) => "RETIREMENT_REFUSED",
             Self::Serve(_) => "SERVE",
             Self::Agent(_) => "AGENT",
             Self::Json(_) => "INTERNAL",
@@ -188,7 +193,9 @@ impl CliError {
     pub fn problems(&self) -> &[String] {
         match self {
             Self::Server(problem) => &problem.problems,
-            Self::Unsound(problems) | Self::UnsoundFile { problems, .. } => problems,
+            Self::Unsound(problems)
+            | Self::UnsoundFile { problems, .. }
+            | Self::Unretirable(problems) => problems,
             Self::Pack(error) => error.problems(),
             _ => &[],
         }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use mainstay_client::{
     format::{
-        Channel, ProductName,
+        Channel, ChannelName, ProductName,
         wire::{CreateProductRequest, ServerKeys},
     },
     tuf::{
@@ -194,6 +194,7 @@ impl Create {
                 paths: vec![pattern(format!("{channel}/*/*"))?].into(),
             });
         }
+        roles.push(archive(keys)?);
         roles.push(DelegatedRole {
             name: DIRECTOR.to_owned(),
             keys: RoleKeys::any_of([director]),
@@ -212,6 +213,13 @@ impl Create {
             }),
         })
     }
+}
+
+/// The delegation to the archive, which `keys` sign.
+pub(super) fn archive(keys: RoleKeys) -> Result<DelegatedRole, CliError> {
+    let name = ChannelName::ARCHIVE.to_owned();
+    let paths = vec![PathPattern::try_from(format!("{name}/*/*/*"))?].into();
+    Ok(DelegatedRole { name, keys, terminating: true, paths })
 }
 
 fn role(what: &str, keys: &[PublicKey], threshold: NonZeroU64) -> Result<RoleKeys, CliError> {

@@ -24,7 +24,7 @@ use super::{
     trust::{Proposal, proposed},
     vendor_trust::VendorTrust,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, limits::Limits};
 
 /// How long a channel is good for after a publish.
 pub(super) const CHANNEL_LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -193,6 +193,7 @@ impl Publish {
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
         let mut view = trust.verify(&state, Clock::system().now())?;
         self.require_delegated(&view.repository, &release_keys)?;
+        self.require_room(view.channels.get(&self.channel.into()), output)?;
 
         let mut artifacts = Vec::new();
         for (platform, dir) in &self.platform {
@@ -243,6 +244,25 @@ impl Publish {
                     self.channel
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// A full channel is noticed before hours of packing, and a nearly full one in time.
+    fn require_room(&self, channel: Option<&Targets>, output: Output) -> CliResult {
+        let Limits { channel_targets_max: most, channel_targets_warned, .. } = Limits::DEFAULT;
+        let listed = channel.map_or(0, |channel| channel.targets.len());
+        let after = listed + 1 + self.platform.len();
+        let retire = format!(
+            "channel {} would list {after} targets, of {most} at most: retire old releases with \
+             `mainstay release retire --product {} --before VERSION`",
+            self.channel, self.product
+        );
+        if after > most {
+            return Err(CliError::Input(retire));
+        }
+        if after >= channel_targets_warned {
+            output.say(&format!("Warning: {retire}."));
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+mod retire;
+
 use clap::{Args, Subcommand};
 use mainstay_client::format::ProductName;
 
@@ -7,11 +9,13 @@ use super::{
 };
 use crate::store::ReleaseRecord;
 
-/// List what is published.
+/// List what is published, and retire what is old.
 #[derive(Debug, Subcommand)]
 pub(super) enum Release {
     /// List the releases of a product.
     List(List),
+    /// Move releases from their channels to the archive.
+    Retire(retire::Retire),
 }
 
 #[derive(Debug, Args)]
@@ -25,9 +29,17 @@ pub(super) struct List {
 
 impl Release {
     pub(super) fn run(self, output: Output) -> CliResult {
-        let Self::List(List { server, product }) = self;
-        let path = format!("/v1/products/{product}/releases");
-        let releases: Vec<ReleaseRecord> = server.connect()?.get(&path)?;
+        match self {
+            Self::List(list) => list.run(output),
+            Self::Retire(retire) => retire.run(output),
+        }
+    }
+}
+
+impl List {
+    fn run(self, output: Output) -> CliResult {
+        let path = format!("/v1/products/{}/releases", self.product);
+        let releases: Vec<ReleaseRecord> = self.server.connect()?.get(&path)?;
         output.answer(&releases, |releases| {
             let rows = releases.iter().map(|record| {
                 let platforms: Vec<_> = record.artifacts.keys().map(ToString::to_string).collect();
@@ -36,13 +48,22 @@ impl Release {
                     record.release.channel.to_string(),
                     record.release.severity.to_string(),
                     record.release.published_at.to_string(),
+                    or_dash(record.retired_at),
                     or_dash(record.min_from.as_ref()),
                     or_dash(record.floor.as_ref()),
                     platforms.join(", "),
                 ]
             });
-            let headings =
-                ["VERSION", "CHANNEL", "SEVERITY", "PUBLISHED", "MIN FROM", "FLOOR", "PLATFORMS"];
+            let headings = [
+                "VERSION",
+                "CHANNEL",
+                "SEVERITY",
+                "PUBLISHED",
+                "RETIRED",
+                "MIN FROM",
+                "FLOOR",
+                "PLATFORMS",
+            ];
             table(headings, rows)
         })
     }

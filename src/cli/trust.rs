@@ -28,9 +28,11 @@ use self::{
     words::{Names, words},
 };
 pub(super) use self::{
+    change::{next_header, unsigned},
     proposal::Proposal,
     review::Review,
     seen::{Seen, SeenRoles},
+    submit::{remember, submit},
 };
 use super::{
     CliError, CliResult, Connection, Output,

@@ -68,26 +68,31 @@ fn a_machine_has_the_metadata_that_its_contract_covers() {
 }
 
 /// Clients that take in every role before they look for a target give up where one has no document:
-/// also the director's, which signs plans and lists nothing.
+/// also the director's, which signs plans and lists nothing. The archive has one from the first
+/// retirement on.
 #[test]
 fn every_role_that_may_speak_has_a_document() {
     let server = opened();
-    for (version, channel) in [("1.0.1", "bugfix"), ("1.0.2", "security"), ("1.1.0", "feature")] {
+    let patches = [("1.0.1", "bugfix"), ("1.0.2", "security"), ("1.0.3", "bugfix")];
+    for (version, channel) in patches.into_iter().chain([("1.1.0", "feature")]) {
         server.publish(version, channel, &[]);
     }
+    server.mainstay(&["release", "retire", "--product", PRODUCT, "1.0.1"]).succeeds();
     let machine = ended(&server);
     let document = |path: &str| -> Value {
         serde_json::from_slice(&machine.file(&server, PRODUCT, path).has_status(200).body).unwrap()
     };
-    let snapshot = document("5.snapshot.json");
+    let snapshot = document("7.snapshot.json");
     let targets = document("1.targets.json");
     for role in targets["signed"]["delegations"]["roles"].as_array().unwrap() {
         let file = format!("{}.json", role["name"].as_str().unwrap());
         assert!(snapshot["signed"]["meta"].get(&file).is_some(), "{file}");
     }
-    let director = document("5.director.json");
+    // All that is in it was in a channel that the machine may see.
+    document("1.archive.json");
+    let director = document("7.director.json");
     assert_eq!(director["signed"]["targets"], serde_json::json!({}));
-    assert_eq!(snapshot["signed"]["meta"]["director.json"]["version"], 5);
+    assert_eq!(snapshot["signed"]["meta"]["director.json"]["version"], 7);
     assert_eq!(director["signed"]["expires"], snapshot["signed"]["expires"]);
 }
 

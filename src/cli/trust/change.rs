@@ -5,15 +5,19 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
-    format::{ChannelName, wire::ServerKeys},
+    format::{Channel, ChannelName, wire::ServerKeys},
     tuf::{
-        self, DIRECTOR, Delegations, Envelope, Header, KeyId, Metadata, PublicKey, RoleKeys, Root,
-        Targets,
+        self, DIRECTOR, DelegatedRole, Delegations, Envelope, Header, KeyId, Metadata, PublicKey,
+        RoleKeys, Root, Targets,
     },
 };
 
 use super::{
-    super::{CliError, product::OFFLINE_LIFETIME, publish::CHANNEL_LIFETIME},
+    super::{
+        CliError,
+        product::{OFFLINE_LIFETIME, archive},
+        publish::CHANNEL_LIFETIME,
+    },
     base::{Base, delegated},
 };
 
@@ -33,10 +37,21 @@ pub(super) struct Change {
     pub(super) release: RoleChange,
     /// The channels that the change of the release keys is about; all of them where there are none.
     pub(super) release_channels: BTreeSet<ChannelName>,
+    /// Whether the role `archive` is new, and whose keys it has.
+    pub(super) archive: Option<ArchiveKeys>,
     /// The server's keys that are to sign timestamp, snapshot and plans from now on.
     pub(super) online: Option<ServerKeys>,
     /// The documents to sign for a longer time: `root`, `targets`, channels.
     pub(super) renew: BTreeSet<String>,
+}
+
+/// Whose keys a new archive has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ArchiveKeys {
+    /// Those of all channels, which have the same.
+    OfAllChannels,
+    /// Those of one channel.
+    Of(Channel),
 }
 
 impl RoleChange {
@@ -140,7 +155,10 @@ impl Change {
         let adopts = self.online.as_ref().is_some_and(|online| {
             director.is_none_or(|role| role.keys != RoleKeys::any_of([&online.director]))
         });
-        !self.release.is_empty() || adopts || self.renew.contains("targets")
+        !self.release.is_empty()
+            || self.archive.is_some()
+            || adopts
+            || self.renew.contains("targets")
     }
 
     fn next_root(&self, present: &Root, now: Timestamp) -> Result<Root, CliError> {
@@ -180,6 +198,9 @@ impl Change {
                 return Err(CliError::Input(format!("the product has no channel {channel}")));
             }
         }
+        if let Some(whose) = self.archive {
+            roles = with_archive(roles, whose)?;
+        }
         keys.retain(|id, _| roles.iter().any(|role| role.keys.keyids.contains(id)));
         Ok(Targets {
             header: next_header::<Targets>(&present.header, now, OFFLINE_LIFETIME)?,
@@ -189,12 +210,40 @@ impl Change {
     }
 }
 
+/// `roles` and the archive, before the director.
+fn with_archive(
+    mut roles: Vec<DelegatedRole>,
+    whose: ArchiveKeys,
+) -> Result<Vec<DelegatedRole>, CliError> {
+    if roles.iter().any(|role| role.name == ChannelName::ARCHIVE) {
+        return Err(CliError::Input("the product has a role `archive` already".to_owned()));
+    }
+    let of = |channel: Channel| roles.iter().find(|role| role.name == channel.as_str());
+    let channels: Vec<_> = match whose {
+        ArchiveKeys::OfAllChannels => Channel::ALL.into_iter().filter_map(of).collect(),
+        ArchiveKeys::Of(channel) => of(channel).into_iter().collect(),
+    };
+    let Some(keys) = channels.first().map(|role| role.keys.clone()) else {
+        return Err(CliError::Input("the product has no such channel".to_owned()));
+    };
+    if channels.iter().any(|role| role.keys != keys) {
+        return Err(CliError::Input(
+            "the channels have different release keys: say which of them the archive is to have \
+             the keys of, with --add-archive=CHANNEL"
+                .to_owned(),
+        ));
+    }
+    let director = roles.iter().position(|role| role.name == DIRECTOR).unwrap_or(roles.len());
+    roles.insert(director, archive(keys)?);
+    Ok(roles)
+}
+
 fn adopt(key: &PublicKey, known: &mut BTreeMap<KeyId, PublicKey>) -> RoleKeys {
     known.insert(key.id(), key.clone());
     RoleKeys::any_of([key])
 }
 
-fn next_header<M: Metadata>(
+pub(in crate::cli) fn next_header<M: Metadata>(
     present: &Header,
     now: Timestamp,
     lifetime: SignedDuration,
@@ -207,6 +256,6 @@ fn next_header<M: Metadata>(
     Ok(Header { product: present.product.clone(), ..Header::new::<M>(version, expires) })
 }
 
-pub(super) fn unsigned(document: &impl serde::Serialize) -> Result<String, CliError> {
+pub(in crate::cli) fn unsigned(document: &impl serde::Serialize) -> Result<String, CliError> {
     Ok(String::from_utf8_lossy(&tuf::sign(document, &[])?).into_owned())
 }

@@ -1,12 +1,12 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Read as _},
     path::Path,
 };
 
 use mainstay_client::{
-    format::{ChannelName, Digest, ProductName, wire::PublishingState},
+    format::{ChannelName, Digest, ProductName, Version, wire::PublishingState},
     tuf::json,
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub(in crate::cli) struct Proposal {
     /// The manifest of the release that is to be published, byte for byte, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) manifest: Option<String>,
+    /// The releases that are to be retired.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(in crate::cli) retire: BTreeSet<Version>,
 }
 
 impl Proposal {
@@ -55,7 +58,17 @@ impl Proposal {
         // What the server signs is none of the signers' business.
         base.retain(|file, _| file != "timestamp.json" && file != "snapshot.json");
         let (format, revision) = (Self::FORMAT, state.revision);
-        Self { format, product, revision, base, documents, manifest }
+        Self { format, product, revision, base, documents, manifest, retire: BTreeSet::new() }
+    }
+
+    /// The proposal to retire `versions`, built upon `state`.
+    pub(in crate::cli) fn to_retire(
+        product: ProductName,
+        state: &PublishingState,
+        documents: BTreeMap<String, String>,
+        versions: BTreeSet<Version>,
+    ) -> Self {
+        Self { retire: versions, ..Self::new(product, state, documents, None) }
     }
 
     /// The digest of the root that the product began with, by which people compare products.
@@ -119,11 +132,12 @@ impl Proposal {
     /// Whether `other` proposes the same. What each document says is compared when the signatures
     /// are taken in ([`super::review::Review::join`]).
     fn is_copied_by(&self, other: &Self) -> bool {
-        let Self { format: _, product, revision, base, documents, manifest } = other;
+        let Self { format: _, product, revision, base, documents, manifest, retire } = other;
         self.product == *product
             && self.revision == *revision
             && self.base == *base
             && self.manifest == *manifest
+            && self.retire == *retire
             && self.documents.keys().eq(documents.keys())
     }
 

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, num::NonZeroU64, path::PathBuf};
 
 use clap::Args;
 use mainstay_client::{
-    format::{ChannelName, ProductName},
+    format::{Channel, ChannelName, ProductName},
     tuf::{KeyId, RoleKeys},
 };
 
@@ -10,7 +10,7 @@ use super::{
     super::{CliError, CliResult, Output, ServerArgs, keys::KeyArgs, vendor_trust::VendorTrust},
     Present,
     base::Base,
-    change::{Change, RoleChange},
+    change::{ArchiveKeys, Change, RoleChange},
     proposed,
 };
 
@@ -59,6 +59,11 @@ pub(in crate::cli) struct Propose {
     /// [default: all].
     #[arg(long, value_name = "CHANNEL")]
     channel: Vec<ChannelName>,
+    /// Add the role `archive`, which lists retired releases, to a product from before there was one.
+    /// It has the release keys of CHANNEL [default: of all channels, if they have the same].
+    #[arg(long, value_name = "CHANNEL", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "the option may be given without a value")]
+    add_archive: Option<Option<Channel>>,
     /// Let the keys that the server announces now sign timestamp, snapshot and plans.
     #[arg(long)]
     adopt_online_keys: bool,
@@ -119,6 +124,9 @@ impl Propose {
                 &release,
             )?,
             release_channels: self.channel.iter().cloned().collect(),
+            archive: self
+                .add_archive
+                .map(|of| of.map_or(ArchiveKeys::OfAllChannels, ArchiveKeys::Of)),
             online: None,
             renew: self.renew.iter().cloned().collect(),
         })

@@ -5,7 +5,7 @@ use std::{
 
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{ChannelName, Digest, ProductName, ReleaseManifest, TargetPath},
+    format::{ChannelName, Digest, ProductName, ReleaseManifest, TargetPath, Version},
     tuf::{
         Authored, Envelope, KeyId, Limits as TufLimits, Metadata, PublicKey, RoleKeys, Root,
         Signer, Targets, json,
@@ -18,7 +18,11 @@ use super::{
     proposal::Proposal,
     seen::Seen,
 };
-use crate::{limits::Limits, service::authoring::authoring_problems};
+use crate::{
+    limits::Limits,
+    policy::retirement::{self, Listed},
+    service::authoring::authoring_problems,
+};
 
 /// A proposal that was verified against what it builds upon: every new document is one step from
 /// the present one, and it is known who may and who must sign it.
@@ -33,6 +37,8 @@ pub(in crate::cli) struct Review {
     pub(super) manifest: Option<ReleaseManifest>,
     /// What was signed on this computer in place of one of the new documents, in words.
     pub(super) signed_instead: Vec<String>,
+    /// The releases that are to be retired.
+    pub(super) retire: BTreeSet<Version>,
 }
 
 /// A new document.
@@ -157,11 +163,13 @@ impl Review {
             documents.push(document);
         }
         let (product, revision) = (proposal.product.clone(), proposal.revision);
+        let retire = proposal.retire.clone();
         let signed_instead = documents.iter().filter_map(|document| {
             seen.roles.signed_instead(&document.name, document.version(), &document.sha256())
         });
         let signed_instead = signed_instead.collect();
-        let review = Self { product, revision, now, base, documents, manifest, signed_instead };
+        let review =
+            Self { product, revision, now, base, documents, manifest, retire, signed_instead };
         review.require_listed(proposal.manifest.as_deref())?;
         if review.documents.is_empty() {
             return Err(CliError::Untrusted("the proposal changes nothing".to_owned()));
@@ -197,8 +205,12 @@ impl Review {
         }
     }
 
-    /// Channels list what they listed, and the release that is to be published.
+    /// Channels list what they listed, and the release that is to be published; or they and the
+    /// archive list what a retirement leaves them.
     fn require_listed(&self, manifest_text: Option<&str>) -> Result<(), CliError> {
+        if !self.retire.is_empty() {
+            return self.require_retirement();
+        }
         let mut new = BTreeMap::new();
         if let (Some(manifest), Some(text)) = (&self.manifest, manifest_text) {
             let problem = if manifest.product != self.product {
@@ -240,6 +252,47 @@ impl Review {
             }
         }
         Ok(())
+    }
+
+    /// The releases move to the archive, and nothing else changes; none of them is one that must
+    /// stay.
+    fn require_retirement(&self) -> Result<(), CliError> {
+        let mut expected = retirement::after_retiring(&self.base.channels, &self.retire);
+        let refuse = |problem: String| Err(CliError::Untrusted(problem));
+        if self.manifest.is_some() {
+            return refuse("a release is to be published: expected a retirement alone".to_owned());
+        }
+        for document in &self.documents {
+            let role = document.name.parse::<ChannelName>()?;
+            let (Body::Channel(next), Some(expected)) = (&document.body, expected.remove(&role))
+            else {
+                return refuse(format!("{} has no part in the retirement", document.name));
+            };
+            if next.targets != expected || next.delegations.is_some() {
+                return refuse(format!(
+                    "{} lists something else than the retirement leaves it",
+                    document.name
+                ));
+            }
+        }
+        if let Some(role) = expected.keys().next() {
+            return refuse(format!("{role} is missing: expected it without the retired releases"));
+        }
+        let releases = Listed::of(&self.base.channels);
+        match retirement::obstacles(&releases, &self.retire).into_iter().next() {
+            Some(obstacle) => refuse(obstacle.problem),
+            None => Ok(()),
+        }
+    }
+
+    /// The releases that move out of the role `name`, or into it where it is the archive.
+    pub(super) fn moved(&self, name: &str) -> Vec<&Version> {
+        let listed = Listed::of(&self.base.channels);
+        let is_moved = |version: &&Version| {
+            name == ChannelName::ARCHIVE
+                || listed.iter().any(|one| one.version == **version && one.channel.as_str() == name)
+        };
+        self.retire.iter().filter(is_moved).collect()
     }
 
     fn present_channel(

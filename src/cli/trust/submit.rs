@@ -1,8 +1,12 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
-use mainstay_client::format::wire::{
-    AmendMetadataRequest, AmendMetadataResponse, PublishRequest, PublishResponse, PublishingState,
+use mainstay_client::format::{
+    ChannelName,
+    wire::{
+        AmendMetadataRequest, AmendMetadataResponse, PublishRequest, PublishResponse,
+        PublishingState, RetireRequest, RetireResponse,
+    },
 };
 use serde::Serialize;
 
@@ -60,7 +64,7 @@ impl Submit {
 }
 
 /// Sends what is signed, and says the product's new revision.
-pub(super) fn submit(
+pub(in crate::cli) fn submit(
     server: &Connection,
     proposal: &Proposal,
     review: &Review,
@@ -77,19 +81,31 @@ pub(super) fn submit(
         let published: PublishResponse = server.post(&format!("{product}/releases"), &request)?;
         return Ok(published.revision);
     }
+    if !proposal.retire.is_empty() {
+        let request = RetireRequest {
+            expected_revision: proposal.revision,
+            versions: proposal.retire.clone(),
+            roles: by_channel(documents)?,
+        };
+        let retired: RetireResponse = server.post(&format!("{product}/retirements"), &request)?;
+        return Ok(retired.revision);
+    }
     let (root, targets) = (documents.remove("root"), documents.remove("targets"));
-    let channels = documents
-        .into_iter()
-        .map(|(name, text)| Ok((name.parse()?, text)))
-        .collect::<Result<_, CliError>>()?;
+    let channels = by_channel(documents)?;
     let request =
         AmendMetadataRequest { expected_revision: proposal.revision, root, targets, channels };
     let amended: AmendMetadataResponse = server.post(&format!("{product}/metadata"), &request)?;
     Ok(amended.revision)
 }
 
+fn by_channel(
+    documents: BTreeMap<String, String>,
+) -> Result<BTreeMap<ChannelName, String>, CliError> {
+    documents.into_iter().map(|(name, text)| Ok((name.parse()?, text))).collect()
+}
+
 /// Takes note of what has come true. If that fails it comes with the next command.
-pub(super) fn remember(
+pub(in crate::cli) fn remember(
     server: &Connection,
     proposal: &Proposal,
     trust: &VendorTrust,

@@ -1,3 +1,5 @@
+mod retirement;
+
 use mainstay_client::{
     format::{Channel, RELEASE_FORMAT, ReleaseManifest, Severity, wire::ServerKeys},
     tuf::{self, Envelope, SigningKey, Targets},

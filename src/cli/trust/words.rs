@@ -58,6 +58,7 @@ fn document_lines(review: &Review, document: &Document, names: &Names) -> Vec<St
             lines.push(heading(&what, present.map(Metadata::header), next.header()));
             lines.extend(long_life(next.header(), review.now, CHANNEL_LIFETIME));
             lines.push(match &review.manifest {
+                None if !review.retire.is_empty() => retired_line(review, &document.name, next),
                 None => format!("  lists its {} unchanged", counted(Review::releases(next))),
                 Some(manifest) => format!(
                     "  lists its {} unchanged, and one more: {}",
@@ -72,6 +73,19 @@ fn document_lines(review: &Review, document: &Document, names: &Names) -> Vec<St
         lines.push(requirement_line(document, requirement, names));
     }
     lines
+}
+
+/// What a retirement does to the role `name`.
+fn retired_line(review: &Review, name: &str, next: &Targets) -> String {
+    let moved = review.moved(name);
+    let versions: Vec<_> = moved.iter().map(ToString::to_string).collect();
+    let (versions, lists) = (versions.join(", "), Review::releases(next));
+    if name == ChannelName::ARCHIVE {
+        let kept = counted(lists.saturating_sub(moved.len()));
+        format!("  lists its {kept} unchanged, and TAKES IN as retired: {versions}")
+    } else {
+        format!("  lists {} unchanged, and RETIRES to the archive: {versions}", counted(lists))
+    }
 }
 
 fn heading(what: &str, present: Option<&Header>, next: &Header) -> String {
