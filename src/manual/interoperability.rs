@@ -12,7 +12,7 @@
 //!
 //! | on | are set | checked |
 //! |---|---|---|
-//! | a server with releases in every channel, asked as machines under three contracts | python-tuf's `ngclient`, the `tough` crate, Mainstay's `tuf_client` | what is granted arrives as it was published, the rest is refused |
+//! | a server with releases in every channel and one in the archive, asked as machines under three contracts | python-tuf's `ngclient`, the `tough` crate, Mainstay's `tuf_client` | what is granted arrives as it was published, the rest is refused |
 //! | the same behind a mirror that flips bits, cuts, pads, empties and replays, one file after the other | the same three | each refuses every row |
 //! | repositories that python-tuf writes: roots rotated by two of three keys of mixed kinds, thresholds, nested delegations by path and by digest, succinct bins, SHA-512, targets in folders, with and without consistent snapshots | `tuf_client`, `ngclient` | every target of three versions arrives |
 //! | the same, expired, unsigned, below threshold, of another version, not listed, listed by a role that may not, and changed on the way | the same two | both refuse each |
@@ -22,8 +22,9 @@
 //!
 //! - **`tough`** takes in every delegated role before it looks for a target, and passes over all of
 //!   them, silently, where one is not in the snapshot. So it finds nothing before each channel has a
-//!   release, and is of use only to machines whose contract has every channel. For its sake the
-//!   director has a targets role, which lists nothing.
+//!   release and a first one is retired (a product that has no role `archive` needs none), and is of
+//!   use only to machines whose contract has every channel. For its sake the director has a targets
+//!   role, which lists nothing.
 //! - **`tough`** puts a target's digest before its whole path (`<sha256>.bugfix/1.0.1/release.json`),
 //!   the specification before the last part of it (§5.7.3). A transport of one's own must mend that;
 //!   `tests/interop/tough` has one.

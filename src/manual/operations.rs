@@ -106,6 +106,7 @@
 //! | replace the targets key | `--add-targets-key targets-2 --remove-targets-key targets` | the root keys, `targets-2` |
 //! | let another release engineer publish | `--add-release-key erin` (`--channel security` for one channel) | `targets` |
 //! | take the right from one | `--remove-release-key erin` | `targets`, and a remaining release key for each channel that only erin had signed |
+//! | give an older product an archive | `--add-archive` | `targets` |
 //! | have two sign each release | `--add-release-key erin --release-threshold 2` | `targets`, both release keys |
 //! | adopt the server's new online keys | `--adopt-online-keys` | the root keys, `targets` |
 //! | renew | `--renew root --renew targets --renew bugfix` | the keys of each |
@@ -149,10 +150,49 @@
 //! timestamps one day) and signs nothing. Machines forget what the lost keys have signed, even
 //! versions far ahead. Do the same where the keys were *stolen*.
 //!
+//! # Retiring releases
+//!
+//! A machine fetches a channel whole, so a channel lists at most 1,000 targets: one for each release
+//! and one for each of its artifacts. `mainstay publish` warns from 900 on, and is refused above
+//! 1,000. Old releases then move to the archive:
+//!
+//! ```sh
+//! mainstay release retire --product my-app 1.0.1 1.0.2
+//! mainstay release retire --product my-app --before 1.4.0    # all below, but for what must stay
+//! mainstay release list --product my-app                     # what is retired, and since when
+//! ```
+//!
+//! No machine is updated to a retired release any more (`machine explain` says `RETIRED`). A machine
+//! that has confirmed it runs on with it, can go back to it by itself, and can be ordered back to it:
+//! then, and only then, it fetches the archive. What the release is does not change: manifest and
+//! artifacts stay as they were signed, and downloads that are under way come to their end. It cannot
+//! be undone.
+//!
+//! These stay, and the command says which and why:
+//!
+//! - the newest release of each channel (for machines without pre-releases, the newest that is none);
+//! - one that sets a rollback floor, unless another release that stays in its channel, on the same
+//!   line or a lower one, sets one at least as high: a machine that never looks into the archive must
+//!   still learn it;
+//! - the last stop on the way to a release with `--min-from`.
+//!
+//! The archive is a role like a channel: the release keys sign it, it lasts 90 days, `mainstay trust
+//! renew` renews it. A retirement by several release engineers goes as a release does: `mainstay
+//! release retire … --propose retire.json`, `trust sign`, `trust submit`. A product that was created
+//! before there was an archive gets one with
+//!
+//! ```sh
+//! mainstay trust propose --product my-app --add-archive --out archive.json
+//! mainstay trust sign archive.json --key targets
+//! mainstay trust submit archive.json
+//! ```
+//!
+//! Where the channels have different release keys, `--add-archive=CHANNEL` says whose the archive has.
+//!
 //! # Expiry
 //!
-//! The server renews what it may sign. Root and targets last a year and a channel 90 days from its last
-//! signature; only the vendor can renew them:
+//! The server renews what it may sign. Root and targets last a year, a channel and the archive 90 days
+//! from their last signature; only the vendor can renew them:
 //!
 //! ```sh
 //! mainstay status                                   # what expires when, and what renews it
@@ -199,7 +239,8 @@
 //!   root that it was enrolled with, and would take an older state of a server that still had keys
 //!   which were replaced since.
 //! - A path pattern knows `*` and `?` and, as the specification has it, no sets in brackets.
-//! - No `archive` role takes in retired releases yet; a channel is meant to list less than 1,000.
+//! - An alternative that a denial names may be a retired release; what a machine gets is a later one
+//!   of the same channel. The archive is bounded by the 5 MB of a targets role, some 20,000 targets.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There are no metrics but those of expiry, and no console, no export of the store, and no scale-out over PostgreSQL.
 //! - The vendor's programs and the agent are tested on Linux on x86-64 alone.

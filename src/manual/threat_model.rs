@@ -7,6 +7,7 @@
 //! | root | `root`, threshold `--root-threshold` | the vendor, offline | 1 year |
 //! | targets: delegations only | `targets` | the vendor, offline | 1 year |
 //! | `security`, `bugfix`, `feature`, `major` | `release`, threshold `--release-threshold` | the vendor's CI or workstation | 90 days after the last publish or renewal of the channel |
+//! | `archive`: retired releases | as the channels | as the channels | 90 days after the last retirement or renewal |
 //! | snapshot | online | the server | 7 days; signed anew after half of that |
 //! | timestamp | online | the server | 1 day; signed anew after half of that |
 //! | `director`: plans | online | the server | 7 days; signed anew after half of that |
@@ -18,7 +19,8 @@
 //! 1. a plan names it: signed by the director that the vendor delegated to, for this machine,
 //!    customer and product, not older than a plan that was seen before, not expired; **and**
 //! 2. the product's repository, verified down from the pinned root, lists manifest and artifact in
-//!    the channel's role with the plan's length and SHA-256; **and**
+//!    the channel's role, or of a retired release the archive's, with the plan's length and SHA-256;
+//!    **and**
 //! 3. the manifest is for this product, version and channel, and its artifact for this platform is the
 //!    listed one; **and**
 //! 4. the machine's own rules allow it: never downwards unless the plan is a rollback, never below
@@ -115,12 +117,19 @@
 //! that has installed that release or a later one, and any machine on that release's line, from the
 //! moment that the machine has seen the channel's metadata, for good.
 //!
+//! A release that sets a floor is retired only where another one that stays in its channel sets it too,
+//! for machines that it concerns as well: who retires, each who signs that, and the server all check
+//! it, so a machine that never looks into the archive learns the same floors as before
+//! (`policy::retirement`).
+//!
 //! # What customers learn
 //!
 //! The timestamp, snapshot and top-level targets of a product go to every machine whose contract has
 //! the product: they tell the names and versions of its channels, not what is in them. A channel's
 //! manifest goes to those whose contract has the channel or a grant in it; release manifests and
-//! artifacts to those whose contract grants the release. Nothing is ever filtered out of a signed
+//! artifacts to those whose contract grants the release. The archive goes to those who have a grant in
+//! it, such as a release that the machine has confirmed, or whose contract has every channel that
+//! something in it comes from. Nothing is ever filtered out of a signed
 //! document.
 //!
 //! # Not promised

@@ -5,7 +5,8 @@
 //! TUF 1.0.34, canonical JSON in the OLPC style without Unicode normalisation
 //! ([`mainstay_client::tuf::json`]). A repository is served under `/repo/<product>/`:
 //! `<n>.root.json`, `timestamp.json`, `<n>.snapshot.json`, `<n>.targets.json`, `<n>.<channel>.json`,
-//! `<n>.director.json` and targets as `targets/<channel>/<version>/<sha256>.<file>`.
+//! `<n>.archive.json`, `<n>.director.json` and targets as
+//! `targets/<channel>/<version>/<sha256>.<file>`.
 //!
 //! Every one of them has a signed member of Mainstay's own, `x-mainstay-product`: the name of the
 //! product that it belongs to. Other clients pass it over; Mainstay's refuses a document without
@@ -50,6 +51,15 @@
 //! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
 //! ```
 //!
+//! # A retired release
+//!
+//! Its channel lists it no more. The role `archive` lists the same targets, with the same lengths,
+//! digests and custom members, at the same paths below `archive/`:
+//! `archive/<channel>/<version>/release.json`, `archive/<channel>/<version>/<platform>.tar.zst`. A plan
+//! that leads back to one names `archive` as its `channel`, and these paths. The manifest is the same
+//! bytes, and goes on saying in which channel it was published. The server also serves the targets
+//! where they were.
+//!
 //! # The machine's requests
 //!
 //! [`mainstay_client::format::wire`] has every body. A machine enrols with `POST /v1/enroll`, then
@@ -72,6 +82,7 @@
 //! | `GET /v1/uploads/{sha256}` | publisher | how much of a blob has arrived |
 //! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept |
 //! | `POST /v1/products/{p}/releases` | publisher | commit: manifest, signed channel role, expected revision |
+//! | `POST /v1/products/{p}/retirements` | publisher | commit: versions, their channels and the archive signed anew, expected revision |
 //! | `GET`, `POST /v1/customers`, `/v1/contracts` | account (support and viewer look) | customers and contracts |
 //! | `POST /v1/contracts/{c}/amendments`, `…/activation-keys` | account | amend; make a key |
 //! | `GET /v1/tiers` | account, support, viewer | what each tier stands for |
@@ -99,7 +110,7 @@
 //! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
 //! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE` | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
-//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `CONTRACT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
+//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
 //! | `UNAVAILABLE`, `BUSY`, `STORAGE_FULL` | 503 | not now |
 //!
