@@ -15,8 +15,11 @@ from outcome import Failure
 PRODUCT = "acme-db"
 PLATFORM = f"linux-{platform.machine()}"
 # `tough` takes in every role at once and gives up where one has no document yet, so each channel
-# has a release.
-RELEASES = [("1.0.0", "major"), ("1.0.1", "bugfix"), ("1.0.2", "security"), ("1.1.0", "feature")]
+# has a release, and the archive too.
+RELEASES = [("1.0.0", "major"), ("1.0.1", "bugfix"), ("1.0.2", "security"), ("1.0.3", "bugfix"),
+            ("1.1.0", "feature")]
+# What is retired, and after which release.
+RETIRED, AFTER = "1.0.1", "1.0.3"
 # Machines by what the contract says: everything; every channel, but only what came out until 2021;
 # patches only.
 CONTRACTS = {"paying": ("premium", "2099"), "lapsed": ("premium", "2021"),
@@ -26,7 +29,8 @@ COMMAND_SECONDS_MAX = 120
 
 def target(version, file):
     """The path of a file of a release, as the repository lists it."""
-    return f"{dict(RELEASES)[version]}/{version}/{file}"
+    archive = "archive/" if version == RETIRED else ""
+    return f"{archive}{dict(RELEASES)[version]}/{version}/{file}"
 
 
 ARTIFACT = f"{PLATFORM}.tar.zst"
@@ -80,7 +84,7 @@ class Server:
         return json.loads(run([self.binaries / "mainstay", "--json", *words], environment))
 
     def prepare(self):
-        """Makes the vendor's keys and the product, and publishes the releases."""
+        """Makes the vendor's keys and the product, publishes the releases and retires one."""
         self.command("keys", "generate", "--no-passphrase")
         self.command("product", "create", "--product", PRODUCT)
         notes = self.work / "notes.md"
@@ -92,6 +96,8 @@ class Server:
             (tree / "data").write_bytes(hashlib.shake_128(version.encode()).digest(200_000))
             self.command("publish", "--product", PRODUCT, "--version", version, "--channel",
                          channel, "--platform", f"{PLATFORM}={tree}", "--notes", notes)
+            if version == AFTER:
+                self.command("release", "retire", "--product", PRODUCT, RETIRED)
 
     def vendor_copy(self, name):
         """What the vendor's own computer remembers of the product: the root that it made, and what

@@ -53,8 +53,8 @@ class Asker:
 
     def granted_and_refused(self, contract, server):
         """The contract's releases arrive as they were published, the others do not."""
-        granted = {"paying": ["1.0.0", "1.0.1", "1.0.2", "1.1.0"], "lapsed": ["1.0.0"],
-                   "basic": ["1.0.0", "1.0.1", "1.0.2"]}[contract]
+        granted = {"paying": ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.1.0"], "lapsed": ["1.0.0"],
+                   "basic": ["1.0.0", "1.0.1", "1.0.2", "1.0.3"]}[contract]
         if contract == "basic" and self.client.name == "tough":
             # It takes in every role before it looks for a target, and this machine may not have
             # the one of a channel.
