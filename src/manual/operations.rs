@@ -168,6 +168,10 @@
 //! artifacts stay as they were signed, and downloads that are under way come to their end. It cannot
 //! be undone.
 //!
+//! Think of customers whose maintenance has ended: the newest release that one of them owns is not
+//! installed any more once it is retired, though newer ones are not for them. Machines that have it keep
+//! it; a new machine gets the newest that is not retired.
+//!
 //! These stay, and the command says which and why:
 //!
 //! - the newest release of each channel (for machines without pre-releases, the newest that is none);

@@ -3,12 +3,13 @@
 use std::fs;
 
 use mainstay_client::{
-    format::ChannelName,
+    format::{Artifact, Channel, ChannelName},
     tuf::{self, Envelope, Targets},
 };
 use serde_json::json;
 
 use crate::{
+    by_hand::{Candidate, Packed},
     ceremony::Signer,
     fleet::{assert_runs, at_the_first_release, customer, explained, order, shown, withheld},
     harness::{Machine, PRODUCT, Ran, Server},
@@ -136,6 +137,41 @@ fn everything_below_a_version_is_retired_but_for_what_must_stay() {
     assert!(again.stderr().contains("1.0.3 is retired already"), "{}", again.stderr());
     let table = server.mainstay(&["release", "list", "--product", PRODUCT]).succeeds().stdout();
     assert!(table.contains("RETIRED"), "{table}");
+}
+
+/// Publishes a bug fix for so many platforms, which have the artifact in common.
+fn publish_for(server: &Server, version: &str, platforms: usize, artifact: &Artifact) {
+    let mut candidate =
+        Candidate::with_artifact(server, version, Channel::Bugfix, artifact.clone());
+    candidate.manifest.artifacts = (0..platforms)
+        .map(|index| (format!("linux-x{index}").parse().unwrap(), artifact.clone()))
+        .collect();
+    candidate.commit(server).has_status(201);
+}
+
+#[test]
+fn a_publisher_is_warned_of_a_nearly_full_channel_and_stopped_at_a_full_one() {
+    let server = Server::with_product();
+    server.publish("1.0.0", "major", &[]);
+    let packed = Packed::tree(&server.tree("1.0.1"));
+    packed.upload(&server);
+    for patch in 1..=13 {
+        publish_for(&server, &format!("1.0.{patch}"), 64, &packed.artifact);
+    }
+    let publish =
+        |version: &str| server.publish_tree(version, "bugfix", &server.tree(version), &[]);
+    publish_for(&server, "1.0.14", 51, &packed.artifact);
+    let quiet = publish("1.0.15").succeeds();
+    assert!(!quiet.stderr().contains("Warning"), "{}", quiet.stderr());
+    let warned = publish("1.0.16").succeeds();
+    let text = "channel bugfix would list 901 targets, of 1000 at most: retire old releases with";
+    assert!(warned.stderr().contains(text), "{}", warned.stderr());
+    publish_for(&server, "1.0.17", 64, &packed.artifact);
+    publish_for(&server, "1.0.18", 33, &packed.artifact);
+    let full = publish("1.0.19").exits(2);
+    assert!(full.stderr().contains("would list 1002 targets"), "{}", full.stderr());
+    retire(&server, &["--before", "1.0.14"]).succeeds();
+    publish("1.0.19").succeeds();
 }
 
 #[test]

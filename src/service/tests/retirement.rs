@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::{
     format::{Action, Channel, ChannelName, Platform, Version, wire::RetireRequest},
-    tuf::Targets,
+    tuf::{DelegatedRole, PathPattern, Targets},
 };
 
 use super::{
@@ -235,6 +235,31 @@ async fn the_archive_is_seen_by_those_who_could_see_all_that_is_in_it() {
     retire(&world, 2, &["1.0.1"]).await;
     assert!(may_see("2.archive.json").await);
     world.on_day(2).staff_file(&product(), "1.archive.json").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_archive_in_which_machines_could_find_nothing_is_refused() {
+    let world = World::new().await;
+    machine_on_1_0_2(&world).await;
+    let amended = async |change: &dyn Fn(&mut DelegatedRole)| {
+        let request = world
+            .renewed(2, 365, |_, targets| {
+                let roles = targets.delegations.iter_mut().flat_map(|listed| &mut listed.roles);
+                roles.filter(|role| role.name == ChannelName::ARCHIVE).for_each(change);
+            })
+            .await;
+        let amended = world.on_day(2).amend_metadata(&actor(), &product(), request).await;
+        amended.err().map(|error| error.problems().join("\n")).unwrap_or_default()
+    };
+    let text = "no terminating delegation of archive/*/*/* to `archive`";
+    assert!(amended(&|role| role.terminating = false).await.contains(text));
+    let paths = |text: &str| vec![PathPattern::try_from(text.to_owned()).unwrap()].into();
+    assert!(amended(&|role| role.paths = paths("archive/*/*")).await.contains(text));
+    retire(&world, 2, &["1.0.1"]).await;
+    // Nor may it go once there is something in it.
+    let gone = amended(&|role| role.name = "attic".to_owned()).await;
+    assert!(gone.contains("do not delegate to it"), "{gone}");
+    assert_eq!(amended(&|_| {}).await, "");
 }
 
 #[tokio::test]
