@@ -169,7 +169,7 @@ impl Review {
         });
         let signed_instead = signed_instead.collect();
         let review =
-            Self { product, revision, now, base, documents, manifest, retire, signed_instead };
+            Self { product, revision, now, base, documents, manifest, signed_instead, retire };
         review.require_listed(proposal.manifest.as_deref())?;
         if review.documents.is_empty() {
             return Err(CliError::Untrusted("the proposal changes nothing".to_owned()));

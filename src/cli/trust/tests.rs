@@ -107,6 +107,8 @@ async fn a_release_key_that_goes_takes_its_signatures_with_it() {
       keys of feature: REMOVED key-2
       keys of major: added key-6
       keys of major: REMOVED key-2
+      keys of archive: added key-6
+      keys of archive: REMOVED key-2
       SHA-256 of what is signed: …
       targets keys: 0 of 1 needed signatures; MISSING 1 of key-1
 
@@ -136,10 +138,10 @@ async fn all_that_a_role_may_do_is_told() {
             serde_json::to_value(key(8).public()).unwrap();
         let roles = targets["delegations"]["roles"].as_array_mut().unwrap();
         let mut new = roles[0].clone();
-        new["name"] = "archive".into();
+        new["name"] = "custom".into();
         new["keyids"] = vec![key(7).public().id().to_string()].into();
         new["terminating"] = false.into();
-        new["paths"] = vec!["archive/*/*/*", "\u{1b}"].into();
+        new["paths"] = vec!["custom/*/*", "\u{1b}"].into();
         roles[1]["paths"] = vec!["*/*/*"].into();
         roles[2].as_object_mut().unwrap().remove("paths");
         roles[2]["path_hash_prefixes"] = vec!["00"].into();
@@ -153,9 +155,9 @@ async fn all_that_a_role_may_do_is_told() {
     let from = text.find("targets: ").unwrap();
     insta::assert_snapshot!(text[from..], @r"
     targets: version 2 follows 1; expires 2027-01-02T00:00:00Z (the present one: 2035-12-30T00:00:00Z)
-      NEW role archive
+      NEW role custom
         1 of 1 must sign: key-7
-        paths: `archive/*/*/*`, `\u{1b}`
+        paths: `custom/*/*`, `\u{1b}`
         not terminating (later roles are asked for its paths, too)
       major becomes not terminating (later roles are asked for its paths, too); until now terminating (no later role is asked for its paths)
       OTHER paths of feature: SHA-256 `00`… (until now `feature/*/*`)
@@ -164,7 +166,7 @@ async fn all_that_a_role_may_do_is_told() {
         1 of 1 must sign: key-2
         paths: `security/*/*`
         terminating (no later role is asked for its paths)
-      OTHER order of the roles: the first that may speak for a file is asked: archive, director, major, feature, bugfix (until now security, bugfix, feature, major, director)
+      OTHER order of the roles: the first that may speak for a file is asked: custom, director, archive, major, feature, bugfix (until now security, bugfix, feature, major, archive, director)
       describes key key-8, which no role lists
       SHA-256 of what is signed: …
       targets keys: 0 of 1 needed signatures; MISSING 1 of key-1
