@@ -6,6 +6,7 @@ use std::{
 };
 
 use mainstay_client::{
+    fetch::Coding,
     format::Digest,
     pack::{
         ArchiveWriter, Compression, Compressor, Entry, EntryKind, Error, Limits, Mode, Payload,
@@ -232,6 +233,38 @@ fn read_payload(
             }
         }
     }
+}
+
+/// The body of an answer as it travels: what comes out of it is bounded, and what was compressed comes
+/// out as it was.
+pub(crate) fn coding(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let bytes_max = u64::from(input.byte()) << input.below(13);
+    let body = input.rest();
+    if let Ok(document) = Coding::Zstd.decode(body.to_vec(), bytes_max) {
+        assert!(document.len() as u64 <= bytes_max + 1, "{} of {bytes_max}", document.len());
+    }
+    let compressed = Coding::compress(body).unwrap();
+    let document = Coding::Zstd.decode(compressed, body.len() as u64).unwrap();
+    assert!(document == body, "what was compressed is not what comes out");
+}
+
+pub(crate) fn coding_seeds() -> Seeds {
+    let body = |document: &[u8]| [&[255, 12][..], &Coding::compress(document).unwrap()].concat();
+    let large_window = {
+        use std::io::Write as _;
+        let compression = Compression { window_log: 24, ..Compression::default() };
+        let mut compressor = Compressor::new(vec![255, 12], compression).unwrap();
+        compressor.write_all(&[b'x'; 1000]).unwrap();
+        compressor.finish().unwrap()
+    };
+    vec![
+        ("document", body(br#"{"signatures":[],"signed":{"_type":"root"}}"#)),
+        ("empty", body(b"")),
+        ("bomb", body(&vec![0; 8 << 20])),
+        ("large-window", large_window),
+        ("two-frames", [body(b"one"), Coding::compress(b"two").unwrap()].concat()),
+    ]
 }
 
 pub(crate) fn payload_seeds() -> Seeds {

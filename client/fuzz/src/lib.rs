@@ -52,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     target("archive", archive::read, archive::archive_seeds),
     target("unpack", archive::unpack, archive::archive_seeds),
     target("payload", archive::payload, archive::payload_seeds),
+    target("coding", archive::coding, archive::coding_seeds),
     target("journal", installation::journal, installation::journal_seeds),
     target("recovery", installation::recovery, installation::recovery_seeds),
 ];

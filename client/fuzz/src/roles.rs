@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, fmt::Debug, sync::LazyLock};
 
 use mainstay_client::tuf::{
-    DelegatedRole, Envelope, FileMeta, KeyId, Limits, Metadata, PlanBinding, PublicKey, Refusal,
-    RoleKeys, Root, Search, Snapshot, Targets, Timestamp, Trust, TrustedRepository, TrustedRoot,
-    TrustedSnapshot, TrustedTimestamp, json,
+    Authored, DelegatedRole, Envelope, FileMeta, KeyId, Limits, Metadata, PlanBinding, PublicKey,
+    Refusal, RoleKeys, Root, Search, Snapshot, Targets, Timestamp, Trust, TrustedRepository,
+    TrustedRoot, TrustedSnapshot, TrustedTimestamp, json, sign,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -78,6 +78,16 @@ fn round_trip<M: Metadata + Serialize + PartialEq + Debug>(bytes: &[u8]) -> Opti
     Some(metadata)
 }
 
+/// What is found to be written as Mainstay writes it is just that.
+fn authored<M: Authored>(bytes: &[u8]) {
+    let Some(envelope) = accepted(Envelope::parse(M::KIND, bytes)) else { return };
+    if envelope.authoring_problems::<M>().is_empty() {
+        let document: M = envelope.document().unwrap();
+        let written = Envelope::parse(M::KIND, &sign(&document, &[]).unwrap()).unwrap();
+        assert_eq!(written.signed_sha256(), envelope.signed_sha256());
+    }
+}
+
 /// How many of the keys have signed, counted with no help from [`Envelope`].
 pub(crate) fn signers(
     bytes: &[u8],
@@ -99,6 +109,7 @@ pub(crate) fn signers(
 
 pub(crate) fn root(bytes: &[u8]) {
     round_trip::<Root>(bytes);
+    authored::<Root>(bytes);
     if let Some(pinned) = accepted(TrustedRoot::pin(bytes, Limits::DEFAULT)) {
         let Root { keys, roles, .. } = pinned.root();
         let signers = signers(bytes, &roles.root, |id| keys.get(id).cloned());
@@ -177,6 +188,7 @@ pub(crate) fn snapshot_seeds() -> Seeds {
 }
 
 pub(crate) fn targets(bytes: &[u8]) {
+    authored::<Targets>(bytes);
     if let Some(targets) = round_trip::<Targets>(bytes) {
         for target in targets.targets.values() {
             let _ = (target.custom(), target.hashes.file_name_prefix());
