@@ -1,6 +1,6 @@
 //! Contracts from another system, a CRM say, which is where they are looked after.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use mainstay_client::format::{ContractName, CustomerName};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Actor, Service, ServiceError, ServiceResult, contract::problems_from};
 use crate::{
     policy::{Amendment, Change, Contract},
-    store::{AuditEntry, ContractImport, ContractRecord, CustomerRecord},
+    store::{AuditEntry, ContractImport, ContractRecord, CustomerRecord, StoreError, StoreResult},
 };
 
 /// `POST /v1/contracts/import`.
@@ -84,23 +84,22 @@ impl Service {
         request: ImportContracts,
     ) -> ServiceResult<Imported> {
         let (rows, mut problems) = parse(&request.contracts);
-        let contracts = self.meta.contracts().await?;
-        let contracts = contracts.into_iter().map(|contract| (contract.name.clone(), contract));
-        let contracts: BTreeMap<_, _> = contracts.collect();
-        let customers = self.meta.customers().await?;
-        let mut customers: BTreeSet<_> = customers.into_iter().map(|known| known.name).collect();
+        let mut customers = BTreeSet::new();
         let now = self.clock.now();
         let mut changes = Changes::default();
         for (index, row) in rows {
             let name = row.name.clone();
-            if customers.insert(row.customer.clone()) {
+            if customers.insert(row.customer.clone())
+                && found(self.meta.customer(&row.customer).await)?.is_none()
+            {
                 match self.new_customer(&row, now) {
                     Ok(customer) => changes.customers.push(customer),
                     Err(error) => problems.push(told(index, &name, &error.to_string())),
                 }
             }
-            let found = changes.take(row, contracts.get(&name), now);
-            problems.extend(found.iter().map(|problem| told(index, &name, problem)));
+            let known = found(self.meta.contract(&name).await)?;
+            let wrong = changes.take(row, known.as_ref(), now);
+            problems.extend(wrong.iter().map(|problem| told(index, &name, problem)));
         }
         if !problems.is_empty() {
             let message = "the import is refused; nothing was changed";
@@ -176,6 +175,14 @@ impl Changes {
             None => self.created.push(record.clone()),
         }
         problems_from(&record, now)
+    }
+}
+
+/// What the store has, or nothing where it has nothing.
+fn found<T>(read: StoreResult<T>) -> ServiceResult<Option<T>> {
+    match read {
+        Err(StoreError::NotFound(_)) => Ok(None),
+        other => Ok(Some(other?)),
     }
 }
 

@@ -90,12 +90,12 @@ impl Export {
             })
             .collect();
         let bytes = match self.format {
-            Format::Json => serde_json::to_vec_pretty(&contracts)?,
+            Format::Json => [serde_json::to_vec_pretty(&contracts)?, b"\n".to_vec()].concat(),
             Format::Csv => sheet::write(&contracts)?,
         };
         let mut stdout = std::io::stdout();
         // Whoever stops reading has read enough.
-        let _closed = stdout.write_all(&bytes).and_then(|()| stdout.write_all(b"\n"));
+        let _closed = stdout.write_all(&bytes);
         Ok(())
     }
 }
