@@ -5,9 +5,11 @@
 //! | `machine` | the hot routes: check, report, enrol, the repository's files |
 //! | `vendor` | products, releases, uploads |
 //! | `account` | customers, contracts, tokens |
+//! | `organisation` | support organisations, and whom they serve |
 //! | `support` | machines, rollback orders, the audit trail |
 //! | `metrics` | what a monitoring system reads |
-//! | `auth` | who asks, and whether that role may |
+//! | `route` | a route as a value: what is registered, and who may use it |
+//! | `auth` | who asks, and whether the route is for them |
 //! | `problem` | errors as RFC 9457 problem documents |
 //! | `body`, `file` | bounded strict JSON in, ranges of blobs out |
 //! | `coding` | who takes what compressed |
@@ -19,12 +21,15 @@ mod coding;
 mod file;
 mod machine;
 mod metrics;
+mod organisation;
 mod problem;
+mod route;
 mod support;
 mod vendor;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, http::Method, web};
 
+pub use self::route::{Route, Who};
 use crate::service::{ErrorClass, Service, ServiceError};
 use problem::ApiError;
 
@@ -39,15 +44,29 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config
         .app_data(web::QueryConfig::default().error_handler(|error, _| unreadable(&error).into()))
         .app_data(web::PathConfig::default().error_handler(|error, _| unreadable(&error).into()));
-    machine::configure(config);
-    vendor::configure(config);
-    account::configure(config);
-    support::configure(config);
-    metrics::configure(config);
-    config
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .default_service(web::to(no_such_route));
+    for route in routes() {
+        route.register(config);
+    }
+    config.default_service(web::to(no_such_route));
+}
+
+const HEALTH_ROUTES: &[Route] = &[
+    Route::new(Method::GET, "/healthz", Who::Anyone, || web::to(healthz)),
+    Route::new(Method::GET, "/readyz", Who::Anyone, || web::to(readyz)),
+];
+
+/// Every route, in the order in which they are tried.
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    let tables = [
+        machine::ROUTES,
+        vendor::ROUTES,
+        account::ROUTES,
+        organisation::ROUTES,
+        support::ROUTES,
+        metrics::ROUTES,
+        HEALTH_ROUTES,
+    ];
+    tables.into_iter().flatten()
 }
 
 /// What actix-web could not make out of an address, as every other problem is told.

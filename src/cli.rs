@@ -9,6 +9,7 @@ mod customer;
 mod error;
 mod keys;
 mod machine;
+mod organisation;
 mod output;
 mod product;
 mod publish;
@@ -65,6 +66,9 @@ enum Command {
     /// Make, amend and show contracts; make activation keys.
     #[command(subcommand)]
     Contract(contract::ContractCommand),
+    /// Add and show organisations that support customers; say whom they serve.
+    #[command(subcommand)]
+    Organisation(organisation::Organisation),
     /// Make, list and revoke API tokens.
     #[command(subcommand)]
     Token(token::Token),
@@ -130,6 +134,7 @@ impl Cli {
             Command::Release(command) => command.run(output),
             Command::Customer(command) => command.run(output),
             Command::Contract(command) => command.run(output),
+            Command::Organisation(command) => command.run(output),
             Command::Token(command) => command.run(output),
             Command::Machine(command) => command.run(output),
             Command::Audit(command) => command.run(output),

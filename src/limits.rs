@@ -37,6 +37,8 @@ pub struct Limits {
     pub offline_lifetime_max: Duration,
     /// How long a channel may be good for from its submission on.
     pub channel_lifetime_max: Duration,
+    /// How many customers an organisation serves.
+    pub customers_served_max: usize,
     /// A reason or ticket, in characters.
     pub remark_chars_max: usize,
     /// What a machine's owner calls it, in characters.
@@ -69,6 +71,7 @@ impl Limits {
         published_behind_max: Duration::from_hours(7 * 24),
         offline_lifetime_max: Duration::from_hours(10 * 366 * 24),
         channel_lifetime_max: Duration::from_hours(366 * 24),
+        customers_served_max: 500,
         remark_chars_max: 500,
         host_chars_max: 128,
         channel_targets_max: 1000,

@@ -4,7 +4,7 @@
 //! | module | who asks |
 //! |---|---|
 //! | [`product`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
-//! | [`contract`], [`access`] | the account manager; whoever gives out tokens |
+//! | [`contract`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`support`] | the technician |
 //! | [`status`] | whoever watches over it |
@@ -21,11 +21,13 @@ mod error;
 pub mod import;
 pub mod keys;
 pub mod metadata;
+pub mod organisation;
 pub mod product;
 pub mod publish;
 pub mod report;
 pub mod repository;
 pub mod retire;
+mod scope;
 mod standing;
 pub mod status;
 pub mod support;
@@ -34,7 +36,10 @@ pub mod upload;
 use std::{path::PathBuf, sync::Arc};
 
 pub(crate) use self::error::chain;
-pub use self::error::{ErrorClass, ServiceError};
+pub use self::{
+    error::{ErrorClass, ServiceError},
+    scope::Scope,
+};
 use crate::{
     clock::Clock,
     limits::Limits,
@@ -119,6 +124,8 @@ pub struct Actor {
     pub id: String,
     /// What the token allows.
     pub role: Role,
+    /// Whose affairs they may see.
+    pub scope: Scope,
     /// From where.
     pub address: Option<String>,
 }

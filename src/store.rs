@@ -19,7 +19,9 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{ContractName, CustomerName, Digest, MachineName, ProductName, Version},
+    format::{
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName, Version,
+    },
     tuf::PublicKey,
 };
 
@@ -27,8 +29,8 @@ pub use self::{
     blobs::ObjectBlobs,
     record::{
         ActivationKeyRecord, AuditEntry, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
-        MachineBlock, MachineRecord, OrderRecord, OrderState, PlanRecord, ProductRecord,
-        ReleaseRecord, Repository, RepositoryFile, Role, StoredFile, TokenRecord,
+        MachineBlock, MachineRecord, OrderRecord, OrderState, OrganisationRecord, PlanRecord,
+        ProductRecord, ReleaseRecord, Repository, RepositoryFile, Role, StoredFile, TokenRecord,
     },
     sled::SledStore,
 };
@@ -184,6 +186,28 @@ pub trait MetaStore: Send + Sync + 'static {
     /// All customers by name.
     async fn customers(&self) -> StoreResult<Vec<CustomerRecord>>;
 
+    /// Adds an organisation.
+    async fn create_organisation(
+        &self,
+        organisation: OrganisationRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// Replaces the organisation that stands as `before` by `after`, which has the same name and
+    /// serves existing customers.
+    async fn change_organisation(
+        &self,
+        before: OrganisationRecord,
+        after: OrganisationRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// The organisation called `name`.
+    async fn organisation(&self, name: &OrganisationName) -> StoreResult<OrganisationRecord>;
+
+    /// All organisations by name.
+    async fn organisations(&self) -> StoreResult<Vec<OrganisationRecord>>;
+
     /// Adds a contract of an existing customer.
     async fn create_contract(&self, contract: ContractRecord, audit: AuditEntry)
     -> StoreResult<()>;
@@ -200,7 +224,7 @@ pub trait MetaStore: Send + Sync + 'static {
     /// All contracts by name.
     async fn contracts(&self) -> StoreResult<Vec<ContractRecord>>;
 
-    /// Adds a token.
+    /// Adds a token, of an existing organisation where it is of one.
     async fn create_token(&self, token: TokenRecord, audit: AuditEntry) -> StoreResult<()>;
 
     /// The token of which the secret has this digest.
@@ -209,8 +233,14 @@ pub trait MetaStore: Send + Sync + 'static {
     /// All tokens by identifier.
     async fn tokens(&self) -> StoreResult<Vec<TokenRecord>>;
 
-    /// Revokes the token `id`.
-    async fn revoke_token(&self, id: &str, at: Timestamp, audit: AuditEntry) -> StoreResult<()>;
+    /// Revokes the token `id`, if the token `provided` is not revoked where one is named.
+    async fn revoke_token(
+        &self,
+        id: &str,
+        provided: Option<&str>,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
 
     /// Adds an activation key of an existing contract.
     async fn create_activation_key(

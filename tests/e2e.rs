@@ -52,6 +52,8 @@ mod lost_keys;
 mod machine;
 #[path = "e2e/memory.rs"]
 mod memory;
+#[path = "e2e/organisation.rs"]
+mod organisation;
 #[path = "e2e/publish.rs"]
 mod publish;
 #[path = "e2e/publish_artifact.rs"]
@@ -64,6 +66,8 @@ mod quickstart;
 mod repository;
 #[path = "e2e/retire.rs"]
 mod retire;
+#[path = "e2e/routes.rs"]
+mod routes;
 #[path = "e2e/server.rs"]
 mod server;
 #[path = "e2e/signing_memory.rs"]

@@ -14,7 +14,8 @@ pub mod wire;
 
 pub use digest::{Digest, Hasher};
 pub use identifier::{
-    AdvisoryId, ChannelName, ContractName, CustomerName, MachineName, Platform, ProductName, Tag,
+    AdvisoryId, ChannelName, ContractName, CustomerName, MachineName, OrganisationName, Platform,
+    ProductName, Tag,
 };
 pub use plan::{
     Action, Notice, PLAN_FORMAT, Plan, PlanTarget, RollbackOrder, TargetFile, Withheld,

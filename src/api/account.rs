@@ -1,7 +1,7 @@
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, http::Method, web};
 use mainstay_client::format::{ContractName, CustomerName};
 
-use super::{ApiResult, Shared, auth::Staff, body};
+use super::{ApiResult, Route, Shared, Who, auth::Staff, body};
 use crate::{
     service::{
         access::CreateToken,
@@ -13,76 +13,84 @@ use crate::{
     store::Role,
 };
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/v1/customers", web::get().to(customers))
-        .route("/v1/customers", web::post().to(create_customer))
-        .route("/v1/customers/{customer}", web::get().to(customer))
-        .route("/v1/tiers", web::get().to(tiers))
-        .route("/v1/contracts", web::get().to(contracts))
-        .route("/v1/contracts", web::post().to(create_contract))
-        .route("/v1/contracts/import", web::post().to(import_contracts))
-        .route("/v1/contracts/{contract}", web::get().to(contract))
-        .route("/v1/contracts/{contract}/amendments", web::post().to(amend_contract))
-        .route("/v1/contracts/{contract}/explain", web::post().to(explain_contract))
-        .route("/v1/contracts/{contract}/activation-keys", web::post().to(create_activation_key))
-        .route("/v1/tokens", web::get().to(tokens))
-        .route("/v1/tokens", web::post().to(create_token))
-        .route("/v1/tokens/{id}", web::delete().to(revoke_token));
+const ACCOUNT: &[Role] = &[Role::Account];
+const LOOKING: &[Role] = &[Role::Account, Role::Support, Role::Viewer];
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::new(Method::GET, "/v1/customers", Who::Staff(LOOKING), || web::to(customers)),
+    Route::new(Method::POST, "/v1/customers", Who::Vendor(ACCOUNT), || web::to(create_customer)),
+    Route::new(Method::GET, "/v1/customers/{customer}", Who::Staff(LOOKING), || web::to(customer)),
+    Route::new(Method::GET, "/v1/tiers", Who::Vendor(LOOKING), || web::to(tiers)),
+    Route::new(Method::GET, "/v1/contracts", Who::Staff(LOOKING), || web::to(contracts)),
+    Route::new(Method::POST, "/v1/contracts", Who::Vendor(ACCOUNT), || web::to(create_contract)),
+    Route::new(Method::POST, "/v1/contracts/import", Who::Vendor(ACCOUNT), || {
+        web::to(import_contracts)
+    }),
+    Route::new(Method::GET, "/v1/contracts/{contract}", Who::Staff(LOOKING), || web::to(contract)),
+    Route::new(Method::POST, "/v1/contracts/{contract}/amendments", Who::Vendor(ACCOUNT), || {
+        web::to(amend_contract)
+    }),
+    Route::new(Method::POST, "/v1/contracts/{contract}/explain", Who::Staff(LOOKING), || {
+        web::to(explain_contract)
+    }),
+    Route::new(
+        Method::POST,
+        "/v1/contracts/{contract}/activation-keys",
+        Who::Vendor(ACCOUNT),
+        || web::to(create_activation_key),
+    ),
+    Route::new(Method::GET, "/v1/tokens", Who::Vendor(&[]), || web::to(tokens)),
+    Route::new(Method::POST, "/v1/tokens", Who::Vendor(&[]), || web::to(create_token)),
+    Route::new(Method::DELETE, "/v1/tokens/{id}", Who::Vendor(&[]), || web::to(revoke_token)),
+];
+
+async fn customers(service: Shared, Staff(actor): Staff) -> ApiResult {
+    body::ok(&service.customers(&actor).await?)
 }
 
-async fn customers(service: Shared, staff: Staff) -> ApiResult {
-    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
-    body::ok(&service.customers().await?)
-}
-
-async fn create_customer(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
-    let actor = staff.require(&[Role::Account]).await?;
+async fn create_customer(service: Shared, Staff(actor): Staff, payload: web::Payload) -> ApiResult {
     let request: CreateCustomer = body::read(&service, payload).await?;
     body::created(&service.create_customer(&actor, request).await?)
 }
 
-async fn customer(service: Shared, staff: Staff, name: web::Path<String>) -> ApiResult {
-    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
+async fn customer(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
     let name: CustomerName = name.parse()?;
-    body::ok(&service.customer(&name).await?)
+    body::ok(&service.customer(&actor, &name).await?)
 }
 
-async fn tiers(service: Shared, staff: Staff) -> ApiResult {
-    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
+async fn tiers(service: Shared, _: Staff) -> ApiResult {
     body::ok(service.tiers())
 }
 
-async fn contracts(service: Shared, staff: Staff) -> ApiResult {
-    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
-    body::ok(&service.contracts().await?)
+async fn contracts(service: Shared, Staff(actor): Staff) -> ApiResult {
+    body::ok(&service.contracts(&actor).await?)
 }
 
-async fn create_contract(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
-    let actor = staff.require(&[Role::Account]).await?;
+async fn create_contract(service: Shared, Staff(actor): Staff, payload: web::Payload) -> ApiResult {
     let request: CreateContract = body::read(&service, payload).await?;
     body::created(&service.create_contract(&actor, request).await?)
 }
 
-async fn import_contracts(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
-    let actor = staff.require(&[Role::Account]).await?;
+async fn import_contracts(
+    service: Shared,
+    Staff(actor): Staff,
+    payload: web::Payload,
+) -> ApiResult {
     let request: ImportContracts = body::read(&service, payload).await?;
     body::ok(&service.import_contracts(&actor, request).await?)
 }
 
-async fn contract(service: Shared, staff: Staff, name: web::Path<String>) -> ApiResult {
-    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
+async fn contract(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
     let name: ContractName = name.parse()?;
-    body::ok(&service.contract(&name).await?)
+    body::ok(&service.contract(&actor, &name).await?)
 }
 
 async fn amend_contract(
     service: Shared,
-    staff: Staff,
+    Staff(actor): Staff,
     name: web::Path<String>,
     payload: web::Payload,
 ) -> ApiResult {
-    let actor = staff.require(&[Role::Account]).await?;
     let name: ContractName = name.parse()?;
     let request: AmendContract = body::read(&service, payload).await?;
     body::created(&service.amend_contract(&actor, &name, request).await?)
@@ -90,41 +98,36 @@ async fn amend_contract(
 
 async fn explain_contract(
     service: Shared,
-    staff: Staff,
+    Staff(actor): Staff,
     name: web::Path<String>,
     payload: web::Payload,
 ) -> ApiResult {
-    staff.require(&[Role::Account, Role::Support, Role::Viewer]).await?;
     let name: ContractName = name.parse()?;
     let question: ExplainContract = body::read(&service, payload).await?;
-    body::ok(&service.explain_contract(&name, question).await?)
+    body::ok(&service.explain_contract(&actor, &name, question).await?)
 }
 
 async fn create_activation_key(
     service: Shared,
-    staff: Staff,
+    Staff(actor): Staff,
     name: web::Path<String>,
     payload: web::Payload,
 ) -> ApiResult {
-    let actor = staff.require(&[Role::Account]).await?;
     let name: ContractName = name.parse()?;
     let request: CreateActivationKey = body::read(&service, payload).await?;
     body::created(&service.create_activation_key(&actor, name, request).await?)
 }
 
-async fn tokens(service: Shared, staff: Staff) -> ApiResult {
-    staff.require(&[]).await?;
+async fn tokens(service: Shared, _: Staff) -> ApiResult {
     body::ok(&service.tokens().await?)
 }
 
-async fn create_token(service: Shared, staff: Staff, payload: web::Payload) -> ApiResult {
-    let actor = staff.require(&[]).await?;
+async fn create_token(service: Shared, Staff(actor): Staff, payload: web::Payload) -> ApiResult {
     let request: CreateToken = body::read(&service, payload).await?;
     body::created(&service.create_token(&actor, request).await?)
 }
 
-async fn revoke_token(service: Shared, staff: Staff, id: web::Path<String>) -> ApiResult {
-    let actor = staff.require(&[]).await?;
+async fn revoke_token(service: Shared, Staff(actor): Staff, id: web::Path<String>) -> ApiResult {
     service.revoke_token(&actor, &id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

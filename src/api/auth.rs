@@ -2,53 +2,44 @@ use std::{future::Future, pin::Pin};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 
-use super::problem::ApiError;
+use super::{Route, problem::ApiError};
 use crate::{
     service::{
         Actor, ErrorClass, Service, ServiceError,
         access::{MACHINE_TOKEN_PREFIX, TOKEN_PREFIX},
     },
-    store::{MachineRecord, Role},
+    store::MachineRecord,
 };
 
 /// The machine that asks.
 pub(super) struct Machine(pub(super) MachineRecord);
 
-/// The member of the vendor's or support's staff who asks.
-pub(super) struct Staff {
-    actor: Actor,
-    service: web::Data<Service>,
-    action: String,
-}
+/// The member of the vendor's or a support organisation's staff who asks, for whom the route is.
+pub(super) struct Staff(pub(super) Actor);
 
 /// Whoever asks.
 pub(super) enum Caller {
     /// A machine.
     Machine(Box<MachineRecord>),
     /// A member of staff.
-    Staff(Staff),
+    Staff,
 }
 
-impl Staff {
-    /// Lets `roles` pass, and an administrator always. A denial is written down.
-    pub(super) async fn require(self, roles: &[Role]) -> Result<Actor, ApiError> {
-        let Self { actor, service, action } = self;
-        if actor.role == Role::Admin || roles.contains(&actor.role) {
-            return Ok(actor);
-        }
-        service.record_denial(&actor, &action).await?;
-        let wanted: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
-        Err(ServiceError::new(
-            ErrorClass::Forbidden,
-            "ROLE_NOT_ALLOWED",
-            format!(
-                "a token with the role {} may not do this: expected {}",
-                actor.role,
-                [wanted.as_slice(), &["admin"]].concat().join(" or ")
-            ),
-        )
-        .into())
-    }
+/// Who bears the token of a request. What a member of staff may is not known yet.
+enum Bearer {
+    Machine(Box<MachineRecord>),
+    Staff(Actor),
+}
+
+/// Lets pass whom the route is for. A denial is written down.
+async fn admit(actor: Actor, request: &HttpRequest) -> Result<Staff, ApiError> {
+    let route = request
+        .app_data::<&'static Route>()
+        .ok_or_else(|| ServiceError::internal("the route says not whom it is for".to_owned()))?;
+    let Some((code, message)) = route.who.denial(&actor) else { return Ok(Staff(actor)) };
+    let action = format!("{} {}", request.method(), request.path());
+    service(request)?.record_denial(&actor, &action).await?;
+    Err(ServiceError::new(ErrorClass::Forbidden, code, message).into())
 }
 
 /// The address that a request comes from.
@@ -56,13 +47,15 @@ pub(super) fn address(request: &HttpRequest) -> Option<String> {
     request.peer_addr().map(|address| address.ip().to_string())
 }
 
-async fn caller(request: HttpRequest) -> Result<Caller, ApiError> {
+fn service(request: &HttpRequest) -> Result<&web::Data<Service>, ApiError> {
+    let service = request.app_data::<web::Data<Service>>();
+    Ok(service.ok_or_else(|| ServiceError::internal("the service is not registered".to_owned()))?)
+}
+
+async fn bearer(request: &HttpRequest) -> Result<Bearer, ApiError> {
     let unauthenticated =
         |message: &str| ServiceError::new(ErrorClass::Unauthenticated, "UNAUTHENTICATED", message);
-    let service = request
-        .app_data::<web::Data<Service>>()
-        .cloned()
-        .ok_or_else(|| ServiceError::internal("the service is not registered".to_owned()))?;
+    let service = service(request)?;
     let token = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -73,14 +66,12 @@ async fn caller(request: HttpRequest) -> Result<Caller, ApiError> {
         })?;
     if token.starts_with(MACHINE_TOKEN_PREFIX) {
         let machine = service.authenticate_machine(token).await?;
-        return Ok(Caller::Machine(Box::new(machine)));
+        return Ok(Bearer::Machine(Box::new(machine)));
     }
     if !token.starts_with(TOKEN_PREFIX) {
         return Err(unauthenticated("the token is not one of this server").into());
     }
-    let actor = service.authenticate(token, address(&request)).await?;
-    let action = format!("{} {}", request.method(), request.path());
-    Ok(Caller::Staff(Staff { actor, service, action }))
+    Ok(Bearer::Staff(service.authenticate(token, address(request)).await?))
 }
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -90,7 +81,13 @@ impl FromRequest for Caller {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Box::pin(caller(request.clone()))
+        let request = request.clone();
+        Box::pin(async move {
+            match bearer(&request).await? {
+                Bearer::Machine(machine) => Ok(Self::Machine(machine)),
+                Bearer::Staff(actor) => admit(actor, &request).await.map(|_| Self::Staff),
+            }
+        })
     }
 }
 
@@ -99,11 +96,11 @@ impl FromRequest for Machine {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = caller(request.clone());
-        Box::pin(async {
-            match caller.await? {
-                Caller::Machine(machine) => Ok(Self(*machine)),
-                Caller::Staff(_) => Err(ServiceError::new(
+        let request = request.clone();
+        Box::pin(async move {
+            match bearer(&request).await? {
+                Bearer::Machine(machine) => Ok(Self(*machine)),
+                Bearer::Staff(_) => Err(ServiceError::new(
                     ErrorClass::Forbidden,
                     "MACHINE_ONLY",
                     "only an enrolled machine may do this: expected a machine's token",
@@ -119,11 +116,11 @@ impl FromRequest for Staff {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = caller(request.clone());
-        Box::pin(async {
-            match caller.await? {
-                Caller::Staff(staff) => Ok(staff),
-                Caller::Machine(_) => Err(ServiceError::new(
+        let request = request.clone();
+        Box::pin(async move {
+            match bearer(&request).await? {
+                Bearer::Staff(actor) => admit(actor, &request).await,
+                Bearer::Machine(_) => Err(ServiceError::new(
                     ErrorClass::Forbidden,
                     "STAFF_ONLY",
                     "a machine may not do this: expected an API token",

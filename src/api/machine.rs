@@ -1,24 +1,33 @@
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::Method, web};
 use mainstay_client::format::{
     ProductName,
     wire::{CheckRequest, EnrollRequest, ReportRequest},
 };
 
 use super::{
-    ApiResult, Shared,
+    ApiResult, Route, Shared, Who,
     auth::{Caller, Machine, address},
     body, file,
 };
 use crate::store::Role;
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/v1/check", web::post().to(check))
-        .route("/v1/report", web::post().to(report))
-        .route("/v1/enroll", web::post().to(enroll))
-        .route("/repo/{product}/{path:.*}", web::get().to(repository_file))
-        .route("/repo/{product}/{path:.*}", web::head().to(repository_file));
-}
+pub(super) const ROUTES: &[Route] = &[
+    Route::new(Method::POST, "/v1/check", Who::Machine, || web::to(check)),
+    Route::new(Method::POST, "/v1/report", Who::Machine, || web::to(report)),
+    Route::new(Method::POST, "/v1/enroll", Who::Anyone, || web::to(enroll)),
+    Route::new(
+        Method::GET,
+        "/repo/{product}/{path:.*}",
+        Who::MachineOrVendor(&[Role::Publisher, Role::Support]),
+        || web::to(repository_file),
+    ),
+    Route::new(
+        Method::HEAD,
+        "/repo/{product}/{path:.*}",
+        Who::MachineOrVendor(&[Role::Publisher, Role::Support]),
+        || web::to(repository_file),
+    ),
+];
 
 async fn check(
     service: Shared,
@@ -51,10 +60,7 @@ async fn repository_file(
     let product: ProductName = product.parse()?;
     let served = match caller {
         Caller::Machine(machine) => service.machine_file(&machine, &product, &path).await?,
-        Caller::Staff(staff) => {
-            staff.require(&[Role::Publisher, Role::Support]).await?;
-            service.staff_file(&product, &path).await?
-        }
+        Caller::Staff => service.staff_file(&product, &path).await?,
     };
     file::send(&service, &request, served).await
 }

@@ -1,43 +1,49 @@
-use actix_web::web;
+use actix_web::{http::Method, web};
 use mainstay_client::format::MachineName;
 use serde::Deserialize;
 
-use super::{ApiResult, Shared, auth::Staff, body};
+use super::{ApiResult, Route, Shared, Who, auth::Staff, body};
 use crate::{service::support::OrderRollback, store::Role};
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/v1/machines", web::get().to(machines))
-        .route("/v1/machines/{machine}", web::get().to(machine))
-        .route("/v1/machines/{machine}/explain", web::get().to(explain))
-        .route("/v1/machines/{machine}/rollback", web::post().to(order_rollback))
-        .route("/v1/audit", web::get().to(audit_trail));
+const LOOKING: &[Role] = &[Role::Account, Role::Support, Role::Viewer];
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::new(Method::GET, "/v1/machines", Who::Staff(LOOKING), || web::to(machines)),
+    Route::new(Method::GET, "/v1/machines/{machine}", Who::Staff(LOOKING), || web::to(machine)),
+    Route::new(Method::GET, "/v1/machines/{machine}/explain", Who::Staff(LOOKING), || {
+        web::to(explain)
+    }),
+    Route::new(
+        Method::POST,
+        "/v1/machines/{machine}/rollback",
+        Who::Staff(&[Role::Support]),
+        || web::to(order_rollback),
+    ),
+    Route::new(Method::GET, "/v1/audit", Who::Vendor(&[Role::Support, Role::Viewer]), || {
+        web::to(audit_trail)
+    }),
+];
+
+async fn machines(service: Shared, Staff(actor): Staff) -> ApiResult {
+    body::ok(&service.machines(&actor).await?)
 }
 
-async fn machines(service: Shared, staff: Staff) -> ApiResult {
-    staff.require(&[Role::Support, Role::Account, Role::Viewer]).await?;
-    body::ok(&service.machines().await?)
-}
-
-async fn machine(service: Shared, staff: Staff, name: web::Path<String>) -> ApiResult {
-    staff.require(&[Role::Support, Role::Account, Role::Viewer]).await?;
+async fn machine(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
     let name: MachineName = name.parse()?;
-    body::ok(&service.machine(&name).await?)
+    body::ok(&service.machine(&actor, &name).await?)
 }
 
-async fn explain(service: Shared, staff: Staff, name: web::Path<String>) -> ApiResult {
-    staff.require(&[Role::Support, Role::Account, Role::Viewer]).await?;
+async fn explain(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
     let name: MachineName = name.parse()?;
-    body::ok(&service.explain(&name).await?)
+    body::ok(&service.explain(&actor, &name).await?)
 }
 
 async fn order_rollback(
     service: Shared,
-    staff: Staff,
+    Staff(actor): Staff,
     name: web::Path<String>,
     payload: web::Payload,
 ) -> ApiResult {
-    let actor = staff.require(&[Role::Support]).await?;
     let name: MachineName = name.parse()?;
     let request: OrderRollback = body::read(&service, payload).await?;
     body::created(&service.order_rollback(&actor, &name, request).await?)
@@ -49,7 +55,6 @@ struct After {
     after: u64,
 }
 
-async fn audit_trail(service: Shared, staff: Staff, query: web::Query<After>) -> ApiResult {
-    staff.require(&[Role::Support, Role::Viewer]).await?;
+async fn audit_trail(service: Shared, _: Staff, query: web::Query<After>) -> ApiResult {
     body::ok(&service.audit_trail(query.after).await?)
 }

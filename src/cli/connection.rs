@@ -73,6 +73,11 @@ impl Connection {
         self.read(request.send(serde_json::to_vec(body)?))
     }
 
+    pub(super) fn put(&self, path: &str) -> Result<(), CliError> {
+        let request = self.agent.put(self.at(path)).header("Authorization", self.bearer());
+        self.accept(request.send_empty()).map(|_| ())
+    }
+
     pub(super) fn delete(&self, path: &str) -> Result<(), CliError> {
         let request = self.agent.delete(self.at(path)).header("Authorization", self.bearer());
         self.accept(request.call()).map(|_| ())

@@ -1,5 +1,6 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use mainstay_client::format::OrganisationName;
 
 use super::{
     CliResult, Output, ServerArgs,
@@ -31,6 +32,10 @@ pub(super) struct Create {
     /// Who or what bears it.
     #[arg(long)]
     label: String,
+    /// The organisation that it is for; roles support and viewer only. The bearer sees and acts on
+    /// what is of the customers that it serves [default: one of the vendor's own].
+    #[arg(long)]
+    organisation: Option<OrganisationName>,
     /// From when on it is not accepted, for example 2027-01-01T00:00:00Z [default: never].
     #[arg(long, value_name = "TIME")]
     expires_at: Option<Timestamp>,
@@ -47,8 +52,8 @@ pub(super) struct Revoke {
 impl Token {
     pub(super) fn run(self, output: Output) -> CliResult {
         match self {
-            Self::Create(Create { server, role, label, expires_at }) => {
-                let request = CreateToken { role, label, expires_at };
+            Self::Create(Create { server, role, label, organisation, expires_at }) => {
+                let request = CreateToken { role, label, organisation, expires_at };
                 let issued: IssuedToken = server.connect()?.post("/v1/tokens", &request)?;
                 // The token alone, so that it can be sent to a file.
                 output.answer(&issued, |issued| issued.token.clone())
@@ -61,11 +66,12 @@ impl Token {
                             token.id.clone(),
                             token.role.to_string(),
                             token.label.clone(),
+                            or_dash(token.organisation.as_ref()),
                             or_dash(token.expires_at),
                             or_dash(token.revoked_at),
                         ]
                     });
-                    table(["TOKEN", "ROLE", "LABEL", "EXPIRES", "REVOKED"], rows)
+                    table(["TOKEN", "ROLE", "LABEL", "ORGANISATION", "EXPIRES", "REVOKED"], rows)
                 })
             }
             Self::Revoke(Revoke { server, id }) => {

@@ -64,8 +64,36 @@
 //! | `viewer` | look |
 //!
 //! `mainstay token create --role support --label 'night shift' --expires-at 2027-01-01T00:00:00Z`
-//! prints a token once; the server keeps its SHA-256. `mainstay token revoke` ends it at once. Every
-//! change, and every attempt that a role did not allow, is in the audit trail (`mainstay audit`).
+//! prints a token once; the server keeps its SHA-256. `mainstay token revoke` ends it at once. The
+//! last administrator's token cannot be revoked: make another one first, which is good for at least as
+//! long. Every change, and every attempt that a role did not allow, is in the audit trail (`mainstay
+//! audit`): who, when, from which address, and what stood there before where something did. Which
+//! route is for whom is in [`wire_formats`](super::wire_formats).
+//!
+//! # Organisations: support by others
+//!
+//! A third party that supports some of your customers, or the people who do so at a customer, get
+//! tokens that see these customers and nothing else:
+//!
+//! ```sh
+//! mainstay organisation create --organisation helpers --title 'Helping Hands'
+//! mainstay organisation serve --organisation helpers --customer acme
+//! mainstay token create --role support --organisation helpers --label 'Jo of Helping Hands'
+//! mainstay organisation serve --organisation helpers --customer acme --end
+//! ```
+//!
+//! Support in a customer's own house is an organisation that serves one customer. An account manager
+//! adds organisations and says whom they serve, an administrator makes their tokens, with the role
+//! `support` or `viewer`. The last command counts from the next request on, for every token of the
+//! organisation. An organisation serves 500 customers at most.
+//!
+//! The bearer looks at machines, contracts and customers, asks for explanations, and with the role
+//! `support` orders rollbacks. Lists leave out what is of others; to ask for it by name is answered, to
+//! the letter, as if it did not exist. Releases that are not for the customer's audience do not appear
+//! in explanations, nor do products that are not in the contract, and a change of a contract is not
+//! tried (`--with`), since that could bring either to light. Everything else is the vendor's: products
+//! and releases as a whole, tiers, tokens, organisations, measurements, and the audit trail, of which
+//! no part is shown: its records do not say which customer they are about.
 //!
 //! # Keys: ceremonies
 //!

@@ -78,6 +78,7 @@
 //! | the server | also read what machines report | have the vendor sign upon forged or older metadata, or under another date |
 //! | the mail in which a proposal travels | withhold it | have anybody sign what they were not shown, upon something older than they have seen, or a second document of a version |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
+//! | a support organisation's token | see the customers that it serves; with the role `support`, order a rollback of their machines | see other customers, or releases that are kept from those served; publish, make tokens |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
 //! | an API token | what its role may, in the audit trail, until it is revoked | sign releases |
 //!
@@ -131,6 +132,9 @@
 //! it, such as a release that the machine has confirmed, or whose contract has every channel that
 //! something in it comes from. Nothing is ever filtered out of a signed
 //! document.
+//!
+//! Who supports customers without being of the vendor learns what is of those that the organisation
+//! serves ([operations](super::operations)); of what is not, neither that it exists.
 //!
 //! # Not promised
 //!

@@ -88,10 +88,20 @@
 //! | `GET /v1/tiers` | account, support, viewer | what each tier stands for |
 //! | `POST /v1/contracts/import` | account | rows as `contract export` writes them: all or none |
 //! | `POST /v1/contracts/{c}/explain` | account, support, viewer | what it grants of a product's releases, now or at a time, and with a change to try |
-//! | `GET`, `POST /v1/tokens`, `DELETE /v1/tokens/{id}` | admin | tokens |
+//! | `GET /v1/organisations`, `/v1/organisations/{o}` | account, support, viewer | look |
+//! | `POST /v1/organisations` | account | `{"name", "title"?}` |
+//! | `PUT`, `DELETE /v1/organisations/{o}/customers/{c}` | account | the organisation serves the customer from now on, or no longer |
+//! | `GET`, `POST /v1/tokens`, `DELETE /v1/tokens/{id}` | admin | tokens; with `"organisation"`, one of an organisation |
 //! | `GET /v1/machines`, `/v1/machines/{m}`, `/v1/machines/{m}/explain` | support, account, viewer | look |
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
 //! | `GET /v1/audit?after=N` | support, viewer | at most 1,000 records after number N |
+//!
+//! An administrator may make every one of these. Tokens of an organisation are taken at `GET
+//! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/machines`,
+//! `/v1/machines/{m}`, `/v1/machines/{m}/explain`, `POST /v1/contracts/{c}/explain` (without `with`) and
+//! `POST /v1/machines/{m}/rollback`, by their role and for the customers that the organisation serves;
+//! everywhere else with 403 `VENDOR_ONLY`. A machine's files (`GET`, `HEAD /repo/…`) are also for
+//! publisher and support. The server's own table is [`crate::api::routes`].
 //!
 //! Bodies are strict JSON: a member that is not known or stands twice, a floating point number, or
 //! more than 32 levels are refused.
@@ -106,9 +116,9 @@
 //! |---|---|---|
 //! | `INVALID_REQUEST` | 400 | not what was expected |
 //! | `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `ACTIVATION_KEY_UNKNOWN`, `ACTIVATION_KEY_EXPIRED`, `PROOF_INVALID` | 401 | who asks is not known |
-//! | `ROLE_NOT_ALLOWED`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR` | 403 | known, and may not |
+//! | `ROLE_NOT_ALLOWED`, `VENDOR_ONLY`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR` | 403 | known, and may not |
 //! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
-//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE` | 409 | something else is so now |
+//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `LAST_ADMIN_TOKEN` | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
 //! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |

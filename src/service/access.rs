@@ -1,10 +1,11 @@
 //! Tokens: who may ask for what.
 
 use jiff::Timestamp;
-use mainstay_client::format::Digest;
+use mainstay_client::format::{Digest, OrganisationName};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult};
+use super::{Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult};
 use crate::{
     clock::random_hex,
     store::{MachineRecord, Role, StoreError, TokenRecord},
@@ -44,6 +45,10 @@ pub struct CreateToken {
     pub role: Role,
     /// Who or what bears it.
     pub label: String,
+    /// The organisation that it is for, which is then all that the bearer acts for; nothing where it
+    /// is one of the vendor's own.
+    #[serde(default)]
+    pub organisation: Option<OrganisationName>,
     /// From when on it is not accepted.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
@@ -76,16 +81,23 @@ impl Service {
                 "expires_at is past: expected a time after {now}"
             )));
         }
+        let CreateToken { role, organisation, expires_at, .. } = request;
+        if organisation.is_some() && !matches!(role, Role::Support | Role::Viewer) {
+            return Err(ServiceError::input(format!(
+                "a token of an organisation has the role {role}: expected support or viewer"
+            )));
+        }
         let secret = Secret::generate(TOKEN_PREFIX)?;
         let id = secret.id("tok-");
-        let CreateToken { role, expires_at, .. } = request;
         let mut audit = self.audit(actor, "token.create", &id);
-        audit.detail = format!("role {role}, {label}");
+        let whose = organisation.as_ref().map(|name| format!(" of organisation {name}"));
+        audit.detail = format!("role {role}{}, {label}", whose.unwrap_or_default());
         let record = TokenRecord {
             id: id.clone(),
             sha256: secret.sha256,
             role,
             label,
+            organisation,
             created_at: now,
             expires_at,
             revoked_at: None,
@@ -110,11 +122,13 @@ impl Service {
             sha256: secret.sha256,
             role: Role::Admin,
             label: "first administrator".to_owned(),
+            organisation: None,
             created_at: self.clock.now(),
             expires_at: None,
             revoked_at: None,
         };
-        let actor = Actor { id: "server".to_owned(), role: Role::Admin, address: None };
+        let (id, scope) = ("server".to_owned(), Scope::Everything);
+        let actor = Actor { id, role: Role::Admin, scope, address: None };
         let audit = self.audit(&actor, "token.create", &record.id);
         Ok(self.meta.create_token(record, audit).await?)
     }
@@ -124,10 +138,31 @@ impl Service {
         Ok(self.meta.tokens().await?)
     }
 
-    /// Revokes a token at once.
+    /// Revokes a token at once. An administrator's must leave another behind that is good for as
+    /// long: without one, nobody could make tokens any more.
     pub async fn revoke_token(&self, actor: &Actor, id: &str) -> ServiceResult<()> {
-        let audit = self.audit(actor, "token.revoke", id);
-        Ok(self.meta.revoke_token(id, self.clock.now(), audit).await?)
+        let now = self.clock.now();
+        let tokens = self.meta.tokens().await?;
+        let token = tokens.iter().find(|token| token.id == id);
+        let provided = match token {
+            Some(token) if token.role == Role::Admin && is_accepted(token, now) => {
+                let others = tokens.iter().filter(|other| other.id != token.id);
+                let mut heirs = others.filter(|other| is_heir(other, token, now));
+                Some(heirs.next().ok_or_else(|| last_admin(token))?.id.as_str())
+            }
+            _ => None,
+        };
+        let mut audit = self.audit(actor, "token.revoke", id);
+        audit.before = token.map(|token| {
+            json!({
+                "role": token.role,
+                "label": token.label,
+                "organisation": token.organisation,
+                "expires_at": token.expires_at,
+                "revoked_at": token.revoked_at,
+            })
+        });
+        Ok(self.meta.revoke_token(id, provided, now, audit).await?)
     }
 
     /// Who bears `token`.
@@ -145,12 +180,20 @@ impl Service {
                 "TOKEN_EXPIRED",
                 format!("the token {} expired at {expires}: ask for a new one", record.id),
             )),
-            _ => Ok(Actor {
-                id: format!("{} ({})", record.id, record.label),
-                role: record.role,
-                address,
-            }),
+            _ => {
+                let scope = self.scope_of(&record).await?;
+                let id = format!("{} ({})", record.id, record.label);
+                Ok(Actor { id, role: record.role, scope, address })
+            }
         }
+    }
+
+    /// Whose affairs the bearer of a token may see now.
+    async fn scope_of(&self, token: &TokenRecord) -> ServiceResult<Scope> {
+        Ok(match &token.organisation {
+            None => Scope::Everything,
+            Some(name) => Scope::Customers(self.meta.organisation(name).await?.customers),
+        })
     }
 
     /// The machine that bears `token`.
@@ -166,7 +209,11 @@ impl Service {
     /// Records that `actor` was denied `action`.
     pub async fn record_denial(&self, actor: &Actor, action: &str) -> ServiceResult<()> {
         let mut audit = self.audit(actor, "denied", action);
-        audit.detail = format!("role {} may not do this", actor.role);
+        let whose = match actor.scope {
+            Scope::Everything => "",
+            Scope::Customers(_) => " of an organisation",
+        };
+        audit.detail = format!("role {}{whose} may not do this", actor.role);
         Ok(self.meta.record_audit(audit).await?)
     }
 
@@ -186,6 +233,32 @@ pub(super) fn one_line(what: &str, text: &str, chars_max: usize) -> ServiceResul
         )));
     }
     Ok(text.to_owned())
+}
+
+fn is_accepted(token: &TokenRecord, now: Timestamp) -> bool {
+    token.revoked_at.is_none() && token.expires_at.is_none_or(|expires| now < expires)
+}
+
+/// Whether `other` is an administrator's token that is good for at least as long as `token`.
+fn is_heir(other: &TokenRecord, token: &TokenRecord, now: Timestamp) -> bool {
+    let lasts = other
+        .expires_at
+        .is_none_or(|expires| token.expires_at.is_some_and(|wanted| wanted <= expires));
+    other.role == Role::Admin && is_accepted(other, now) && lasts
+}
+
+fn last_admin(token: &TokenRecord) -> ServiceError {
+    let until = token.expires_at.map(|expires| format!(" --expires-at {expires}"));
+    ServiceError::new(
+        ErrorClass::Conflict,
+        "LAST_ADMIN_TOKEN",
+        format!(
+            "{} is the last administrator's token that is good for as long: make another one first \
+             (`mainstay token create --role admin --label …{}`), then revoke this",
+            token.id,
+            until.unwrap_or_default()
+        ),
+    )
 }
 
 fn unauthenticated(message: impl Into<String>) -> ServiceError {

@@ -125,14 +125,18 @@ impl Service {
         Ok(customer)
     }
 
-    /// All customers.
-    pub async fn customers(&self) -> ServiceResult<Vec<CustomerRecord>> {
-        Ok(self.meta.customers().await?)
+    /// All customers that the actor may see.
+    pub async fn customers(&self, actor: &Actor) -> ServiceResult<Vec<CustomerRecord>> {
+        self.customers_in(&actor.scope).await
     }
 
     /// One customer.
-    pub async fn customer(&self, name: &CustomerName) -> ServiceResult<CustomerRecord> {
-        Ok(self.meta.customer(name).await?)
+    pub async fn customer(
+        &self,
+        actor: &Actor,
+        name: &CustomerName,
+    ) -> ServiceResult<CustomerRecord> {
+        self.customer_in(&actor.scope, name).await
     }
 
     /// Adds a contract.
@@ -163,7 +167,7 @@ impl Service {
         request: AmendContract,
     ) -> ServiceResult<ContractView> {
         let now = self.clock.now();
-        let mut record = self.meta.contract(name).await?;
+        let mut record = self.contract_in(&actor.scope, name).await?;
         let at = request.at.unwrap_or(now);
         let created_at = record.amendments.first().map_or(now, |first| first.at);
         if at < created_at {
@@ -203,39 +207,51 @@ impl Service {
         &self.tiers
     }
 
-    /// All contracts.
-    pub async fn contracts(&self) -> ServiceResult<Vec<ContractView>> {
+    /// All contracts that the actor may see.
+    pub async fn contracts(&self, actor: &Actor) -> ServiceResult<Vec<ContractView>> {
         let now = self.clock.now();
-        Ok(self.meta.contracts().await?.into_iter().map(|record| view(record, now)).collect())
+        let contracts = self.contracts_in(&actor.scope).await?;
+        Ok(contracts.into_iter().map(|record| view(record, now)).collect())
     }
 
     /// One contract.
-    pub async fn contract(&self, name: &ContractName) -> ServiceResult<ContractView> {
-        Ok(view(self.meta.contract(name).await?, self.clock.now()))
+    pub async fn contract(
+        &self,
+        actor: &Actor,
+        name: &ContractName,
+    ) -> ServiceResult<ContractView> {
+        Ok(view(self.contract_in(&actor.scope, name).await?, self.clock.now()))
     }
 
     /// For every release of a product that was out by then what the contract grants, the lowest
-    /// version first. A machine's history does not come into it.
+    /// version first. A machine's history does not come into it. To try a change is the vendor's
+    /// affair: it could bring to light what is kept from the customer.
     pub async fn explain_contract(
         &self,
+        actor: &Actor,
         name: &ContractName,
         question: ExplainContract,
     ) -> ServiceResult<Vec<ContractExplanation>> {
         let ExplainContract { product, at, with } = question;
-        let record = self.meta.contract(name).await?;
-        let standing = self.product_standing(&product).await?;
-        let at = at.unwrap_or_else(|| standing.now());
+        let record = self.contract_in(&actor.scope, name).await?;
+        if with.is_some() {
+            actor.require_vendor("try a change of a contract")?;
+        }
+        let at = at.unwrap_or_else(|| self.clock.now());
         let contract = Contract::at(&record.amendments, at).ok_or_else(|| {
             ServiceError::input(format!(
                 "contract {name} had not begun at {at}: expected a later time"
             ))
         })?;
+        let standing = self.product_in(&actor.scope, &contract, &product).await?;
         let contract = match with {
             Some(change) => contract.amended(&self.settled(change)?, at),
             None => contract,
         };
         require_sound(name, &contract)?;
-        standing.explain_contract(&contract, at)
+        let mut explanations = standing.explain_contract(&contract, at)?;
+        explanations.retain(|explanation| actor.scope.shows(explanation.explained.decision.code));
+        Ok(explanations)
     }
 
     /// Makes an activation key of a contract.

@@ -4,9 +4,10 @@ use mainstay_client::format::{
     Digest,
     wire::{EnrollRequest, EnrollResponse},
 };
+use serde_json::json;
 
 use super::{
-    ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult,
+    ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult,
     access::{MACHINE_TOKEN_PREFIX, Secret, one_line},
     product::text,
 };
@@ -34,7 +35,9 @@ impl Service {
         let first_root = self.meta.repository_file(&request.product, "1.root.json").await?;
         let root = text(&self.file_bytes(&first_root).await?)?;
 
-        let actor = Actor { id: format!("activation key {}", key.id), role: Role::Viewer, address };
+        let scope = Scope::Customers([contract.customer.clone()].into());
+        let id = format!("activation key {}", key.id);
+        let actor = Actor { id, role: Role::Viewer, scope, address };
         let mut attempts = 0;
         let (machine, token) = loop {
             attempts += 1;
@@ -66,6 +69,11 @@ impl Service {
         let known = self.meta.machine_by_key(&request.product, &request.public_key).await;
         let machine = match known {
             Ok(machine) => {
+                let before = json!({
+                    "customer": machine.customer,
+                    "contract": machine.contract,
+                    "host": machine.host,
+                });
                 let machine = MachineRecord {
                     host: host.to_owned(),
                     customer: contract.customer.clone(),
@@ -80,7 +88,7 @@ impl Service {
                     machine: machine.clone(),
                     plan: None,
                     events: Vec::new(),
-                    audit: Some(AuditEntry { detail, ..audit }),
+                    audit: Some(AuditEntry { detail, before: Some(before), ..audit }),
                 };
                 self.meta.change_machine(change).await?;
                 machine

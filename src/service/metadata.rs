@@ -11,6 +11,7 @@ use mainstay_client::{
     },
     tuf::{Envelope, Metadata, Root, Targets, TrustedRepository},
 };
+use serde_json::{Map, Value, json};
 
 use super::{
     ATTEMPTS_MAX, Actor, Service, ServiceError, ServiceResult,
@@ -50,6 +51,7 @@ impl Service {
             let (repository, files) = self.store_repository(signed).await?;
             let mut audit = self.audit(actor, "metadata.amend", name);
             audit.detail = summary(&request);
+            audit.before = Some(replaced(&product, &request));
             attempts += 1;
             match self.meta.amend_repository(name, revision, repository, files, audit).await {
                 Err(StoreError::Conflict(_)) if attempts < ATTEMPTS_MAX => {}
@@ -186,6 +188,21 @@ pub(super) fn lookup_problems(repository: &TrustedRepository) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Version and digest of each document that the request takes the place of.
+fn replaced(product: &ProductRecord, request: &AmendMetadataRequest) -> Value {
+    let Repository { root, targets, channels, .. } = &product.repository;
+    let top =
+        [("root", request.root.as_ref(), root), ("targets", request.targets.as_ref(), targets)];
+    let top = top.into_iter().filter(|(_, new, _)| new.is_some());
+    let top = top.map(|(name, _, file)| (name.to_owned(), file));
+    let signed_anew = request.channels.keys();
+    let channels = signed_anew.filter_map(|name| Some((name.to_string(), channels.get(name)?)));
+    let described = top.chain(channels).map(|(name, file)| {
+        (name, json!({ "version": file.version, "sha256": file.sha256.to_string() }))
+    });
+    Value::Object(described.collect::<Map<_, _>>())
 }
 
 fn summary(request: &AmendMetadataRequest) -> String {

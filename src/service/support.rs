@@ -88,14 +88,14 @@ pub struct OrderRollback {
 }
 
 impl Service {
-    /// All machines.
-    pub async fn machines(&self) -> ServiceResult<Vec<MachineRecord>> {
-        Ok(self.meta.machines().await?)
+    /// All machines that the actor may see.
+    pub async fn machines(&self, actor: &Actor) -> ServiceResult<Vec<MachineRecord>> {
+        self.machines_in(&actor.scope).await
     }
 
     /// One machine with what it reported.
-    pub async fn machine(&self, name: &MachineName) -> ServiceResult<MachineView> {
-        let machine = self.meta.machine(name).await?;
+    pub async fn machine(&self, actor: &Actor, name: &MachineName) -> ServiceResult<MachineView> {
+        let machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
         let events = self.meta.events(name, EVENTS_SHOWN).await?;
         let next = next_step(&standing, &machine);
@@ -103,12 +103,18 @@ impl Service {
     }
 
     /// For every release why the machine gets it or does not, the lowest version first.
-    pub async fn explain(&self, name: &MachineName) -> ServiceResult<Vec<Explanation>> {
-        let machine = self.meta.machine(name).await?;
+    pub async fn explain(
+        &self,
+        actor: &Actor,
+        name: &MachineName,
+    ) -> ServiceResult<Vec<Explanation>> {
+        let machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
         let withheld = standing.resolve(&machine).withheld;
         let next = next_step(&standing, &machine).version;
-        let explanations = standing.judge(&machine.confirmed).into_iter().filter_map(|judged| {
+        let judged = standing.judge(&machine.confirmed).into_iter();
+        let shown = judged.filter(|judged| actor.scope.shows(judged.decision.code));
+        let explanations = shown.filter_map(|judged| {
             let decision = judged.decision;
             let record = standing.release(&decision.version)?;
             let release = &record.release;
@@ -161,7 +167,7 @@ impl Service {
     ) -> ServiceResult<OrderRecord> {
         let reason = self.remark("reason", &request.reason)?;
         let ticket = request.ticket.map(|ticket| self.remark("ticket", &ticket)).transpose()?;
-        let mut machine = self.meta.machine(name).await?;
+        let mut machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
         let from = require_possible(&standing, &machine, &request.to)?;
         let now = self.clock.now();
@@ -175,6 +181,7 @@ impl Service {
             by: actor.id.clone(),
             state: OrderState::Pending,
         };
+        let before = machine.order.as_ref().map(serde_json::to_value).transpose()?;
         machine.order = Some(order.clone());
         let block = Block { over: Some(request.to), through: from, reason: reason.clone() };
         // What the new block covers needs no other; a record must not grow with every order.
@@ -187,6 +194,7 @@ impl Service {
         audit.reason = Some(reason);
         audit.ticket = ticket;
         audit.detail = format!("from {} to {}", order.from, order.to);
+        audit.before = before;
         let change = MachineChange { machine, plan: None, events: Vec::new(), audit: Some(audit) };
         self.meta.change_machine(change).await.map_err(|error| match error {
             StoreError::Conflict(_) => ServiceError::new(

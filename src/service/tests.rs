@@ -180,7 +180,7 @@ async fn a_machine_that_enrols_twice_at_once_is_one_machine() {
     let enrol = || world.enroll(&key, 7);
     let (one, two, three) = tokio::join!(enrol(), enrol(), enrol());
     let names = [one, two, three].map(|enrolled| enrolled.unwrap().machine);
-    assert_eq!(world.on_day(0).machines().await.unwrap().len(), 1);
+    assert_eq!(world.on_day(0).machines(&actor()).await.unwrap().len(), 1);
     assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
 }
 

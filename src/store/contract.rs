@@ -27,6 +27,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     catalogue::amendments(store, scope).await;
     catalogue::two_publishers(store, scope).await;
     accounts::customers_and_contracts(store, scope).await;
+    accounts::organisations(store, scope).await;
     accounts::tokens(store, scope).await;
     accounts::activation_keys(store, scope).await;
     fleet::machines(store, scope).await;

@@ -7,8 +7,8 @@ use std::{
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        Artifact, ChannelName, ContractName, CustomerName, Digest, MachineName, Platform,
-        ProductName, TargetFile, TargetPath, Version, wire::Event,
+        Artifact, ChannelName, ContractName, CustomerName, Digest, MachineName, OrganisationName,
+        Platform, ProductName, TargetFile, TargetPath, Version, wire::Event,
     },
     tuf::{KeyId, PublicKey},
 };
@@ -162,6 +162,19 @@ pub struct CustomerRecord {
     pub created_at: Timestamp,
 }
 
+/// Who supports customers: a third party, or people of a customer's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganisationRecord {
+    /// The short name.
+    pub name: OrganisationName,
+    /// What people call it.
+    pub title: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// The customers that it serves. Its tokens see what is theirs, and nothing else.
+    pub customers: BTreeSet<CustomerName>,
+}
+
 /// A contract: its amendments, never changed, only added to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractRecord {
@@ -236,6 +249,9 @@ pub struct TokenRecord {
     pub role: Role,
     /// Who or what bears it.
     pub label: String,
+    /// The organisation that it was made for; nothing where it is one of the vendor's own.
+    #[serde(default)]
+    pub organisation: Option<OrganisationName>,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is not accepted.

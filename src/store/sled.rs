@@ -27,7 +27,7 @@ use std::{fmt, fs::File, path::Path};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{ContractName, CustomerName, Digest, MachineName, ProductName},
+    format::{ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName},
     tuf::PublicKey,
 };
 use sled::transaction::TransactionalTree;
@@ -36,15 +36,16 @@ use self::{
     opening::Opened,
     tables::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CONTRACTS, CUSTOMERS, EVENTS, MACHINES,
-        MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS, PRODUCTS, RELEASES, REPOSITORY_FILES, TOKENS,
-        TOKENS_BY_DIGEST,
+        MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRODUCTS, RELEASES,
+        REPOSITORY_FILES, TOKENS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
 use super::{
     ActivationKeyRecord, AuditEntry, AuditRecord, ContractImport, ContractRecord, CustomerRecord,
-    EventRecord, MachineChange, MachineRecord, MetaStore, ProductRecord, Publication,
-    ReleaseRecord, Repository, RepositoryFile, Retirement, StoreResult, StoredFile, TokenRecord,
+    EventRecord, MachineChange, MachineRecord, MetaStore, OrganisationRecord, ProductRecord,
+    Publication, ReleaseRecord, Repository, RepositoryFile, Retirement, StoreResult, StoredFile,
+    TokenRecord,
 };
 
 /// The records in one directory, for one process.
@@ -213,6 +214,37 @@ impl MetaStore for SledStore {
         CUSTOMERS.all(&self.database)
     }
 
+    async fn create_organisation(
+        &self,
+        organisation: OrganisationRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| {
+            accounts::create_organisation(transaction, &organisation, &audit)
+        })
+        .await
+    }
+
+    async fn change_organisation(
+        &self,
+        before: OrganisationRecord,
+        after: OrganisationRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| {
+            accounts::change_organisation(transaction, &before, &after, &audit)
+        })
+        .await
+    }
+
+    async fn organisation(&self, name: &OrganisationName) -> StoreResult<OrganisationRecord> {
+        ORGANISATIONS.read(&*self.database, name)
+    }
+
+    async fn organisations(&self) -> StoreResult<Vec<OrganisationRecord>> {
+        ORGANISATIONS.all(&self.database)
+    }
+
     async fn create_contract(
         &self,
         contract: ContractRecord,
@@ -251,9 +283,18 @@ impl MetaStore for SledStore {
         TOKENS.all(&self.database)
     }
 
-    async fn revoke_token(&self, id: &str, at: Timestamp, audit: AuditEntry) -> StoreResult<()> {
-        let id = id.to_owned();
-        self.write(move |transaction| accounts::revoke_token(transaction, &id, at, &audit)).await
+    async fn revoke_token(
+        &self,
+        id: &str,
+        provided: Option<&str>,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        let (id, provided) = (id.to_owned(), provided.map(str::to_owned));
+        self.write(move |transaction| {
+            accounts::revoke_token(transaction, &id, provided.as_deref(), at, &audit)
+        })
+        .await
     }
 
     async fn create_activation_key(

@@ -79,6 +79,33 @@ fn a_revoked_token_is_refused_at_once() {
 }
 
 #[test]
+fn the_last_administrators_token_is_not_revoked() {
+    let server = Server::empty();
+    let tokens: Vec<Value> = server.get("/v1/tokens").has_status(200).json();
+    let first = tokens[0]["id"].as_str().unwrap().to_owned();
+    let refused = || {
+        let ran = server.mainstay(&["--json", "token", "revoke", &first]).exits(4).json();
+        assert_eq!(ran["code"], "LAST_ADMIN_TOKEN");
+        let message = ran["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("mainstay token create --role admin"), "{message}");
+    };
+    refused();
+    // Neither one of less, nor one that ends earlier, nor one that is revoked takes its place.
+    server.token("publisher");
+    let passing = ["token", "create", "--role", "admin", "--label", "until 2099"];
+    server.mainstay(&[&passing[..], &["--expires-at", "2099-01-01T00:00:00Z"]].concat()).succeeds();
+    let request = json!({ "role": "admin", "label": "leaked" });
+    let leaked: Value = server.post("/v1/tokens", &request).has_status(201).json();
+    server.mainstay(&["token", "revoke", leaked["id"].as_str().unwrap()]).succeeds();
+    refused();
+    server.get("/v1/tokens").has_status(200);
+
+    let heir = server.token("admin");
+    server.mainstay(&["token", "revoke", &first]).succeeds();
+    server.request("GET", "/v1/tokens", &heir, b"").has_status(200);
+}
+
+#[test]
 fn no_secret_is_shown_twice() {
     let mut server = Server::with_product();
     let secrets = [server.token("viewer"), customer(&server), server.admin_token()];

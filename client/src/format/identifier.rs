@@ -64,6 +64,14 @@ identifier!(
 );
 
 identifier!(
+    /// The short name of an organisation that supports customers, unique on a server.
+    OrganisationName,
+    "organisation name",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
     /// The short name of a contract, unique on a server.
     ContractName,
     "contract name",

@@ -50,7 +50,7 @@ async fn explained(
     name: &mainstay_client::format::MachineName,
     of: &str,
 ) -> Explanation {
-    let explanations = world.on_day(2).explain(name).await.unwrap();
+    let explanations = world.on_day(2).explain(&actor(), name).await.unwrap();
     explanations.into_iter().find(|entry| entry.version == version(of)).unwrap()
 }
 

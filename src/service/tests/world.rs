@@ -30,7 +30,7 @@ use crate::{
     limits::Limits,
     policy::{Bridge, Contract, Fallback, State, Term, Tier, Tiers, retirement},
     service::{
-        Actor, Service, ServiceResult,
+        Actor, Scope, Service, ServiceResult,
         contract::{CreateActivationKey, CreateContract, CreateCustomer},
         keys::OnlineKeys,
     },
@@ -435,5 +435,6 @@ pub(crate) fn product() -> ProductName {
 
 /// An administrator.
 pub(crate) fn actor() -> Actor {
-    Actor { id: "tok-1 (test)".to_owned(), role: Role::Admin, address: None }
+    let (id, scope) = ("tok-1 (test)".to_owned(), Scope::Everything);
+    Actor { id, role: Role::Admin, scope, address: None }
 }

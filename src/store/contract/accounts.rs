@@ -4,8 +4,8 @@ use mainstay_client::format::{ContractName, CustomerName, Digest};
 
 use super::{
     super::{
-        ActivationKeyRecord, ContractImport, ContractRecord, CustomerRecord, MetaStore, Role,
-        StoreResult, TokenRecord,
+        ActivationKeyRecord, ContractImport, ContractRecord, CustomerRecord, MetaStore,
+        OrganisationRecord, Role, StoreResult, TokenRecord,
     },
     at, entry, expect_audited, expect_conflict, missing,
 };
@@ -110,6 +110,42 @@ async fn amendments(store: &dyn MetaStore, contract: ContractRecord) {
     amend(vec![first, suspend, resume]).await.unwrap();
 }
 
+pub(super) async fn organisations(store: &dyn MetaStore, scope: &str) {
+    let served = customer(scope, "served");
+    let bare = OrganisationRecord {
+        name: format!("{scope}-support").parse().unwrap(),
+        title: "Support & Sons".to_owned(),
+        created_at: at(0),
+        customers: [].into(),
+    };
+    let serving = OrganisationRecord { customers: [served.name.clone()].into(), ..bare.clone() };
+    missing(store.organisation(&bare.name).await);
+    missing(store.create_organisation(serving.clone(), entry("x")).await);
+    missing(store.change_organisation(bare.clone(), serving.clone(), entry("x")).await);
+
+    let change = store.create_organisation(bare.clone(), entry("create"));
+    expect_audited(store, "create", change).await;
+    expect_conflict(store, store.create_organisation(bare.clone(), entry("x"))).await;
+    missing(store.change_organisation(bare.clone(), serving.clone(), entry("x")).await);
+    assert_eq!(store.organisation(&bare.name).await.unwrap(), bare);
+
+    store.create_customer(served, entry("customer.create")).await.unwrap();
+    let serve = || store.change_organisation(bare.clone(), serving.clone(), entry("serve"));
+    expect_audited(store, "serve", serve()).await;
+    expect_conflict(store, serve()).await;
+    assert_eq!(store.organisation(&bare.name).await.unwrap(), serving);
+    let organisations = store.organisations().await.unwrap();
+    assert!(organisations.contains(&serving));
+    assert!(organisations.is_sorted_by_key(|organisation| organisation.name.clone()));
+
+    let theirs = TokenRecord { organisation: Some(bare.name), ..token(scope, "theirs") };
+    let nobodys = Some(format!("{scope}-nobody").parse().unwrap());
+    let nobodys = TokenRecord { organisation: nobodys, ..theirs.clone() };
+    missing(store.create_token(nobodys, entry("x")).await);
+    store.create_token(theirs.clone(), entry("token")).await.unwrap();
+    assert_eq!(store.token(&theirs.sha256).await.unwrap(), theirs);
+}
+
 pub(super) async fn tokens(store: &dyn MetaStore, scope: &str) {
     let [second, first] = [token(scope, "b"), token(scope, "a")];
     missing(store.token(&first.sha256).await);
@@ -128,13 +164,22 @@ pub(super) async fn tokens(store: &dyn MetaStore, scope: &str) {
     expect_conflict(store, store.create_token(same_secret.clone(), entry("x"))).await;
     assert!(!store.tokens().await.unwrap().contains(&same_secret));
 
-    let revoke = |seconds| store.revoke_token(&first.id, at(seconds), entry("revoke"));
+    let revoke = |seconds| store.revoke_token(&first.id, None, at(seconds), entry("revoke"));
     expect_audited(store, "revoke", revoke(50)).await;
     expect_audited(store, "revoke", revoke(60)).await;
     let revoked = TokenRecord { revoked_at: Some(at(50)), ..first.clone() };
     assert_eq!(store.token(&first.sha256).await.unwrap(), revoked, "the first revocation counts");
     assert_eq!(store.token(&second.sha256).await.unwrap(), second);
-    missing(store.revoke_token("no-such-token", at(0), entry("x")).await);
+    missing(store.revoke_token("no-such-token", None, at(0), entry("x")).await);
+
+    // Of two who revoke each other, one is left.
+    let upon = |provided| store.revoke_token(&second.id, provided, at(70), entry("revoke"));
+    missing(upon(Some("no-such-token")).await);
+    expect_conflict(store, upon(Some(&first.id))).await;
+    assert_eq!(store.token(&second.sha256).await.unwrap(), second);
+    let third = token(scope, "third");
+    store.create_token(third.clone(), entry("token")).await.unwrap();
+    expect_audited(store, "revoke", upon(Some(&third.id))).await;
 }
 
 pub(super) async fn activation_keys(store: &dyn MetaStore, scope: &str) {
@@ -198,6 +243,7 @@ fn token(scope: &str, id: &str) -> TokenRecord {
         sha256: Digest::of(format!("{scope} {id}").as_bytes()),
         role: Role::Support,
         label: "a person".to_owned(),
+        organisation: None,
         created_at: at(0),
         expires_at: None,
         revoked_at: None,

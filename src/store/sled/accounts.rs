@@ -6,11 +6,12 @@ use sled::transaction::TransactionalTree;
 use super::{
     super::{
         ActivationKeyRecord, AuditEntry, ContractImport, ContractRecord, CustomerRecord,
-        StoreError, StoreResult, TokenRecord,
+        OrganisationRecord, StoreError, StoreResult, TokenRecord,
     },
     audit,
     tables::{
-        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, CONTRACTS, CUSTOMERS, TOKENS, TOKENS_BY_DIGEST,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, CONTRACTS, CUSTOMERS, ORGANISATIONS, TOKENS,
+        TOKENS_BY_DIGEST,
     },
 };
 
@@ -21,6 +22,43 @@ pub(super) fn create_customer(
 ) -> StoreResult<()> {
     CUSTOMERS.add(transaction, &customer.name, customer)?;
     audit::append(transaction, entry)
+}
+
+pub(super) fn create_organisation(
+    transaction: &TransactionalTree,
+    organisation: &OrganisationRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    require_customers(transaction, organisation)?;
+    ORGANISATIONS.add(transaction, &organisation.name, organisation)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn change_organisation(
+    transaction: &TransactionalTree,
+    before: &OrganisationRecord,
+    after: &OrganisationRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let name = &after.name;
+    if ORGANISATIONS.read(transaction, name)? != *before {
+        return Err(StoreError::Conflict(format!(
+            "organisation `{name}` has changed since it was read; read it again and retry"
+        )));
+    }
+    require_customers(transaction, after)?;
+    ORGANISATIONS.put(transaction, name, after)?;
+    audit::append(transaction, entry)
+}
+
+fn require_customers(
+    transaction: &TransactionalTree,
+    organisation: &OrganisationRecord,
+) -> StoreResult<()> {
+    organisation
+        .customers
+        .iter()
+        .try_for_each(|customer| CUSTOMERS.read(transaction, customer).map(drop))
 }
 
 pub(super) fn create_contract(
@@ -72,6 +110,9 @@ pub(super) fn create_token(
     token: &TokenRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
+    if let Some(organisation) = &token.organisation {
+        ORGANISATIONS.read(transaction, organisation)?;
+    }
     TOKENS.add(transaction, &token.id, token)?;
     TOKENS_BY_DIGEST.add(transaction, &token.sha256, &token.id)?;
     audit::append(transaction, entry)
@@ -80,9 +121,17 @@ pub(super) fn create_token(
 pub(super) fn revoke_token(
     transaction: &TransactionalTree,
     id: &str,
+    provided: Option<&str>,
     at: Timestamp,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
+    if let Some(provided) = provided
+        && TOKENS.read(transaction, &provided.to_owned())?.revoked_at.is_some()
+    {
+        return Err(StoreError::Conflict(format!(
+            "token `{provided}` was revoked just now; look at the tokens again and retry"
+        )));
+    }
     let id = id.to_owned();
     let mut token = TOKENS.read(transaction, &id)?;
     // What was revoked once has been so since then.

@@ -6,7 +6,9 @@
 use std::{fmt::Display, marker::PhantomData, ops::Bound};
 
 use mainstay_client::{
-    format::{ContractName, CustomerName, Digest, MachineName, ProductName, Version},
+    format::{
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName, Version,
+    },
     tuf::PublicKey,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,6 +51,7 @@ text_keys!(
     ContractName,
     CustomerName,
     MachineName,
+    OrganisationName,
     ProductName,
     PublicKey,
     Version

@@ -1,14 +1,16 @@
 //! The tables. Their names are part of the format on disk.
 
 use mainstay_client::{
-    format::{ContractName, CustomerName, Digest, MachineName, ProductName, Version},
+    format::{
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName, Version,
+    },
     tuf::PublicKey,
 };
 
 use super::{
     super::{
         ActivationKeyRecord, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
-        MachineRecord, ProductRecord, ReleaseRecord, StoredFile, TokenRecord,
+        MachineRecord, OrganisationRecord, ProductRecord, ReleaseRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
@@ -21,6 +23,8 @@ pub(super) const RELEASES: Table<(ProductName, Version), ReleaseRecord> =
 
 pub(super) const CUSTOMERS: Table<CustomerName, CustomerRecord> =
     Table::new("customers", "customer");
+pub(super) const ORGANISATIONS: Table<OrganisationName, OrganisationRecord> =
+    Table::new("organisations", "organisation");
 pub(super) const CONTRACTS: Table<ContractName, ContractRecord> =
     Table::new("contracts", "contract");
 

@@ -1,0 +1,85 @@
+use actix_web::{guard, http::Method, web};
+
+use crate::{
+    service::{Actor, Scope},
+    store::Role,
+};
+
+/// A route of the server: what is registered, and who may use it. Whoever authenticates a request
+/// decides by this, so that there is no other place in which a handler could forget to.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with its variable parts in braces.
+    pub path: &'static str,
+    /// Who may use it.
+    pub who: Who,
+    handler: fn() -> actix_web::Route,
+}
+
+/// Who may use a route. An administrator may use every one that is for staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody, with or without a token.
+    Anyone,
+    /// An enrolled machine.
+    Machine,
+    /// An enrolled machine, and the vendor's own staff with one of these roles.
+    MachineOrVendor(&'static [Role]),
+    /// The vendor's own staff with one of these roles.
+    Vendor(&'static [Role]),
+    /// Staff with one of these roles, of support organisations as well: what these see of it is what
+    /// is of the customers that they serve.
+    Staff(&'static [Role]),
+}
+
+impl Who {
+    /// The roles that may use it, beside the administrator's.
+    pub fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Anyone | Self::Machine => &[],
+            Self::MachineOrVendor(roles) | Self::Vendor(roles) | Self::Staff(roles) => roles,
+        }
+    }
+}
+
+impl Who {
+    /// The code and sentence with which a member of staff is turned away, who may not use it.
+    pub(super) fn denial(self, actor: &Actor) -> Option<(&'static str, String)> {
+        let roles = self.roles();
+        if actor.role != Role::Admin && !roles.contains(&actor.role) {
+            let wanted: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+            let wanted = [wanted.as_slice(), &["admin"]].concat().join(" or ");
+            let found = actor.role;
+            let message =
+                format!("a token with the role {found} may not do this: expected {wanted}");
+            return Some(("ROLE_NOT_ALLOWED", message));
+        }
+        let is_for_organisations = matches!(self, Self::Staff(_));
+        (actor.scope != Scope::Everything && !is_for_organisations).then(|| {
+            let message =
+                "a token of an organisation may not do this: expected one of the vendor's own";
+            ("VENDOR_ONLY", message.to_owned())
+        })
+    }
+}
+
+impl Route {
+    pub(super) const fn new(
+        method: Method,
+        path: &'static str,
+        who: Who,
+        handler: fn() -> actix_web::Route,
+    ) -> Self {
+        Self { method, path, who, handler }
+    }
+
+    /// Registers it so that another method at the same path is passed on.
+    pub(super) fn register(&'static self, config: &mut web::ServiceConfig) {
+        let resource = web::resource(self.path)
+            .guard(guard::Method(self.method.clone()))
+            .app_data(self)
+            .route((self.handler)());
+        config.service(resource);
+    }
+}

@@ -1,0 +1,365 @@
+//! Every route of the server, and every kind of bearer.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use mainstay::api::{Route, routes};
+use mainstay_client::format::Digest;
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{PRODUCT, Server, eventually},
+    http::Answer,
+    organisation::{ORGANISATION, Served},
+};
+
+/// Who may use which route: `-` is anybody. An administrator may use every one that is for any of
+/// the staff; `helper` and `onlooker` are the support and viewer roles of an organisation.
+const MATRIX: &[(&str, &str)] = &[
+    ("GET /healthz", "-"),
+    ("GET /readyz", "-"),
+    ("POST /v1/enroll", "-"),
+    ("POST /v1/check", "machine"),
+    ("POST /v1/report", "machine"),
+    ("GET /repo/{product}/{path:.*}", "machine publisher support admin"),
+    ("HEAD /repo/{product}/{path:.*}", "machine publisher support admin"),
+    ("GET /v1/server-keys", "publisher admin"),
+    ("GET /v1/status", "publisher account support viewer admin"),
+    ("GET /metrics", "publisher account support viewer admin"),
+    ("GET /v1/products", "publisher account support viewer admin"),
+    ("POST /v1/products", "publisher admin"),
+    ("GET /v1/products/{product}/publishing", "publisher admin"),
+    ("POST /v1/products/{product}/metadata", "publisher admin"),
+    ("GET /v1/products/{product}/releases", "publisher account support viewer admin"),
+    ("POST /v1/products/{product}/releases", "publisher admin"),
+    ("POST /v1/products/{product}/retirements", "publisher admin"),
+    ("GET /v1/uploads/{digest}", "publisher admin"),
+    ("PATCH /v1/uploads/{digest}", "publisher admin"),
+    ("GET /v1/customers", "account support viewer helper onlooker admin"),
+    ("POST /v1/customers", "account admin"),
+    ("GET /v1/customers/{customer}", "account support viewer helper onlooker admin"),
+    ("GET /v1/tiers", "account support viewer admin"),
+    ("GET /v1/contracts", "account support viewer helper onlooker admin"),
+    ("POST /v1/contracts", "account admin"),
+    ("POST /v1/contracts/import", "account admin"),
+    ("GET /v1/contracts/{contract}", "account support viewer helper onlooker admin"),
+    ("POST /v1/contracts/{contract}/amendments", "account admin"),
+    ("POST /v1/contracts/{contract}/explain", "account support viewer helper onlooker admin"),
+    ("POST /v1/contracts/{contract}/activation-keys", "account admin"),
+    ("GET /v1/organisations", "account support viewer admin"),
+    ("POST /v1/organisations", "account admin"),
+    ("GET /v1/organisations/{organisation}", "account support viewer admin"),
+    ("PUT /v1/organisations/{organisation}/customers/{customer}", "account admin"),
+    ("DELETE /v1/organisations/{organisation}/customers/{customer}", "account admin"),
+    ("GET /v1/tokens", "admin"),
+    ("POST /v1/tokens", "admin"),
+    ("DELETE /v1/tokens/{id}", "admin"),
+    ("GET /v1/machines", "account support viewer helper onlooker admin"),
+    ("GET /v1/machines/{machine}", "account support viewer helper onlooker admin"),
+    ("GET /v1/machines/{machine}/explain", "account support viewer helper onlooker admin"),
+    ("POST /v1/machines/{machine}/rollback", "support helper admin"),
+    ("GET /v1/audit", "support viewer admin"),
+];
+
+fn name(route: &Route) -> String {
+    format!("{} {}", route.method, route.path)
+}
+
+/// Those who bear a token: what they are in [`MATRIX`], and the token.
+fn bearers(scene: &Served) -> Vec<(&'static str, String)> {
+    let server = &scene.server;
+    let expires_at = server.publishing_state().now + SignedDuration::from_secs(1);
+    let issue = |request: &Value| server.post("/v1/tokens", request).has_status(201).json();
+    let expired: Value =
+        issue(&json!({ "role": "admin", "label": "expired", "expires_at": expires_at }));
+    let revoked: Value = issue(&json!({ "role": "admin", "label": "revoked" }));
+    server.mainstay(&["token", "revoke", revoked["id"].as_str().unwrap()]).succeeds();
+    let [expired, revoked] =
+        [expired, revoked].map(|issued| issued["token"].as_str().unwrap().to_owned());
+    eventually("the expiry", || {
+        let answer = server.request("GET", "/v1/products", &expired, b"");
+        (answer.status == 401).then_some(())
+    });
+    let mut bearers = vec![
+        ("nobody", String::new()),
+        ("garbage", "garbage".to_owned()),
+        ("garbage", format!("mst_{}", "0".repeat(64))),
+        ("garbage", format!("mmt_{}", "0".repeat(64))),
+        ("garbage", format!("{} ", server.admin_token().replace("mst_", "mmt_"))),
+        ("expired", expired),
+        ("revoked", revoked),
+        ("admin", server.admin_token()),
+        ("machine", scene.own.0.token.clone()),
+        ("machine", scene.other.0.token.clone()),
+        ("helper", scene.token("support")),
+        ("onlooker", scene.token("viewer")),
+    ];
+    for role in ["publisher", "account", "support", "viewer"] {
+        bearers.push((role, server.token(role)));
+    }
+    bearers
+}
+
+/// A request at a route, about what is acme's, that changes nothing that matters here.
+fn request(scene: &Served, route: &Route, token: &str) -> Answer {
+    let digest = Digest::of(b"").to_string();
+    // Who may end what the organisation does for acme must not do so in the middle of the test.
+    let customer = if route.method == "DELETE" { "nobody" } else { "acme" };
+    let mut path = route.path.to_owned();
+    for (part, value) in [
+        ("{product}", PRODUCT),
+        ("{path:.*}", "timestamp.json"),
+        ("{digest}", &digest),
+        ("{customer}", customer),
+        ("{contract}", "acme"),
+        ("{organisation}", ORGANISATION),
+        ("{machine}", scene.own.0.machine.as_str()),
+        ("{id}", "tok-00000000"),
+    ] {
+        path = path.replace(part, value);
+    }
+    assert!(!path.contains('{'), "{path}: a part that the matrix does not know");
+    if route.method == "PATCH" {
+        path += "?offset=0&length=0";
+    }
+    let is_explain = route.method == "POST" && route.path.ends_with("/explain");
+    let body = if is_explain { json!({ "product": PRODUCT }) } else { json!({}) };
+    let body = if route.method == "POST" { body.to_string() } else { String::new() };
+    let bearer = format!("Bearer {token}");
+    let headers = if token.is_empty() { vec![] } else { vec![("Authorization", bearer.as_str())] };
+    scene.server.request_with(route.method.as_str(), &path, &headers, body.as_bytes())
+}
+
+#[test]
+fn every_route_is_for_whom_it_is_for_and_for_nobody_else() {
+    let scene = Served::new();
+    let registered: BTreeSet<_> = routes().map(name).collect();
+    let listed: BTreeSet<_> = MATRIX.iter().map(|(route, _)| (*route).to_owned()).collect();
+    assert_eq!(registered, listed, "the matrix has every route and no other");
+
+    let bearers = bearers(&scene);
+    let other = scene.other.0.machine.as_str();
+    for route in routes() {
+        let name = name(route);
+        let (_, who) = MATRIX.iter().find(|(listed, _)| *listed == name).unwrap();
+        for (bearer, token) in &bearers {
+            let answer = request(&scene, route, token);
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            let told = format!("{name} by {bearer}: {} {body}", answer.status);
+            let may = *who == "-" || who.split(' ').any(|may| may == *bearer);
+            if may {
+                assert!(![401, 403].contains(&answer.status) && answer.status < 500, "{told}");
+                assert!(route.method != "GET" || [200, 404].contains(&answer.status), "{told}");
+            } else {
+                let is_known = !["nobody", "garbage", "expired", "revoked"].contains(bearer);
+                assert_eq!(answer.status, if is_known { 403 } else { 401 }, "{told}");
+                for secret in ["acme", "globex", other, token.as_str()] {
+                    assert!(secret.is_empty() || !body.contains(secret), "{told}");
+                }
+            }
+            if ["helper", "onlooker"].contains(bearer) {
+                assert!(!body.contains("globex") && !body.contains(other), "{told}");
+            }
+        }
+    }
+}
+
+/// A change by a route that changes something: which, by what action the audit trail tells of it,
+/// and how it comes about.
+struct Change {
+    route: &'static str,
+    action: &'static str,
+    /// Whether there was something before.
+    replaces: bool,
+    make: fn(&Served),
+}
+
+/// Routes that neither look nor change anything that somebody answers for: questions, what machines
+/// say of themselves, and bytes that nothing names yet.
+const UNAUDITED: &[&str] = &[
+    "POST /v1/check",
+    "POST /v1/report",
+    "POST /v1/contracts/{contract}/explain",
+    "PATCH /v1/uploads/{digest}",
+];
+
+const CHANGES: &[Change] = &[
+    Change {
+        route: "POST /v1/enroll",
+        action: "machine.enroll",
+        replaces: false,
+        make: |scene| {
+            let key = scene.server.mainstay(&["contract", "activation-key", "acme"]).succeeds();
+            scene.server.enroll(key.stdout().trim());
+        },
+    },
+    Change {
+        route: "POST /v1/products",
+        action: "product.create",
+        replaces: false,
+        make: |scene| run(scene, &["product", "create", "--product", "other-db"]),
+    },
+    Change {
+        route: "POST /v1/products/{product}/metadata",
+        action: "metadata.amend",
+        replaces: true,
+        make: |scene| {
+            run(scene, &["trust", "renew", "--product", PRODUCT, "--within", "90"]);
+        },
+    },
+    Change {
+        route: "POST /v1/products/{product}/releases",
+        action: "release.publish",
+        replaces: false,
+        make: |scene| scene.server.publish("1.0.1", "bugfix", &[]),
+    },
+    Change {
+        route: "POST /v1/products/{product}/retirements",
+        action: "release.retire",
+        replaces: false,
+        make: |scene| {
+            scene.server.publish("1.0.2", "bugfix", &[]);
+            run(scene, &["release", "retire", "--product", PRODUCT, "1.0.1"]);
+        },
+    },
+    Change {
+        route: "POST /v1/customers",
+        action: "customer.create",
+        replaces: false,
+        make: |scene| run(scene, &["customer", "create", "--customer", "initech"]),
+    },
+    Change {
+        route: "POST /v1/contracts",
+        action: "contract.create",
+        replaces: false,
+        make: |scene| {
+            let view: Value = scene.server.get("/v1/contracts/globex").has_status(200).json();
+            let contract =
+                json!({ "name": "globex-2", "customer": "globex", "contract": view["now"] });
+            scene.server.post("/v1/contracts", &contract).has_status(201);
+        },
+    },
+    Change {
+        route: "POST /v1/contracts/import",
+        action: "contract.amend",
+        replaces: true,
+        make: |scene| {
+            let view: Value = scene.server.get("/v1/contracts/globex").has_status(200).json();
+            let mut contract = view["now"].clone();
+            contract["seats"] = 7.into();
+            let row = json!({ "name": "globex", "customer": "globex", "contract": contract });
+            let import = json!({ "contracts": [row] });
+            scene.server.post("/v1/contracts/import", &import).has_status(200);
+        },
+    },
+    Change {
+        route: "POST /v1/contracts/{contract}/amendments",
+        action: "contract.amend",
+        replaces: true,
+        make: |scene| {
+            let change = r#"{"kind":"add_addon","addon":"replication"}"#;
+            run(scene, &["contract", "amend", "acme", "--change", change]);
+        },
+    },
+    Change {
+        route: "POST /v1/contracts/{contract}/activation-keys",
+        action: "activation_key.create",
+        replaces: false,
+        make: |scene| run(scene, &["contract", "activation-key", "acme"]),
+    },
+    Change {
+        route: "POST /v1/organisations",
+        action: "organisation.create",
+        replaces: false,
+        make: |scene| run(scene, &["organisation", "create", "--organisation", "in-house"]),
+    },
+    Change {
+        route: "PUT /v1/organisations/{organisation}/customers/{customer}",
+        action: "organisation.serve",
+        replaces: true,
+        make: |scene| serve(scene, &["--customer", "globex"]),
+    },
+    Change {
+        route: "DELETE /v1/organisations/{organisation}/customers/{customer}",
+        action: "organisation.serve",
+        replaces: true,
+        make: |scene| serve(scene, &["--customer", "acme", "--end"]),
+    },
+    Change {
+        route: "POST /v1/tokens",
+        action: "token.create",
+        replaces: false,
+        make: |scene| drop(scene.server.token("viewer")),
+    },
+    Change {
+        route: "DELETE /v1/tokens/{id}",
+        action: "token.revoke",
+        replaces: true,
+        make: |scene| {
+            let request = json!({ "role": "viewer", "label": "leaked" });
+            let issued: Value = scene.server.post("/v1/tokens", &request).json();
+            run(scene, &["token", "revoke", issued["id"].as_str().unwrap()]);
+        },
+    },
+    Change {
+        route: "POST /v1/machines/{machine}/rollback",
+        action: "machine.rollback",
+        replaces: true,
+        make: |scene| {
+            scene.server.publish("1.0.3", "bugfix", &[]);
+            let check = json!({
+                "product": PRODUCT,
+                "platform": crate::harness::platform(),
+                "running": "1.0.3",
+                "known": { "root": 1 },
+                "agent": "by hand",
+            });
+            let body = check.to_string();
+            let token = &scene.own.0.token;
+            scene.server.request("POST", "/v1/check", token, body.as_bytes()).has_status(200);
+            let rollback = ["machine", "rollback", scene.own.0.machine.as_str(), "--to", "1.0.0"];
+            for reason in ["it is bad", "it still is"] {
+                run(scene, &[&rollback[..], &["--reason", reason]].concat());
+            }
+        },
+    },
+];
+
+fn run(scene: &Served, command: &[&str]) {
+    scene.server.mainstay(command).succeeds();
+}
+
+fn serve(scene: &Served, more: &[&str]) {
+    let serve = ["organisation", "serve", "--organisation", ORGANISATION];
+    run(scene, &[&serve[..], more].concat());
+}
+
+#[test]
+fn every_change_is_in_the_audit_trail_once_with_who_and_from_where_and_what_was_before() {
+    let changing = routes().filter(|route| !["GET", "HEAD"].contains(&route.method.as_str()));
+    let changing: BTreeSet<_> = changing.map(name).collect();
+    let known = CHANGES.iter().map(|change| change.route).chain(UNAUDITED.iter().copied());
+    assert_eq!(changing, known.map(str::to_owned).collect(), "every route that changes something");
+
+    let scene = Served::new();
+    let server: &Server = &scene.server;
+    let trail = || server.get("/v1/audit").has_status(200).json::<Vec<Value>>();
+    for change in CHANGES {
+        let before = trail().len();
+        (change.make)(&scene);
+        let after = trail();
+        // What else was needed comes first; the change itself is the last.
+        let told: Vec<_> = after[before..].iter().collect();
+        let told_of_it = told.iter().filter(|record| record["action"] == change.action).count();
+        let expected = if change.action == "machine.rollback" { 2 } else { 1 };
+        assert_eq!(told_of_it, expected, "{}: {told:#?}", change.route);
+        let record = told.last().unwrap();
+        assert_eq!(record["action"], change.action, "{record}");
+        let actor = record["actor"].as_str().unwrap();
+        let is_admin = actor.ends_with("(first administrator)");
+        assert!(is_admin || actor.starts_with("activation key key-"), "{record}");
+        assert_eq!(record["address"], "127.0.0.1", "{record}");
+        assert!(record["at"].is_string() && !record["subject"].as_str().unwrap().is_empty());
+        assert_eq!(!record["before"].is_null(), change.replaces, "{}: {record}", change.route);
+    }
+}
