@@ -1,5 +1,6 @@
 //! The use cases over real stores, with the clock in the test's hand.
 
+mod agreement;
 mod metadata;
 mod retirement;
 pub(crate) mod world;
