@@ -6,6 +6,7 @@
 
 mod digest;
 mod identifier;
+mod lines;
 mod plan;
 mod release;
 mod target_path;
@@ -17,6 +18,7 @@ pub use identifier::{
     AdvisoryId, ChannelName, ContractName, CustomerName, MachineName, OrganisationName, Platform,
     ProductName, Tag,
 };
+pub use lines::{LineDates, Lines, LinesError};
 pub use plan::{
     Action, Notice, PLAN_FORMAT, Plan, PlanTarget, RollbackOrder, TargetFile, Withheld,
 };
