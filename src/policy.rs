@@ -10,8 +10,10 @@
 //! | [`catalogue`] | what has the vendor published of the product? |
 //! | [`entitlement`] | which of the releases does the contract grant, and why? |
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
+//! | [`upgrade`] | which hops lead up from what a machine runs, and what does the contract lack for them? |
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
 //! | [`scenario`] | what would be decided, by documents alone? |
+//! | [`lifecycle`] | how near are the ends of a line and of the paid time, and what is said of that? |
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
 //!
 //! Read in that order, the first four are the path from a customer's amendments to the action in a plan.
@@ -20,16 +22,18 @@ pub mod catalogue;
 pub mod contract;
 pub mod entitlement;
 pub mod expiry;
+pub mod lifecycle;
 pub mod resolve;
 pub mod retirement;
 pub mod scenario;
+pub mod upgrade;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
 pub use contract::{
     Amendment, Bridge, Change, Contract, Exit, Fallback, Preset, State, Term, Tier, Tiers,
 };
 pub use entitlement::{
-    Code, Decision, Standing, Verdict, decide, decide_all, decide_version, explain,
+    Code, Decision, Lack, Standing, Verdict, decide, decide_all, decide_version, explain,
 };
 pub use expiry::Expiry;
 pub use resolve::{
@@ -38,3 +42,4 @@ pub use resolve::{
 };
 pub use retirement::Listing;
 pub use scenario::{Explained, Scenario};
+pub use upgrade::{Hop, NoPath, UpgradePath, upgrade_path};

@@ -46,6 +46,8 @@ mod enrolment;
 mod key_rotation;
 #[path = "e2e/key_signing.rs"]
 mod key_signing;
+#[path = "e2e/lines.rs"]
+mod lines;
 #[path = "e2e/lost_keys.rs"]
 mod lost_keys;
 #[path = "e2e/machine.rs"]

@@ -23,8 +23,8 @@ use mainstay_client::{
     clock,
     fetch::Coding,
     format::{
-        Action, Channel, ChannelName, Digest, PLAN_FORMAT, Plan, PlanTarget, Platform, TargetFile,
-        TargetPath, Version,
+        Action, Channel, ChannelName, Digest, Lines, PLAN_FORMAT, Plan, PlanTarget, Platform,
+        TargetFile, TargetPath, Version,
         wire::{CheckResponse, EnrollResponse},
     },
     tuf::{
@@ -203,11 +203,17 @@ impl Vendor {
                 newest = if is_large { Some(release) } else { newest };
             }
             let header = self.header::<Targets>(version, 90);
-            let role = Targets { header, targets: listed, delegations: None };
+            let role =
+                Targets { header, targets: listed, delegations: None, lines: Lines::default() };
             put(&channel.to_string(), version, tuf::sign(&role, &[&self.release])?);
         }
         let header = self.header::<Targets>(revision, 7);
-        let director = Targets { header, targets: BTreeMap::new(), delegations: None };
+        let director = Targets {
+            header,
+            targets: BTreeMap::new(),
+            delegations: None,
+            lines: Lines::default(),
+        };
         put(DIRECTOR, revision, tuf::sign(&director, &[&self.director])?);
         // A check does not bring it.
         names.remove(&format!("{DIRECTOR}.json"));
@@ -263,6 +269,7 @@ impl Vendor {
                 roles,
                 succinct_roles: None,
             }),
+            lines: Lines::default(),
         }
     }
 

@@ -1,5 +1,5 @@
 use actix_web::{http::Method, web};
-use mainstay_client::format::MachineName;
+use mainstay_client::format::{MachineName, Version};
 use serde::Deserialize;
 
 use super::{ApiResult, Route, Shared, Who, auth::Staff, body};
@@ -12,6 +12,9 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new(Method::GET, "/v1/machines/{machine}", Who::Staff(LOOKING), || web::to(machine)),
     Route::new(Method::GET, "/v1/machines/{machine}/explain", Who::Staff(LOOKING), || {
         web::to(explain)
+    }),
+    Route::new(Method::GET, "/v1/machines/{machine}/path", Who::Staff(LOOKING), || {
+        web::to(upgrade_path)
     }),
     Route::new(
         Method::POST,
@@ -36,6 +39,21 @@ async fn machine(service: Shared, Staff(actor): Staff, name: web::Path<String>) 
 async fn explain(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
     let name: MachineName = name.parse()?;
     body::ok(&service.explain(&actor, &name).await?)
+}
+
+#[derive(Deserialize)]
+struct To {
+    to: Option<Version>,
+}
+
+async fn upgrade_path(
+    service: Shared,
+    Staff(actor): Staff,
+    name: web::Path<String>,
+    query: web::Query<To>,
+) -> ApiResult {
+    let name: MachineName = name.parse()?;
+    body::ok(&service.upgrade_path(&actor, &name, query.to.as_ref()).await?)
 }
 
 async fn order_rollback(

@@ -21,6 +21,9 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new(Method::POST, "/v1/products/{product}/metadata", Who::Vendor(PUBLISHER), || {
         web::to(amend_metadata)
     }),
+    Route::new(Method::GET, "/v1/products/{product}/lines", Who::Vendor(&Role::ALL), || {
+        web::to(lines)
+    }),
     Route::new(Method::GET, "/v1/products/{product}/releases", Who::Vendor(&Role::ALL), || {
         web::to(releases)
     }),
@@ -72,6 +75,11 @@ async fn amend_metadata(
     let product: ProductName = product.parse()?;
     let request: AmendMetadataRequest = body::read(&service, payload).await?;
     body::created(&service.amend_metadata(&actor, &product, request).await?)
+}
+
+async fn lines(service: Shared, _: Staff, product: web::Path<String>) -> ApiResult {
+    let product: ProductName = product.parse()?;
+    body::ok(&service.lines(&product).await?)
 }
 
 async fn releases(service: Shared, _: Staff, product: web::Path<String>) -> ApiResult {

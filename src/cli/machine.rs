@@ -8,6 +8,7 @@ use super::{
     output::{or_dash, table},
 };
 use crate::{
+    policy::UpgradePath,
     service::support::{Explanation, MachineStanding, MachineView, OrderRollback},
     store::{MachineRecord, OrderRecord, OrderState},
 };
@@ -21,6 +22,8 @@ pub(super) enum Machine {
     Show(Named),
     /// Say for every release why the machine gets it or does not.
     Explain(Named),
+    /// Say by which hops a machine gets to a version, and what its contract lacks for them.
+    Path(UpgradeTo),
     /// Order a machine to go back to a version. It does at its next check.
     Rollback(Rollback),
 }
@@ -31,6 +34,17 @@ pub(super) struct Named {
     server: ServerArgs,
     /// The machine's name.
     machine: MachineName,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpgradeTo {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The machine's name.
+    machine: MachineName,
+    /// The version to get to [default: the newest of the newest line that is supported].
+    #[arg(long, value_name = "VERSION")]
+    to: Option<Version>,
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +81,12 @@ impl Machine {
                 let explanations: Vec<Explanation> = server.connect()?.get(&path)?;
                 output.answer(&explanations, |explanations| explained(explanations))
             }
+            Self::Path(UpgradeTo { server, machine, to }) => {
+                let query = to.map(|to| format!("?to={to}")).unwrap_or_default();
+                let path = format!("/v1/machines/{machine}/path{query}");
+                let path: UpgradePath = server.connect()?.get(&path)?;
+                output.answer(&path, hops)
+            }
             Self::Rollback(Rollback { server, machine, to, reason, ticket }) => {
                 let request = OrderRollback { to, reason, ticket };
                 let path = format!("/v1/machines/{machine}/rollback");
@@ -98,7 +118,7 @@ fn list(machines: &[MachineRecord]) -> String {
 }
 
 fn page(view: &MachineView) -> String {
-    let MachineView { machine, events, next } = view;
+    let MachineView { machine, events, next, notices } = view;
     let confirmed: Vec<_> = machine.confirmed.iter().map(ToString::to_string).collect();
     let mut page = table(
         ["MACHINE", machine.name.as_str()],
@@ -140,6 +160,9 @@ fn page(view: &MachineView) -> String {
             ticket.unwrap_or_default()
         );
     }
+    for notice in notices {
+        let _infallible = write!(page, "\n\nNotice: {} ({})", notice.message, notice.code);
+    }
     if !machine.blocks.is_empty() {
         let rows = machine.blocks.iter().map(|block| {
             let versions = match &block.block.over {
@@ -164,6 +187,25 @@ fn page(view: &MachineView) -> String {
         page = format!("{page}\n\n{}", table(["WHEN", "EVENT", "FROM", "TO", "DETAIL"], rows));
     }
     page
+}
+
+fn hops(path: &UpgradePath) -> String {
+    if path.hops.is_empty() {
+        return format!("{} runs: there is nothing higher to get to.", path.to);
+    }
+    let rows = path.hops.iter().map(|hop| {
+        let decision = &hop.decision;
+        [
+            decision.version.to_string(),
+            hop.channel.to_string(),
+            (if decision.is_grant() { "grant" } else { "deny" }).to_owned(),
+            decision.code.to_string(),
+            hop.needs(),
+            hop.message.clone(),
+        ]
+    });
+    let table = table(["HOP", "CHANNEL", "VERDICT", "CODE", "NEEDS", "WHY"], rows);
+    format!("{}\n\n{table}", path.line())
 }
 
 fn explained(explanations: &[Explanation]) -> String {

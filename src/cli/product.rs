@@ -1,10 +1,12 @@
+mod line;
+
 use std::{collections::BTreeMap, num::NonZeroU64};
 
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use mainstay_client::{
     format::{
-        Channel, ChannelName, ProductName,
+        Channel, ChannelName, Lines, ProductName,
         wire::{CreateProductRequest, ServerKeys},
     },
     tuf::{
@@ -22,13 +24,18 @@ use crate::{clock::Clock, store::ProductRecord};
 /// How long the vendor's root and top-level targets are good for.
 pub(super) const OFFLINE_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 
-/// Register and list products.
+/// Register and list products; date and list their lines.
 #[derive(Debug, Subcommand)]
 pub(super) enum Product {
     /// Build and sign a product's root and top-level targets here, and register them.
     Create(Create),
     /// List the products.
     List(List),
+    /// Set the dates of lines: general availability, end of support (EOS), end of life (EOL).
+    #[command(subcommand)]
+    Line(line::Line),
+    /// List a product's lines: their dates, newest releases, and where they stand.
+    Lines(line::Lines),
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +83,8 @@ impl Product {
                     )
                 })
             }
+            Self::Line(line) => line.run(output),
+            Self::Lines(lines) => lines.run(output),
             Self::List(list) => {
                 let products: Vec<ProductRecord> = list.server.connect()?.get("/v1/products")?;
                 output.answer(&products, |products| {
@@ -211,6 +220,7 @@ impl Create {
                 roles,
                 succinct_roles: None,
             }),
+            lines: Lines::default(),
         })
     }
 }

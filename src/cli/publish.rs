@@ -10,8 +10,8 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        AdvisoryId, Channel, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest, Severity, Tag,
-        Version,
+        AdvisoryId, Channel, Lines, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest,
+        Severity, Tag, Version,
         wire::{PublishRequest, PublishResponse, PublishingState},
     },
     tuf::{self, Header, Signer, Targets, TrustedRepository},
@@ -316,6 +316,7 @@ impl Publish {
             header: Header::of::<Targets>(manifest.product.clone(), version, expires),
             targets,
             delegations: None,
+            lines: Lines::default(),
         })
     }
 }

@@ -2,11 +2,13 @@ mod accept_older;
 mod base;
 mod change;
 mod confirm;
+mod line;
 mod proposal;
 mod propose;
 mod renew;
 mod review;
 mod seen;
+mod set_line;
 mod show;
 mod sign;
 mod submit;
@@ -32,6 +34,7 @@ pub(super) use self::{
     proposal::Proposal,
     review::Review,
     seen::{Seen, SeenRoles},
+    set_line::SetLine,
     submit::{remember, submit},
 };
 use super::{
@@ -41,7 +44,8 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// Change what machines trust: who signs root, targets and channels, how many must, and until when.
+/// Change what machines trust: who signs root, targets and channels, how many must, and until when;
+/// and the dates of lines.
 ///
 /// A change is proposed into a file, which travels to everybody who must sign it and back; each of
 /// them needs nothing but this program and a key, and no network.
@@ -154,6 +158,17 @@ fn names(keys: &KeyArgs) -> Names {
     let listed = keys.listed().unwrap_or_default();
     let named = listed.into_iter().filter_map(|name| Some((keys.public(&name).ok()?.id(), name)));
     named.collect::<BTreeMap<KeyId, String>>()
+}
+
+/// Signs with each key of which the private half is here and that may sign something.
+fn sign_with_keys_here(review: &mut Review, keys: &KeyArgs, names: &Names) -> CliResult {
+    for (id, name) in names {
+        let is_wanted = review.documents.iter().any(|document| document.may_sign(id));
+        if is_wanted && keys.has_private(name) {
+            review.sign(&keys.private(name)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The product as it is now, and what the vendor has signed of it.

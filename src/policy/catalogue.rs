@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use mainstay_client::format::{AdvisoryId, Channel, LineName, ProductName, Severity, Tag, Version};
+use mainstay_client::format::{
+    AdvisoryId, Channel, LineDates, LineName, Lines, ProductName, Severity, Tag, Version,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a decision needs to know about one release.
@@ -172,6 +174,11 @@ impl Catalogue {
         self.releases.get(version)
     }
 
+    /// The lines that are dated or have an opening release, the lowest first.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
+        self.lines.values()
+    }
+
     /// The dates of the line; all absent for one that nothing is known of.
     pub fn line(&self, name: LineName) -> Line {
         self.lines.get(&name).copied().unwrap_or_else(|| Line::undated(name))
@@ -190,6 +197,11 @@ impl Catalogue {
 }
 
 impl Line {
+    /// The lines as the vendor has signed their dates.
+    pub fn signed(lines: &Lines) -> impl Iterator<Item = Self> {
+        lines.iter().map(|(line, LineDates { ga, eos, eol })| Self { line, ga, eos, eol })
+    }
+
     fn undated(line: LineName) -> Self {
         Self { line, ga: None, eos: None, eol: None }
     }

@@ -15,10 +15,13 @@ use super::{
 };
 
 mod code;
+mod lack;
 mod sentence;
 
 pub use code::{Code, Verdict};
+pub use lack::Lack;
 pub use sentence::explain;
+pub(in crate::policy) use sentence::on;
 
 /// Whether a contract grants one release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +121,16 @@ impl<'a> Standing<'a> {
     /// The catalogue.
     pub fn catalogue(&self) -> &'a Catalogue {
         self.catalogue
+    }
+
+    /// The contract.
+    pub fn contract(&self) -> &'a Contract {
+        self.contract
+    }
+
+    /// The instant.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Decides every release of the catalogue, the lowest version first.

@@ -55,6 +55,11 @@ impl Machine {
         }
     }
 
+    /// The same without what passes by itself: a hold, a pending order, a want of seats.
+    pub(super) fn undisturbed(&self) -> Self {
+        Self { hold: false, seat: Seat::Held, rollback: None, ..self.clone() }
+    }
+
     fn is_below(&self, version: &Version) -> bool {
         self.running.as_ref().is_none_or(|running| running < version)
     }
@@ -294,7 +299,7 @@ fn denial(
 
 /// The first deliverability rule that keeps a granted release from the machine, and what about it
 /// a person would want to know.
-fn undelivered(
+pub(super) fn undelivered(
     version: &Version,
     offer: Option<&Offer>,
     machine: &Machine,
@@ -380,4 +385,4 @@ fn order_refusal(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

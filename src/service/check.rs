@@ -169,12 +169,7 @@ impl Service {
         if let Some(refusal) = order_refusal {
             notices.push(Notice { code: "ORDER_REFUSED".to_owned(), message: refusal.to_string() });
         }
-        if standing.contract().is_none() {
-            notices.push(Notice {
-                code: policy::Code::NotStarted.to_string(),
-                message: format!("contract {} has not begun", machine.contract),
-            });
-        }
+        notices.extend(standing.notices(machine));
         Ok(PlanContent {
             customer: machine.customer.clone(),
             action,

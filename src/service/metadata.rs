@@ -2,11 +2,11 @@
 //! longer time or by other keys. All of it becomes visible in one step, and only if a client that
 //! begins at the first root would take it.
 
-use std::num::NonZeroU64;
+use std::{collections::BTreeSet, num::NonZeroU64};
 
 use mainstay_client::{
     format::{
-        ChannelName, ProductName,
+        ChannelName, LineName, Lines, ProductName,
         wire::{AmendMetadataRequest, AmendMetadataResponse},
     },
     tuf::{Envelope, Metadata, Root, Targets, TrustedRepository},
@@ -37,6 +37,7 @@ impl Service {
         let amended = amend(present, &request);
         let root: Root = parse("root", amended.roots.last().map(Vec::as_slice))?;
         let targets: Targets = parse("targets", Some(&amended.targets))?;
+        let redated = changed_lines(&product.repository.lines, &targets.lines);
         problems.extend(self.document_problems(&request)?);
         problems.extend(delegation_problems(&root, &targets, &self.keys));
         refuse_if_any(name, problems)?;
@@ -50,7 +51,7 @@ impl Service {
             refuse_if_any(name, lookup_problems(&self.verify_amended(name, &signed, &request)?))?;
             let (repository, files) = self.store_repository(signed).await?;
             let mut audit = self.audit(actor, "metadata.amend", name);
-            audit.detail = summary(&request);
+            audit.detail = summary(&request, &redated);
             audit.before = Some(replaced(&product, &request));
             attempts += 1;
             match self.meta.amend_repository(name, revision, repository, files, audit).await {
@@ -154,9 +155,8 @@ fn step_problems(present: &Draft, request: &AmendMetadataRequest) -> ServiceResu
         let before: Targets = parse(channel.as_str(), Some(bytes))?;
         let after: Targets = parse(channel.as_str(), Some(text.as_bytes()))?;
         problems.extend(version_problem(&format!("channel {channel}"), &before, &after));
-        if after.delegations.is_some() {
-            problems.push(format!("channel {channel} delegates: expected not to"));
-        }
+        let problem = after.channel_problem();
+        problems.extend(problem.map(|problem| format!("channel {channel} {problem}")));
         if before.targets != after.targets {
             problems.push(format!(
                 "channel {channel} lists other targets than before: a publish is the way to \
@@ -205,9 +205,16 @@ fn replaced(product: &ProductRecord, request: &AmendMetadataRequest) -> Value {
     Value::Object(described.collect::<Map<_, _>>())
 }
 
-fn summary(request: &AmendMetadataRequest) -> String {
+/// The lines of which a date is another.
+fn changed_lines(present: &Lines, next: &Lines) -> BTreeSet<LineName> {
+    let lines = present.iter().chain(next.iter()).map(|(line, _)| line);
+    lines.filter(|line| present.dates(*line) != next.dates(*line)).collect()
+}
+
+fn summary(request: &AmendMetadataRequest, redated: &BTreeSet<LineName>) -> String {
     let named = [("root", request.root.is_some()), ("targets", request.targets.is_some())];
     let top = named.into_iter().filter(|(_, is_new)| *is_new).map(|(name, _)| name.to_owned());
     let channels = request.channels.keys().map(|channel| format!("channel {channel}"));
-    format!("signed anew: {}", top.chain(channels).collect::<Vec<_>>().join(", "))
+    let lines = redated.iter().map(|line| format!("dates of line {line}"));
+    format!("signed anew: {}", top.chain(channels).chain(lines).collect::<Vec<_>>().join(", "))
 }

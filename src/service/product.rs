@@ -14,7 +14,10 @@ use super::{
     Actor, ErrorClass, Service, ServiceError, ServiceResult, authoring::authoring_problems,
     delegation::delegation_problems, repository::Draft,
 };
-use crate::store::{ProductRecord, ReleaseRecord, StoreError};
+use crate::{
+    policy::lifecycle::{self, LineView},
+    store::{ProductRecord, ReleaseRecord, StoreError},
+};
 
 impl Service {
     /// The server's public keys.
@@ -88,6 +91,12 @@ impl Service {
     pub async fn releases(&self, product: &ProductName) -> ServiceResult<Vec<ReleaseRecord>> {
         self.meta.product(product).await?;
         Ok(self.meta.releases(product).await?)
+    }
+
+    /// All lines of a product, the lowest first.
+    pub async fn lines(&self, product: &ProductName) -> ServiceResult<Vec<LineView>> {
+        let standing = self.product_standing(product).await?;
+        Ok(lifecycle::lines(standing.catalogue(), standing.now()))
     }
 
     /// What a publisher builds the next release upon.

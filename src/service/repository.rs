@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
-    format::{ChannelName, Digest, ProductName, TargetPath},
+    format::{ChannelName, Digest, Lines, ProductName, TargetPath},
     tuf::{
         self, DIRECTOR, Envelope, FileMeta, Header, KeyId, Limits as TufLimits, Metadata, Refusal,
         Root, Rule, SigningKey, Snapshot, Targets, TrustedRepository, TrustedRoot,
@@ -166,8 +166,11 @@ impl Service {
         }
         let timestamp =
             self.store_file::<tuf::Timestamp>("timestamp", &timestamp, &mut Vec::new()).await?;
+        let Targets { lines, .. } = Envelope::parse("targets", &draft.targets)?.document()?;
         let directors = Some(directors(&draft.targets)?);
-        Ok((Repository { root, timestamp, snapshot, targets, channels, directors }, files))
+        let repository =
+            Repository { root, timestamp, snapshot, targets, channels, directors, lines };
+        Ok((repository, files))
     }
 
     async fn store_file<M: Metadata>(
@@ -384,6 +387,7 @@ fn director_role(
         header: header::<Targets>(product, version, now, SNAPSHOT_LIFETIME)?,
         targets: BTreeMap::new(),
         delegations: None,
+        lines: Lines::default(),
     })
 }
 

@@ -152,9 +152,8 @@ fn role_problems(
             let version = version.unwrap_or(NonZeroU64::MAX);
             problems.push(format!("role {role} has version {found}: expected {version}"));
         }
-        if targets.delegations.is_some() {
-            problems.push(format!("role {role} delegates: expected not to"));
-        }
+        let problem = targets.channel_problem();
+        problems.extend(problem.map(|problem| format!("role {role} {problem}")));
         for (path, target) in &expected {
             if targets.targets.get(path) != Some(target) {
                 problems.push(format!("role {role}: target {path} is missing or changed"));

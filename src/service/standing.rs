@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use mainstay_client::format::{Channel, ChannelName, ContractName, ProductName, Version};
+use mainstay_client::format::{Channel, ChannelName, ContractName, Notice, ProductName, Version};
 
 use super::{
     ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult,
@@ -9,7 +9,7 @@ use super::{
     repository::{ServedFile, Target},
 };
 use crate::{
-    policy::{self, Admission, Block, Catalogue, Contract, Decision, Offer, Standing},
+    policy::{self, Admission, Block, Catalogue, Contract, Decision, Offer, Standing, lifecycle},
     store::{
         ContractRecord, MachineBlock, MachineRecord, OrderState, ProductRecord, ReleaseRecord,
     },
@@ -45,8 +45,9 @@ impl Service {
         let now = self.clock.now();
         let (record, releases) = self.product_with_releases(product).await?;
         let published = releases.iter().map(|release| release.release.clone());
+        let lines = policy::Line::signed(&record.repository.lines);
         let catalogue =
-            Catalogue::new(product.clone(), [], published).map_err(ServiceError::internal)?;
+            Catalogue::new(product.clone(), lines, published).map_err(ServiceError::internal)?;
         Ok(ProductStanding { product: record, releases, catalogue, contract: None, now })
     }
 
@@ -115,6 +116,10 @@ impl ProductStanding {
         self.contract.as_ref()
     }
 
+    pub(super) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
@@ -149,7 +154,8 @@ impl ProductStanding {
         at: Timestamp,
     ) -> ServiceResult<Vec<ContractExplanation>> {
         let releases = self.catalogue.releases().filter(|release| release.published_at <= at);
-        let catalogue = Catalogue::new(self.product.name.clone(), [], releases.cloned())
+        let lines = policy::Line::signed(&self.product.repository.lines);
+        let catalogue = Catalogue::new(self.product.name.clone(), lines, releases.cloned())
             .map_err(ServiceError::internal)?;
         let standing = Standing::new(contract, &catalogue, at);
         let explain = |release: &policy::Release| ContractExplanation {
@@ -232,6 +238,50 @@ impl ProductStanding {
         let standing = Standing::new(contract, &self.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
         policy::resolve(&standing, &decisions, &self.offers(), &self.policy_machine(machine))
+    }
+
+    /// What the machine's owner ought to know of ends that are near or over, and of the way up.
+    pub(super) fn notices(&self, machine: &MachineRecord) -> Vec<Notice> {
+        let Some(contract) = &self.contract else {
+            return vec![Notice {
+                code: policy::Code::NotStarted.to_string(),
+                message: format!("contract {} has not begun", machine.contract),
+            }];
+        };
+        let line = machine.running.as_ref().map(Version::line);
+        let ahead = lifecycle::ahead(contract, &self.catalogue, line, self.now);
+        let is_of_line = ahead.iter().any(lifecycle::Ahead::is_of_line);
+        let way_up = if is_of_line { self.way_up(machine) } else { String::new() };
+        let notice = |ahead: &lifecycle::Ahead| {
+            let sentence = ahead.sentence(contract);
+            let message =
+                if ahead.is_of_line() { format!("{sentence} {way_up}") } else { sentence };
+            Notice { code: ahead.code().to_owned(), message }
+        };
+        ahead.iter().map(notice).collect()
+    }
+
+    /// Where a machine can go from a line that ends, in a sentence.
+    fn way_up(&self, machine: &MachineRecord) -> String {
+        let line = machine.running.as_ref().map(Version::line);
+        match self.path(machine, None) {
+            Some(Ok(path)) if Some(path.to.line()) > line => {
+                format!("The way up: {}.", path.line())
+            }
+            _ => "There is no newer line to go to yet.".to_owned(),
+        }
+    }
+
+    /// The way up from what a machine runs; nothing where no contract is in force.
+    pub(super) fn path(
+        &self,
+        machine: &MachineRecord,
+        to: Option<&Version>,
+    ) -> Option<Result<policy::UpgradePath, policy::NoPath>> {
+        let standing = Standing::new(self.contract.as_ref()?, &self.catalogue, self.now);
+        let decisions = standing.decide_all(&machine.confirmed);
+        let (offers, machine) = (self.offers(), self.policy_machine(machine));
+        Some(policy::upgrade_path(&standing, &decisions, &offers, &machine, to))
     }
 
     fn offers(&self) -> BTreeMap<Version, Offer> {

@@ -1,11 +1,11 @@
 //! What a technician asks and orders.
 
-use mainstay_client::format::{Channel, MachineName, Version};
+use mainstay_client::format::{Channel, MachineName, Notice, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
 use crate::{
-    policy::{Block, DeliveryCode, Listing, Status, Verdict},
+    policy::{Block, DeliveryCode, Listing, NoPath, Status, UpgradePath, Verdict},
     store::{
         AuditRecord, EventRecord, MachineBlock, MachineChange, MachineRecord, OrderRecord,
         OrderState, StoreError,
@@ -24,6 +24,9 @@ pub struct MachineView {
     pub events: Vec<EventRecord>,
     /// What it would be told if it checked now.
     pub next: NextStep,
+    /// What ends soon or has ended, as its owner is told with that.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
 }
 
 /// What a machine would be told.
@@ -99,7 +102,31 @@ impl Service {
         let standing = self.standing(&machine.contract, &machine.product).await?;
         let events = self.meta.events(name, EVENTS_SHOWN).await?;
         let next = next_step(&standing, &machine);
-        Ok(MachineView { machine, events, next })
+        let notices = standing.notices(&machine);
+        Ok(MachineView { machine, events, next, notices })
+    }
+
+    /// The way up from what a machine runs to `to`, or to the newest line that is supported, and
+    /// what its contract lacks for it.
+    pub async fn upgrade_path(
+        &self,
+        actor: &Actor,
+        name: &MachineName,
+        to: Option<&Version>,
+    ) -> ServiceResult<UpgradePath> {
+        let machine = self.machine_in(&actor.scope, name).await?;
+        let standing = self.standing(&machine.contract, &machine.product).await?;
+        let no_path = |message: String| ServiceError::new(ErrorClass::Conflict, "NO_PATH", message);
+        match standing.path(&machine, to) {
+            Some(Ok(path)) => Ok(path),
+            Some(Err(NoPath::Unknown(version))) => Err(ServiceError::new(
+                ErrorClass::NotFound,
+                "NOT_FOUND",
+                format!("{} has no release {version}", machine.product),
+            )),
+            Some(Err(problem)) => Err(no_path(problem.to_string())),
+            None => Err(no_path(format!("contract {} has not begun", machine.contract))),
+        }
     }
 
     /// For every release why the machine gets it or does not, the lowest version first.

@@ -7,8 +7,8 @@ use std::{
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        Artifact, ChannelName, ContractName, CustomerName, Digest, MachineName, OrganisationName,
-        Platform, ProductName, TargetFile, TargetPath, Version, wire::Event,
+        Artifact, ChannelName, ContractName, CustomerName, Digest, Lines, MachineName,
+        OrganisationName, Platform, ProductName, TargetFile, TargetPath, Version, wire::Event,
     },
     tuf::{KeyId, PublicKey},
 };
@@ -46,6 +46,10 @@ pub struct Repository {
     /// in records from before that was noted.
     #[serde(default)]
     pub directors: Option<BTreeSet<KeyId>>,
+    /// The dates of lines that the targets state, so that no check has to read the targets. Records
+    /// from before that was noted have none, as their targets could state none.
+    #[serde(default)]
+    pub lines: Lines,
 }
 
 /// A metadata file in the blob store.

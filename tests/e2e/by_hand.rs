@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fs, num::NonZeroU64, path::Path};
 use jiff::SignedDuration;
 use mainstay_client::{
     format::{
-        Artifact, Channel, Digest, HealthCheck, Plan, Platform, RELEASE_FORMAT, ReleaseManifest,
-        Severity,
+        Artifact, Channel, Digest, HealthCheck, Lines, Plan, Platform, RELEASE_FORMAT,
+        ReleaseManifest, Severity,
         wire::{
             CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, KnownMetadata,
             PublishRequest, PublishingState,
@@ -143,6 +143,7 @@ impl Candidate {
             ),
             targets,
             delegations: None,
+            lines: Lines::default(),
         }
     }
 

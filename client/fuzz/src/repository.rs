@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU64, sync::LazyLock};
 
 use jiff::Timestamp as Instant;
 use mainstay_client::{
-    format::{Channel, Digest, Plan, Version},
+    format::{Channel, Digest, Lines, Plan, Version},
     tuf::{
         DIRECTOR, DelegatedRole, Delegations, FileMeta, Hashes, Header, KeyId, Metadata,
         PathPattern, Paths, PublicKey, RoleKeys, Root, RootRoles, SigningKey, Snapshot, Target,
@@ -175,6 +175,7 @@ pub(crate) fn top_level_targets() -> Targets {
         header: header::<Targets>(1),
         targets: BTreeMap::new(),
         delegations: Some(Delegations { keys, roles, succinct_roles: None }),
+        lines: Lines::default(),
     }
 }
 
@@ -193,6 +194,7 @@ pub(crate) fn security() -> Vec<u8> {
         header: header::<Targets>(1),
         targets: BTreeMap::from([(ARTIFACT.to_owned(), target)]),
         delegations: None,
+        lines: Lines::default(),
     };
     signed(&targets, &[Signer::SecurityA, Signer::SecurityB])
 }

@@ -190,6 +190,29 @@ mod tests {
     }
 
     #[test]
+    fn dates_of_lines_are_written_in_one_way() {
+        let mut document = targets();
+        document["x-mainstay-lines"] = json!({ "2.4": { "eos": "2027-01-01T00:00:00Z" } });
+        assert_eq!(problems::<Targets>(&document), [""; 0]);
+        for (lines, expected) in [
+            (json!({}), "`/x-mainstay-lines` is not known"),
+            (json!({ "2.4": {} }), "line 2.4 has no date"),
+            (
+                json!({ "2.4": { "eos": "2027-01-01T00:00:00Z", "x": 1 } }),
+                "`/x-mainstay-lines/2.4/x` is not known",
+            ),
+            (
+                json!({ "2.4": { "eos": "2027-01-01T00:00:00+00:00" } }),
+                "`/x-mainstay-lines/2.4/eos` is",
+            ),
+        ] {
+            document["x-mainstay-lines"] = lines;
+            let problems = problems::<Targets>(&document).join("\n");
+            assert!(problems.contains(expected), "{problems}");
+        }
+    }
+
+    #[test]
     fn every_member_that_would_vanish_is_named() {
         for (place, member, expected) in [
             ("", "x", "`/x` is not known"),

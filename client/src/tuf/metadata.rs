@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::Erro
 use serde_json::Value;
 
 use super::{Delegations, Hashes, KeyId, PublicKey, Refusal, Rule};
-use crate::format::{Digest, Platform, ProductName, Version};
+use crate::format::{Digest, Lines, Platform, ProductName, Version};
 
 /// The version of the TUF specification that this program writes.
 pub const SPEC_VERSION: &str = "1.0.34";
@@ -189,6 +189,22 @@ pub struct Targets {
     /// To whom the role delegates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegations: Option<Delegations>,
+    /// The dates of the product's lines. Only the top-level targets state any.
+    #[serde(rename = "x-mainstay-lines", default, skip_serializing_if = "Lines::is_empty")]
+    pub lines: Lines,
+}
+
+impl Targets {
+    /// What keeps the document from being a channel: that says nothing but what it lists.
+    pub fn channel_problem(&self) -> Option<&'static str> {
+        if self.delegations.is_some() {
+            Some("delegates: expected not to")
+        } else if !self.lines.is_empty() {
+            Some("states dates of lines: expected them in the top-level targets alone")
+        } else {
+            None
+        }
+    }
 }
 
 /// One target.

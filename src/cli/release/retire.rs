@@ -7,7 +7,7 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{ChannelName, ProductName, Version, wire::PublishingState},
+    format::{ChannelName, Lines, ProductName, Version, wire::PublishingState},
     tuf::{Header, Metadata as _, Targets},
 };
 use serde::Serialize;
@@ -182,7 +182,7 @@ fn documents(
                 Some(known) => next_header::<Targets>(known.header(), now, CHANNEL_LIFETIME)?,
                 None => first_header(product, now)?,
             };
-            let next = Targets { header, targets, delegations: None };
+            let next = Targets { header, targets, delegations: None, lines: Lines::default() };
             Ok((role.to_string(), unsigned(&next)?))
         })
         .collect()

@@ -19,6 +19,7 @@ use super::{
         publish::CHANNEL_LIFETIME,
     },
     base::{Base, delegated},
+    line::LineChange,
 };
 
 /// What is to change about the keys of a role.
@@ -43,6 +44,8 @@ pub(super) struct Change {
     pub(super) online: Option<ServerKeys>,
     /// The documents to sign for a longer time: `root`, `targets`, channels.
     pub(super) renew: BTreeSet<String>,
+    /// What is to change about the dates of lines.
+    pub(super) lines: Vec<LineChange>,
 }
 
 /// Whose keys a new archive has.
@@ -114,8 +117,10 @@ pub(super) fn documents(
     }
     let mut targets = base.targets.clone();
     let counts = present("targets.json", "targets")?.verify(&root.keys, &root.roles.targets);
-    if counts.is_err() || change.changes_targets(&base.targets) {
-        targets = change.next_targets(&base.targets, now)?;
+    let lines = LineChange::apply(&change.lines, &base.targets.lines)?;
+    let redates = lines != base.targets.lines;
+    if counts.is_err() || redates || change.changes_targets(&base.targets) {
+        targets = Targets { lines, ..change.next_targets(&base.targets, now)? };
         documents.insert("targets".to_owned(), unsigned(&targets)?);
     }
     for (name, channel) in &base.channels {
@@ -206,6 +211,7 @@ impl Change {
             header: next_header::<Targets>(&present.header, now, OFFLINE_LIFETIME)?,
             targets: present.targets.clone(),
             delegations: Some(Delegations { keys, roles, succinct_roles: None }),
+            lines: present.lines.clone(),
         })
     }
 }

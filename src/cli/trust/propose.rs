@@ -11,6 +11,7 @@ use super::{
     Present,
     base::Base,
     change::{ArchiveKeys, Change, RoleChange},
+    line::LineChange,
     proposed,
 };
 
@@ -71,6 +72,11 @@ pub(in crate::cli) struct Propose {
     /// further one.
     #[arg(long, value_name = "ROLE")]
     renew: Vec<String>,
+    /// A line and what its dates are to be: ga (general availability), eos (end of support), eol
+    /// (end of life); `none` takes one away. For example 2.4,eos=2027-01-01T00:00:00Z,eol=none. Give
+    /// it again for each further line.
+    #[arg(long, value_name = "LINE,DATE=TIME")]
+    line: Vec<LineChange>,
 }
 
 impl Propose {
@@ -129,6 +135,7 @@ impl Propose {
                 .map(|of| of.map_or(ArchiveKeys::OfAllChannels, ArchiveKeys::Of)),
             online: None,
             renew: self.renew.iter().cloned().collect(),
+            lines: self.line.clone(),
         })
     }
 

@@ -12,8 +12,8 @@ use super::{
     change::Change,
     names,
     review::Document,
+    sign_with_keys_here,
     submit::{remember, submit},
-    words::Names,
 };
 use crate::clock::Clock;
 
@@ -56,7 +56,7 @@ impl Renew {
             });
         };
         let mut review = Review::new(&proposal, &trust.seen()?, Clock::system().now())?;
-        self.sign(&mut review, &names)?;
+        sign_with_keys_here(&mut review, &self.keys, &names)?;
         if !review.is_complete() {
             output.say(&Shown::new(&review, &names).text);
             // No renewal rests upon another: what not enough keys are here for keeps nothing else
@@ -86,17 +86,6 @@ impl Renew {
             self.product,
             renew.join(" ")
         ))
-    }
-
-    /// Signs with each key of which the private half is here and that may sign something.
-    fn sign(&self, review: &mut Review, names: &Names) -> CliResult {
-        for (id, name) in names {
-            let is_wanted = review.documents.iter().any(|document| document.may_sign(id));
-            if is_wanted && self.keys.has_private(name) {
-                review.sign(&self.keys.private(name)?)?;
-            }
-        }
-        Ok(())
     }
 }
 

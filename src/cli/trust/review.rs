@@ -229,11 +229,8 @@ impl Review {
         }
         for document in &self.documents {
             let Body::Channel(next) = &document.body else { continue };
-            if next.delegations.is_some() {
-                return Err(CliError::Untrusted(format!(
-                    "channel {} delegates: expected not to",
-                    document.name
-                )));
+            if let Some(problem) = next.channel_problem() {
+                return Err(CliError::Untrusted(format!("channel {} {problem}", document.name)));
             }
             let mut expected = self.present_channel(&document.name).cloned().unwrap_or_default();
             if let Some(path) = new.keys().find(|path| expected.contains_key(*path)) {
@@ -268,7 +265,7 @@ impl Review {
             else {
                 return refuse(format!("{} has no part in the retirement", document.name));
             };
-            if next.targets != expected || next.delegations.is_some() {
+            if next.targets != expected || next.channel_problem().is_some() {
                 return refuse(format!(
                     "{} lists something else than the retirement leaves it",
                     document.name

@@ -1,3 +1,4 @@
+mod lines;
 mod retirement;
 
 use mainstay_client::{

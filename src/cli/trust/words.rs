@@ -8,6 +8,7 @@ use mainstay_client::{
 
 use super::{
     super::{product::OFFLINE_LIFETIME, publish::CHANNEL_LIFETIME},
+    line::line_words,
     review::{Body, Document, Requirement, Review},
 };
 
@@ -50,6 +51,7 @@ fn document_lines(review: &Review, document: &Document, names: &Names) -> Vec<St
             lines.push(heading("targets", Some(&base.targets.header), &next.header));
             lines.extend(long_life(&next.header, review.now, OFFLINE_LIFETIME));
             lines.extend(targets_lines(&base.targets, next, names));
+            lines.extend(line_words(&base.targets.lines, &next.lines, review.now));
         }
         Body::Channel(next) => {
             let present =

@@ -256,7 +256,7 @@ fn ended(paid: Paid) -> String {
 }
 
 /// The day of an instant, in UTC.
-fn on(instant: Timestamp) -> String {
+pub(in crate::policy) fn on(instant: Timestamp) -> String {
     instant.strftime("%Y-%m-%d").to_string()
 }
 

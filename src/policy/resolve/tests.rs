@@ -403,7 +403,7 @@ fn an_order_that_cannot_be_carried_out_says_why() {
 }
 
 /// An offer for every release of the world, with stops and obstacles thrown in.
-fn offers(world: &World, luck: &[Index]) -> BTreeMap<Version, Offer> {
+pub(in crate::policy) fn offers(world: &World, luck: &[Index]) -> BTreeMap<Version, Offer> {
     let offer = |(release, luck): (&Release, &Index)| {
         let throw = luck.index(24);
         let below = world.releases.get(throw).map(|other| other.version.clone());

@@ -1,5 +1,5 @@
 use mainstay_client::{
-    format::Digest,
+    format::{Digest, Lines},
     tuf::{Header, TargetsCustom},
 };
 use proptest::prelude::*;
@@ -139,7 +139,7 @@ fn role(name: &str, texts: &[&str]) -> (ChannelName, Targets) {
     }
     let expires = "2026-01-01T00:00:00Z".parse().unwrap();
     let header = Header::new::<Targets>(std::num::NonZeroU64::MIN, expires);
-    (name, Targets { header, targets, delegations: None })
+    (name, Targets { header, targets, delegations: None, lines: Lines::default() })
 }
 
 fn targets(role: (ChannelName, Targets)) -> (ChannelName, BTreeMap<String, Target>) {

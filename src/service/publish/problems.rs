@@ -90,9 +90,9 @@ impl Candidate<'_> {
                 self.manifest.channel, self.next.header.version
             ));
         }
-        if self.next.delegations.is_some() {
-            problems.push(format!("channel {} delegates: expected not to", self.manifest.channel));
-        }
+        let problem = self.next.channel_problem();
+        problems
+            .extend(problem.map(|problem| format!("channel {} {problem}", self.manifest.channel)));
         let most = self.limits.channel_targets_max;
         if self.next.targets.len() > most {
             problems.push(format!(

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Artifact, Channel, ChannelName, Digest, MachineName, Plan, Platform, ProductName,
+        Artifact, Channel, ChannelName, Digest, Lines, MachineName, Plan, Platform, ProductName,
         RELEASE_FORMAT, ReleaseManifest, Severity, Version,
         wire::{
             AmendMetadataRequest, CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest,
@@ -119,6 +119,7 @@ impl World {
                 roles,
                 succinct_roles: None,
             }),
+            lines: Lines::default(),
         };
         let text = |bytes: Result<Vec<u8>, SignError>| String::from_utf8(bytes.unwrap()).unwrap();
         let request = CreateProductRequest {
@@ -205,6 +206,7 @@ impl World {
             ),
             targets,
             delegations: None,
+            lines: Lines::default(),
         };
         let channel_metadata = tuf::sign(&next, &[&self.release_key]).unwrap();
         let request = PublishRequest {
@@ -282,7 +284,7 @@ impl World {
                 let version = present.get(&name).map_or(0, |role| role.header.version.get()) + 1;
                 let version = NonZeroU64::new(version).unwrap();
                 let header = Header::of::<Targets>(product(), version, after_days(days + 90));
-                (name, Targets { header, targets, delegations: None })
+                (name, Targets { header, targets, delegations: None, lines: Lines::default() })
             })
             .collect();
         change(&mut next);

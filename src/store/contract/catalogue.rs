@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::format::{
-    Artifact, Channel, Digest, ProductName, Severity, TargetFile, TargetPath,
+    Artifact, Channel, Digest, LineDates, Lines, ProductName, Severity, TargetFile, TargetPath,
 };
 
 use super::{
@@ -203,6 +203,7 @@ fn product(scope: &str, name: &str) -> ProductRecord {
 }
 
 fn repository(version: u64) -> Repository {
+    let dates = LineDates { eos: Some(at(version.cast_signed())), ..LineDates::default() };
     Repository {
         root: file("root", 1),
         timestamp: file("timestamp", version),
@@ -210,6 +211,7 @@ fn repository(version: u64) -> Repository {
         targets: file("targets", 1),
         channels: BTreeMap::from([("bugfix".parse().unwrap(), file("bugfix", version))]),
         directors: Some(BTreeSet::from(["d1rect0r".parse().unwrap()])),
+        lines: Lines::default().with("1.0".parse().unwrap(), dates).unwrap(),
     }
 }
 

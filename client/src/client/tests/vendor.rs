@@ -17,9 +17,9 @@ use crate::{
         test_server::{Body, Received, Reply},
     },
     format::{
-        Action, Artifact, Channel, ChannelName, Digest, HealthCheck, PLAN_FORMAT, Plan, PlanTarget,
-        Platform, ProductName, RELEASE_FORMAT, ReleaseManifest, RollbackOrder, Severity,
-        TargetFile, Version,
+        Action, Artifact, Channel, ChannelName, Digest, HealthCheck, Lines, PLAN_FORMAT, Plan,
+        PlanTarget, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest, RollbackOrder,
+        Severity, TargetFile, Version,
         wire::{CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, Event, ReportRequest},
     },
     pack,
@@ -162,6 +162,7 @@ impl Vendor {
                 roles,
                 succinct_roles: None,
             }),
+            lines: Lines::default(),
         };
         let mut meta = BTreeMap::new();
         let mut put = |name: &str, bytes: Vec<u8>, files: &mut BTreeMap<String, Vec<u8>>| {
@@ -175,6 +176,7 @@ impl Vendor {
                 header: header::<Targets>(revision, days_after(self.now, 90)),
                 targets: targets.clone(),
                 delegations: None,
+                lines: Lines::default(),
             };
             put(name.as_str(), sign(&channel, &[&self.release_key]).unwrap(), &mut self.files);
         }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::*;
 use crate::{
-    format::Digest,
+    format::{Digest, Lines},
     tuf::{
         DelegatedRole, Delegations, Hashes, Header, PathPattern, Paths, RootRoles, SigningKey,
         Target, sign,
@@ -124,6 +124,7 @@ fn targets(number: u64, paths: &[(&str, u64)]) -> Targets {
         header: header::<Targets>(number),
         targets: paths.iter().map(|(path, length)| ((*path).to_owned(), target(*length))).collect(),
         delegations: None,
+        lines: Lines::default(),
     }
 }
 
