@@ -30,6 +30,32 @@
 //! Where rule 8 denies a fix that a granted release on an owned line has too, the answer names that
 //! release as the `alternative`.
 //!
+//! # Lines and their ends
+//!
+//! The vendor signs when a line became generally available (GA), when its support ends (EOS) and when
+//! its life ends (EOL); [`operations`](super::operations) says how. GA is when its opening release was
+//! published unless something else is signed. What came out before an end stays granted; what comes out
+//! at or after EOS is for contracts with extended support of the line (ELS), and at or after EOL for
+//! nobody. Dates that were signed later hold for all that is out: a decision goes by what is signed now,
+//! also for `--at`.
+//!
+//! The owner of a machine is told ahead, in every plan, in `mainstay-agent check` and `status`, and in
+//! `mainstay machine show`: of EOS and EOL of the line that runs 180, 90 and 30 days ahead and from then
+//! on for as long as it runs, and of the end of the paid time 90 and 30 days ahead. Who has ELS is not
+//! told of EOS. The notice names the way up:
+//!
+//! ```text
+//! The life of line 2.4 ends on 2027-01-01, in 90 days or less; from then on it gets no patches at all.
+//! The way up: 2.4.3 → 3.0.0 (needs the channel major) → 3.2.1.
+//! ```
+//!
+//! `mainstay machine path m-0123456789ab` says the same at length: every hop through the stops that
+//! releases demand (`--min-from`), the decision on it, and what the contract lacks for it (channels, a
+//! higher cap, add-ons, extended support, paid time). It leads to the newest release of the newest line
+//! that is supported and has one for the machine; `--to VERSION` asks for another. Among several ways it
+//! takes the one with the fewest hops that are denied, then the one with the fewest hops. A hold, a
+//! rollout, a pending order and a want of seats are left out: they pass.
+//!
 //! # Asking
 //!
 //! ```sh

@@ -137,6 +137,7 @@
 //! | give an older product an archive | `--add-archive` | `targets` |
 //! | have two sign each release | `--add-release-key erin --release-threshold 2` | `targets`, both release keys |
 //! | adopt the server's new online keys | `--adopt-online-keys` | the root keys, `targets` |
+//! | date lines | `--line 2.4,eos=2027-01-01T00:00:00Z,eol=2028-01-01T00:00:00Z --line 2.3,eol=none` | `targets` |
 //! | renew | `--renew root --renew targets --renew bugfix` | the keys of each |
 //!
 //! **Keys in a token** (PKCS#11: a smart card, a hardware security module, `SoftHSM`). ed25519 and ECDSA on
@@ -220,6 +221,23 @@
 //! ```
 //!
 //! Where the channels have different release keys, `--add-archive=CHANNEL` says whose the archive has.
+//!
+//! # Dates of lines
+//!
+//! GA, EOS and EOL of lines ([what they mean](super::entitlements)) are signed in the top-level targets,
+//! and change by the ceremony above, several lines at once. `show` says what they were until now, and
+//! warns of an end that comes earlier than before or lies in the past, and of a GA that comes later: they
+//! take something from customers. Where the keys are in the directory, one command proposes, signs and
+//! submits; it asks before such a change, or wants `--yes`:
+//!
+//! ```sh
+//! mainstay product line set --product my-app --line 2.4 --eos 2027-01-01T00:00:00Z --eol none
+//! mainstay product lines --product my-app          # dates, newest releases, where each line stands
+//! ```
+//!
+//! Times are whole seconds, with their zone; GA is at most EOS and EOS at most EOL; 250 lines at most can
+//! be dated. Decisions go by new dates at once. Servers from before lines could be dated refuse such
+//! targets.
 //!
 //! # Expiry
 //!

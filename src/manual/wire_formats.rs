@@ -12,6 +12,22 @@
 //! product that it belongs to. Other clients pass it over; Mainstay's refuses a document without
 //! it, or with another product's, by whomever it is signed.
 //!
+//! The top-level targets have another one where the vendor has dated lines, `x-mainstay-lines`
+//! ([`Lines`](mainstay_client::format::Lines)): of each line when it became generally available, and
+//! when its support and its life end, as far as that is said. At most 250 lines; whole seconds; a line
+//! with no date is left out, and so is the member where no line has one. A channel has none.
+//!
+//! ```
+//! use mainstay_client::{format::Lines, tuf::json};
+//!
+//! let lines: Lines = json::from_slice(br#"{
+//!   "2.4": {"eos": "2027-01-01T00:00:00Z", "eol": "2028-01-01T00:00:00Z"},
+//!   "3.0": {"ga": "2026-06-01T00:00:00Z"}
+//! }"#)?;
+//! assert_eq!(lines.iter().count(), 2);
+//! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
+//! ```
+//!
 //! The director signs plans. Its targets role lists nothing, and no machine of Mainstay's asks for
 //! it: it is there for clients that take in every role that is delegated to.
 //!
@@ -68,6 +84,11 @@
 //! `POST /v1/report` tells what happened (events are numbered, so one that is sent twice counts
 //! once).
 //!
+//! A plan's `notices` have stable codes: `LINE_EOS_NEAR`, `LINE_EOS`, `LINE_EOL_NEAR` and `LINE_EOL` of
+//! the line that runs (180, 90 and 30 days ahead, and once it is over), `CONTRACT_ENDS` and
+//! `CONTRACT_ENDED` of the paid time (90 and 30 days ahead, and once it is over), `NOT_STARTED`, and
+//! `ORDER_REFUSED`.
+//!
 //! # The vendor's requests
 //!
 //! | request | who | what |
@@ -75,6 +96,7 @@
 //! | `GET /v1/server-keys` | publisher | the server's public keys |
 //! | `POST /v1/products` | publisher | register a signed root and targets |
 //! | `GET /v1/products`, `GET /v1/products/{p}/releases` | all roles | look |
+//! | `GET /v1/products/{p}/lines` | all roles | every line with its dates, newest release and status (`supported`, `past_eos`, `past_eol`) |
 //! | `GET /v1/products/{p}/publishing` | publisher | what the next release is built upon, and the revision |
 //! | `POST /v1/products/{p}/metadata` | publisher | commit: newly signed root, targets, channels, expected revision |
 //! | `GET /metrics` | all roles | when every role expires, as `OpenMetrics` text |
@@ -93,6 +115,7 @@
 //! | `PUT`, `DELETE /v1/organisations/{o}/customers/{c}` | account | the organisation serves the customer from now on, or no longer |
 //! | `GET`, `POST /v1/tokens`, `DELETE /v1/tokens/{id}` | admin | tokens; with `"organisation"`, one of an organisation |
 //! | `GET /v1/machines`, `/v1/machines/{m}`, `/v1/machines/{m}/explain` | support, account, viewer | look |
+//! | `GET /v1/machines/{m}/path?to=V` | support, account, viewer | the hops up to a version, or to the newest supported line, with the decision on each and what the contract lacks |
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
 //! | `GET /v1/audit?after=N` | support, viewer | at most 1,000 records after number N |
 //!
@@ -118,9 +141,9 @@
 //! | `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `ACTIVATION_KEY_UNKNOWN`, `ACTIVATION_KEY_EXPIRED`, `PROOF_INVALID` | 401 | who asks is not known |
 //! | `ROLE_NOT_ALLOWED`, `VENDOR_ONLY`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR` | 403 | known, and may not |
 //! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
-//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `LAST_ADMIN_TOKEN` | 409 | something else is so now |
+//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH` | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
-//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
+//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
 //! | `UNAVAILABLE`, `BUSY`, `STORAGE_FULL` | 503 | not now |
 //!
