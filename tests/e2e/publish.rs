@@ -2,9 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
-    format::{Channel, Platform},
+    format::{Channel, LineDates, Lines, Platform},
     tuf::{Delegations, SigningKey, Target, Targets},
 };
 
@@ -304,7 +304,7 @@ fn a_channel_takes_one_step_at_a_time() {
 }
 
 #[test]
-fn a_channel_that_has_expired_or_delegates_is_refused() {
+fn a_channel_that_has_expired_or_delegates_or_dates_lines_is_refused() {
     let server = opened();
     let release = Candidate::new(&server, "1.0.1", Channel::Bugfix);
     let mut expired = release.channel_metadata();
@@ -317,6 +317,12 @@ fn a_channel_that_has_expired_or_delegates_is_refused() {
         Targets { delegations: Some(Delegations::default()), ..release.channel_metadata() };
     let problems = refusal(&server, || release.commit_channel(&server, &delegating));
     assert_only(&problems, "delegates: expected not to");
+    let whole = Timestamp::from_second(release.state.now.as_second()).unwrap();
+    let dates = LineDates { eol: Some(whole), ..LineDates::default() };
+    let lines = Lines::default().with("1.0".parse().unwrap(), dates).unwrap();
+    let dating = Targets { lines, ..release.channel_metadata() };
+    let problems = refusal(&server, || release.commit_channel(&server, &dating));
+    assert_only(&problems, "states dates of lines");
 }
 
 #[test]

@@ -295,3 +295,13 @@ async fn a_record_that_does_not_name_the_director_yet_is_as_good() {
     assert_eq!(world.check(0, &name, None).await.plan, before.plan);
     assert_eq!(keys_of(&world, 0).await, OnlineKeyState::Adopted);
 }
+
+#[tokio::test]
+async fn a_record_from_before_lines_were_dated_dates_none() {
+    let world = World::new().await;
+    let record = world.meta.product(&product()).await.unwrap();
+    let mut written = serde_json::to_value(&record).unwrap();
+    assert!(written["repository"].as_object_mut().unwrap().remove("lines").is_some());
+    let read: crate::store::ProductRecord = serde_json::from_value(written).unwrap();
+    assert_eq!(read, record);
+}
