@@ -12,6 +12,7 @@
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
 //! | [`upgrade`] | which hops lead up from what a machine runs, and what does the contract lack for them? |
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
+//! | [`seats`] | which machines of a contract have a seat? |
 //! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`lifecycle`] | how near are the ends of a line and of the paid time, and what is said of that? |
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
@@ -26,6 +27,7 @@ pub mod lifecycle;
 pub mod resolve;
 pub mod retirement;
 pub mod scenario;
+pub mod seats;
 pub mod upgrade;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
@@ -42,4 +44,5 @@ pub use resolve::{
 };
 pub use retirement::Listing;
 pub use scenario::{Explained, Scenario};
+pub use seats::{Allocation, Claim, Silence};
 pub use upgrade::{Hop, NoPath, UpgradePath, upgrade_path};

@@ -90,7 +90,25 @@ pub enum Seat {
     /// It does.
     Held,
     /// All seats were taken before it came.
-    Exceeded,
+    Exceeded {
+        /// How many seats there are.
+        seats: u32,
+        /// How many machines there are.
+        machines: usize,
+    },
+}
+
+impl Seat {
+    /// What a machine without a seat is told: how many there are, for how many, what to do.
+    pub fn notice(self) -> Option<String> {
+        let Self::Exceeded { seats, machines } = self else { return None };
+        Some(format!(
+            "Your contract has fewer seats than machines: {seats} for {machines} machines. This \
+             machine is one of the newest and has none. It gets security releases only, and where \
+             nothing runs on it, nothing. Have a machine retired that is not used any more, or ask \
+             for more seats."
+        ))
+    }
 }
 
 /// Versions kept from a machine: those above `over` up to and with `through`, or `through` alone.
@@ -193,6 +211,8 @@ pub struct Withheld {
 /// - A withdrawn release is never updated to, not even where the machine's history grants it: that
 ///   grant is for going back.
 /// - A retired release is never updated to. A machine that had it can be ordered back to it.
+/// - A machine without a seat gets security releases where something runs on it, and the stops on
+///   the way to them; nothing else, and no first release.
 /// - What is merely superseded by the target is not withheld, nor is a pre-release or a retired
 ///   release below it.
 ///   Releases that are hidden from the customer are never listed.
@@ -206,10 +226,15 @@ pub fn resolve(
         decisions.iter().filter(|decision| machine.is_below(&decision.version)).collect();
     ascending.sort_by(|one, other| one.version.cmp(&other.version));
 
+    let fixes = match machine.seat {
+        Seat::Held => BTreeSet::new(),
+        Seat::Exceeded { .. } => fixes_without_a_seat(standing, &ascending, offers, machine),
+    };
     let mut route = Route::from(machine.running.as_ref());
     let mut withheld = Vec::new();
     for decision in ascending {
-        let denial = match denial(standing, decision, offers, machine) {
+        let seat = if fixes.contains(&decision.version) { Seat::Held } else { machine.seat };
+        let denial = match denial(standing, decision, offers, machine, seat) {
             Some(denial) => Some(denial),
             None => route.denial(&decision.version, offers),
         };
@@ -276,12 +301,47 @@ impl<'a> Route<'a> {
     }
 }
 
+/// What a machine that runs something may have without a seat: security releases, and for each that
+/// nothing else leads to the lowest release over which it can be installed.
+fn fixes_without_a_seat<'a>(
+    standing: &Standing<'_>,
+    ascending: &[&'a Decision],
+    offers: &BTreeMap<Version, Offer>,
+    machine: &Machine,
+) -> BTreeSet<&'a Version> {
+    let Some(running) = &machine.running else { return BTreeSet::new() };
+    // What it could reach if it had a seat: a stop that nothing leads to is of no use.
+    let mut route = Route::from(Some(running));
+    let candidates: Vec<&Version> = ascending
+        .iter()
+        .filter(|decision| denial(standing, decision, offers, machine, Seat::Held).is_none())
+        .map(|decision| &decision.version)
+        .filter(|version| route.denial(version, offers).is_none())
+        .collect();
+    let is_security = |version: &&Version| {
+        let release = standing.catalogue().release(version);
+        release.is_some_and(|release| release.channel == Channel::Security)
+    };
+    let mut fixes: BTreeSet<&Version> = candidates.iter().copied().filter(is_security).collect();
+    // From the highest on: a stop that is added lies below, and gets its turn.
+    for version in candidates.iter().rev().copied() {
+        let min_from = offers.get(version).and_then(|offer| offer.min_from.as_ref());
+        let Some(min_from) = min_from.filter(|min_from| *min_from > running) else { continue };
+        let leads_there = |stop: &&Version| *stop >= min_from && *stop < version;
+        if fixes.contains(version) && !fixes.iter().any(leads_there) {
+            fixes.extend(candidates.iter().copied().find(leads_there));
+        }
+    }
+    fixes
+}
+
 /// Why the machine does not get the release, apart from the way to it.
 fn denial(
     standing: &Standing<'_>,
     decision: &Decision,
     offers: &BTreeMap<Version, Offer>,
     machine: &Machine,
+    seat: Seat,
 ) -> Option<(Reason, String)> {
     let version = &decision.version;
     if !decision.is_grant() {
@@ -293,7 +353,7 @@ fn denial(
         return Some((Reason::Entitlement(Code::Withdrawn), standing.explain(&withdrawn)));
     }
     let offer = offers.get(version);
-    let (code, detail) = undelivered(version, offer, machine)?;
+    let (code, detail) = undelivered(version, offer, machine, seat)?;
     Some((Reason::Delivery(code), code.sentence(version, &detail)))
 }
 
@@ -303,6 +363,7 @@ pub(super) fn undelivered(
     version: &Version,
     offer: Option<&Offer>,
     machine: &Machine,
+    seat: Seat,
 ) -> Option<(DeliveryCode, String)> {
     if offer.is_some_and(|offer| offer.listing == Listing::Archive) {
         return Some((DeliveryCode::Retired, String::new()));
@@ -324,8 +385,9 @@ pub(super) fn undelivered(
     if let Some(requirement) = &offer.requirement_unmet {
         return Some((DeliveryCode::Requirement, requirement.clone()));
     }
-    if machine.seat == Seat::Exceeded {
-        return Some((DeliveryCode::SeatsExceeded, String::new()));
+    if let Seat::Exceeded { seats, machines } = seat {
+        let detail = format!("{seats} for {machines} machines");
+        return Some((DeliveryCode::SeatsExceeded, detail));
     }
     if offer.admission == Admission::Waits {
         return Some((DeliveryCode::RolloutWait, String::new()));

@@ -59,8 +59,8 @@ impl DeliveryCode {
     }
 
     /// The code as a sentence for the customer's administrator. `detail` is what the code is about:
-    /// the reason of a block or hold, the platform, the requirement, the version to pass through;
-    /// it may be empty.
+    /// the reason of a block or hold, the platform, the requirement, the version to pass through,
+    /// how many seats there are for how many machines; it may be empty.
     pub fn sentence(self, version: &Version, detail: &str) -> String {
         let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         match self {
@@ -81,9 +81,10 @@ impl DeliveryCode {
                 "{version} can only be installed over {detail} or later, and this machine can get \
                  no such version to stop at."
             ),
-            Self::SeatsExceeded => {
-                "Your contract has fewer seats than machines, and this machine has none.".to_owned()
-            }
+            Self::SeatsExceeded => format!(
+                "{version} is for machines with a seat, and this one has none: your contract has \
+                 fewer seats than machines{because}."
+            ),
             Self::Prerelease => {
                 format!("{version} is a pre-release, only for machines in the preview ring.")
             }

@@ -95,6 +95,8 @@ impl Scene {
     }
 }
 
+const EXCEEDED: Seat = Seat::Exceeded { seats: 2, machines: 3 };
+
 fn update(text: &str) -> Action {
     Action::Update(version(text))
 }
@@ -189,7 +191,7 @@ fn every_delivery_code_withholds() {
         .with_offer("1.0.1", |offer| offer.requirement_unmet = Some("glibc 2.40".to_owned()))
         .expect(&Action::Stay, &withheld("REQUIREMENT"));
     plain()
-        .with_machine(|machine| machine.seat = Seat::Exceeded)
+        .with_machine(|machine| machine.seat = EXCEEDED)
         .expect(&Action::Stay, &withheld("SEATS_EXCEEDED"));
     plain().with_min_from("1.0.1", "1.0.1").expect(&Action::Stay, &withheld("STEP_REQUIRED"));
     scene(Some("1.0.0"), &["1.0.1-rc.1"]).expect(&Action::Stay, &[("1.0.1-rc.1", "PRERELEASE")]);
@@ -229,8 +231,9 @@ fn delivery_codes_have_sentences_and_one_spelling() {
         ),
         (
             DeliveryCode::SeatsExceeded,
-            "",
-            "Your contract has fewer seats than machines, and this machine has none.",
+            "2 for 3 machines",
+            "1.0.1 is for machines with a seat, and this one has none: your contract has fewer seats \
+             than machines: 2 for 3 machines.",
         ),
         (
             DeliveryCode::Prerelease,
@@ -344,6 +347,59 @@ fn a_retired_release_is_gone_back_to_where_it_was_and_never_updated_to() {
         .expect(&rollback("1.0.1"), &[]);
     // It runs, and the machine goes on from there.
     retired(Some("1.0.1")).expect(&update("1.0.2"), &[]);
+}
+
+#[test]
+fn without_a_seat_a_machine_gets_security_releases_only() {
+    let unseated = |running| {
+        scene(running, &["1.0.1", "1.0.2", "1.1.0"])
+            .with_release("1.0.1", |release| release.channel = Channel::Security)
+            .with_machine(|machine| machine.seat = EXCEEDED)
+    };
+    let resolution = unseated(Some("1.0.0"))
+        .expect(&update("1.0.1"), &[("1.0.2", "SEATS_EXCEEDED"), ("1.1.0", "SEATS_EXCEEDED")]);
+    let sentence = &resolution.withheld.first().unwrap().sentence;
+    assert!(sentence.contains("fewer seats than machines: 2 for 3 machines."), "{sentence}");
+    unseated(None).expect(
+        &Action::Stay,
+        &["1.0.1", "1.0.2", "1.1.0"].map(|version| (version, "SEATS_EXCEEDED")),
+    );
+    let withdrawn =
+        unseated(Some("1.0.0")).with_release("1.0.1", |release| release.status = Status::Withdrawn);
+    withdrawn.expect(
+        &Action::Stay,
+        &[("1.0.1", "WITHDRAWN"), ("1.0.2", "SEATS_EXCEEDED"), ("1.1.0", "SEATS_EXCEEDED")],
+    );
+}
+
+#[test]
+fn without_a_seat_a_machine_gets_the_stops_on_the_way_to_a_security_release() {
+    let unseated = || {
+        scene(Some("1.0.0"), &["1.1.0", "1.2.0", "1.2.1", "1.3.0", "1.3.1"])
+            .with_release("1.3.1", |release| release.channel = Channel::Security)
+            .with_min_from("1.2.0", "1.1.0")
+            .with_min_from("1.2.1", "1.1.0")
+            .with_min_from("1.3.1", "1.2.0")
+            .with_machine(|machine| machine.seat = EXCEEDED)
+    };
+    let exceeded = |version| (version, "SEATS_EXCEEDED");
+    unseated().expect(&update("1.1.0"), &["1.2.1", "1.3.0"].map(exceeded));
+    unseated()
+        .with_machine(|machine| machine.running = Some(version("1.1.0")))
+        .expect(&update("1.2.0"), &["1.2.1", "1.3.0"].map(exceeded));
+    unseated()
+        .with_machine(|machine| machine.running = Some(version("1.2.0")))
+        .expect(&update("1.3.1"), &["1.2.1", "1.3.0"].map(exceeded));
+}
+
+#[test]
+fn without_a_seat_a_machine_goes_back_as_any_other() {
+    scene(Some("1.0.1"), &["1.0.0", "1.0.1"])
+        .with_machine(|machine| {
+            machine.rollback = Some(version("1.0.0"));
+            machine.seat = EXCEEDED;
+        })
+        .expect(&rollback("1.0.0"), &[]);
 }
 
 #[test]
@@ -475,5 +531,53 @@ proptest! {
             let above_start = from.as_ref().is_none_or(|from| from < version);
             prop_assert!(!listed || (above_start && !hidden));
         }
+    }
+
+    /// Whatever security release a machine with a seat would come to, or pass, one without a seat
+    /// that runs something is not left below.
+    #[test]
+    fn no_machine_that_runs_is_cut_off_from_security_releases(
+        world in world(),
+        luck in prop::collection::vec(any::<Index>(), 16),
+        start in any::<Index>(),
+    ) {
+        let catalogue = world.catalogue();
+        let standing = Standing::new(&world.contract, &catalogue, world.now);
+        let (decisions, offers) = (world.decisions(), offers(&world, &luck));
+        prop_assume!(!world.releases.is_empty());
+        let running = start.get(&world.releases).version.clone();
+        let platform: Platform = "linux-x86_64".parse().unwrap();
+        let seated = Machine::new(Some(running), platform);
+        let end = |seat| {
+            let mut machine = Machine { seat, ..seated.clone() };
+            for _ in 0..=world.releases.len() {
+                let Action::Update(hop) = resolve(&standing, &decisions, &offers, &machine).action
+                else { break };
+                machine.running = Some(hop);
+            }
+            machine.running.unwrap()
+        };
+        let withheld = |seat| {
+            let machine = Machine { seat, ..seated.clone() };
+            let withheld = resolve(&standing, &decisions, &offers, &machine).withheld;
+            withheld.into_iter().map(|entry| entry.version).collect::<BTreeSet<_>>()
+        };
+        let (with, without) = (end(Seat::Held), end(EXCEEDED));
+        let missed = withheld(Seat::Held);
+        // What is hidden is not withheld, nor is a pre-release or a retired release that is superseded.
+        let security = world.releases.iter().filter(|release| {
+            let version = &release.version;
+            release.channel == Channel::Security
+                && !version.is_prerelease()
+                && offers[version].listing == Listing::Channel
+                && decisions.iter().any(|d| d.version == *version && d.is_grant())
+        });
+        for release in security {
+            let version = &release.version;
+            let is_had = *version <= with && !missed.contains(version);
+            let was_above = seated.running.as_ref().is_some_and(|running| running < version);
+            prop_assert!(!(is_had && was_above) || *version <= without, "{version} is kept back");
+        }
+        prop_assert!(without <= with);
     }
 }
