@@ -20,7 +20,7 @@
 //! |---|---|
 //! | [`Client`] | everything that can be done on an enrolled machine |
 //! | [`Check`], [`Update`], [`Status`] | what came of it |
-//! | [`EnrollOptions`], [`Enrolment`] | how a machine becomes known, and as whom |
+//! | [`EnrollOptions`], [`Identity`], [`Enrolment`] | how a machine becomes known, and as whom |
 //! | [`Updater`] | the TUF client by itself, for any repository of The Update Framework |
 //! | [`Surroundings`] | the server, the clock and the limits, which tests replace |
 
@@ -40,7 +40,7 @@ mod updater;
 use std::path::Path;
 
 pub use check::Check;
-pub use enrolment::{EnrollOptions, Enrolment};
+pub use enrolment::{EnrollOptions, Enrolment, Identity};
 pub use status::Status;
 pub use update::{Progress, Update};
 pub use updater::Updater;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{Document, Exit, progress::Bar};
 use crate::{
-    client::{Client, EnrollOptions, Surroundings, Update},
+    client::{Client, EnrollOptions, Identity, Surroundings, Update},
     error::{Error, ErrorKind},
     fetch,
     format::{Action, Digest, ProductName, Version},
@@ -75,6 +75,9 @@ struct Enroll {
     /// PEM certificates of the authority that signed the server's; only these are trusted then
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Enrol as a machine of its own, with a new key: what a copied disk needs
+    #[arg(long)]
+    new_machine: bool,
     /// SHA-256 of the product's root, as the vendor told it
     #[arg(long, value_name = "HEX")]
     root_sha256: Option<Digest>,
@@ -126,6 +129,7 @@ impl Arguments {
             activation_key: enroll.activation_key.clone().into(),
             host: enroll.host.clone().map_or_else(host_name, Ok)?,
             ca_file: enroll.ca.clone(),
+            identity: if enroll.new_machine { Identity::New } else { Identity::Kept },
             root_sha256: enroll.root_sha256,
         };
         let enrolment = Client::enroll_within(&options, self.surroundings())?;

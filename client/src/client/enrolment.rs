@@ -39,9 +39,21 @@ pub struct EnrollOptions {
     /// The certificates of the authority that signed the server's, where it is none of the public
     /// web.
     pub ca_file: Option<PathBuf>,
+    /// Which key the machine introduces itself with.
+    pub identity: Identity,
     /// The SHA-256 of the product's first root, as the vendor told it by another way. Without it
     /// the server is believed once; a machine that is enrolled already does not take another root.
     pub root_sha256: Option<Digest>,
+}
+
+/// Which key a machine introduces itself with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The one that it has; a new one where it has none. It stays the machine that it was.
+    #[default]
+    Kept,
+    /// A new one. To the server it is another machine from then on, as a copy of a disk is.
+    New,
 }
 
 impl EnrollOptions {
@@ -133,7 +145,10 @@ pub(super) fn enroll(
     let previous = Enrolment::read(layout).ok();
     expect_same_product(&options.product, previous.as_ref(), &installation)?;
 
-    let key = machine_key(layout)?;
+    let key = match options.identity {
+        Identity::Kept => machine_key(layout)?,
+        Identity::New => new_machine_key(&key_path(layout))?,
+    };
     let answer = remote.enroll(&introduction(options, &key))?;
     let root = answer.root.as_bytes();
     let root_sha256 = Digest::of(root);
@@ -235,23 +250,31 @@ fn expect_root(
 /// The machine's key, made where there is none. It is stored before it is used: should the answer
 /// get lost, the next try enrols as the same machine.
 fn machine_key(layout: &Layout) -> Result<SigningKey, Error> {
-    let path = layout.private().join("machine.key");
-    let refuse = |error: &dyn std::fmt::Display| {
-        Error::local(format!("{}: {error}; move it away to enrol anew", path.display()))
-    };
+    let path = key_path(layout);
+    let refuse = |error: &dyn std::fmt::Display| unusable_key(&path, error);
     match files::read(&path, 64 << 10) {
         Ok(bytes) => {
             let pem = SecretString::from(String::from_utf8(bytes).map_err(|error| refuse(&error))?);
             SigningKey::from_pem(pem.expose_secret(), || None).map_err(|error| refuse(&error))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = SigningKey::generate().map_err(|error| refuse(&error))?;
-            let pem = key.to_pem(None).map_err(|error| refuse(&error))?;
-            files::replace(&path, pem.expose_secret().as_bytes())?;
-            Ok(key)
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => new_machine_key(&path),
         Err(error) => Err(Error::disk(&path, error)),
     }
+}
+
+fn new_machine_key(path: &Path) -> Result<SigningKey, Error> {
+    let key = SigningKey::generate().map_err(|error| unusable_key(path, &error))?;
+    let pem = key.to_pem(None).map_err(|error| unusable_key(path, &error))?;
+    files::replace(path, pem.expose_secret().as_bytes())?;
+    Ok(key)
+}
+
+fn unusable_key(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::local(format!("{}: {error}; move it away to enrol anew", path.display()))
+}
+
+fn key_path(layout: &Layout) -> PathBuf {
+    layout.private().join("machine.key")
 }
 
 fn token_path(layout: &Layout) -> PathBuf {

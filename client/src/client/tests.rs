@@ -69,6 +69,7 @@ impl Machine {
             activation_key: "key-1".to_owned().into(),
             host: "db-1.example.com".to_owned(),
             ca_file: None,
+            identity: Identity::Kept,
             root_sha256: None,
         }
     }

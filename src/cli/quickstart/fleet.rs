@@ -5,7 +5,7 @@ use std::{
 
 use jiff::SignedDuration;
 use mainstay_client::{
-    client::{Client, EnrollOptions},
+    client::{Client, EnrollOptions, Identity},
     format::{MachineName, ProductName, TargetPath, Version},
     install::Outcome,
 };
@@ -279,6 +279,7 @@ impl Member {
             activation_key: SecretString::from(key.activation_key),
             host: name,
             ca_file: None,
+            identity: Identity::Kept,
             root_sha256: None,
         })?;
         Ok(Self { customer, machine: enrolment.machine, dir })
