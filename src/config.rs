@@ -11,7 +11,7 @@ use std::{
 use mainstay_client::format::Channel;
 use serde::Deserialize;
 
-use crate::policy::{Bridge, Fallback, Preset, Tier, Tiers};
+use crate::policy::{Bridge, Fallback, Preset, Silence, Tier, Tiers};
 
 /// Where the server listens unless told otherwise.
 const LISTEN_DEFAULT: SocketAddr =
@@ -30,6 +30,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// What the tiers stand for.
     pub tiers: Tiers,
+    /// After how long a machine that says nothing gives its seat up.
+    pub silence: Silence,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -60,6 +62,15 @@ struct File {
     workers: Option<usize>,
     #[serde(default)]
     tiers: BTreeMap<Tier, TierChange>,
+    #[serde(default)]
+    seats: SeatRules,
+}
+
+/// What the file says of seats.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeatRules {
+    silent_days: Option<u32>,
 }
 
 /// What the file says of one tier. What it does not say stays as it is.
@@ -109,6 +120,9 @@ pub enum ConfigError {
     /// A number is out of its range.
     #[error("workers is {0}: expected 1 to 1024")]
     Workers(usize),
+    /// A machine would give its seat up too early or never.
+    #[error("seats.silent_days is {0}: expected 1 to 3650")]
+    SilentDays(u32),
     /// A tier stands for what no contract can say.
     #[error("tiers.{tier}: {}", problems.join("; "))]
     Tier {
@@ -135,7 +149,7 @@ impl Config {
             }
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let File { listen, tls, workers, tiers } = file;
+        let File { listen, tls, workers, tiers, seats } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
             return Err(ConfigError::Workers(workers));
         }
@@ -148,7 +162,17 @@ impl Config {
             tls,
             workers,
             tiers: changed_tiers(tiers)?,
+            silence: seats.silence()?,
         })
+    }
+}
+
+impl SeatRules {
+    fn silence(self) -> Result<Silence, ConfigError> {
+        match self.silent_days {
+            None => Ok(Silence::default()),
+            Some(days) => Silence::days(days).ok_or(ConfigError::SilentDays(days)),
+        }
     }
 }
 
@@ -177,6 +201,7 @@ mod tests {
         let config = load("").unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8420");
         assert_eq!(config.tls, None);
+        assert_eq!(Some(config.silence), Silence::days(90));
     }
 
     #[test]
@@ -187,6 +212,14 @@ mod tests {
             Preset { grace_days: 14, channels: [Channel::Security].into(), ..Tier::Basic.preset() };
         assert_eq!(tiers.preset(Tier::Basic), expected);
         assert_eq!(tiers.preset(Tier::Standard), Tier::Standard.preset());
+    }
+
+    #[test]
+    fn the_days_of_silence_are_what_the_file_says() {
+        for days in [1, 3650] {
+            let config = load(&format!("[seats]\nsilent_days = {days}")).unwrap();
+            assert_eq!(Some(config.silence), Silence::days(days));
+        }
     }
 
     #[test]
@@ -202,6 +235,13 @@ mod tests {
         for expected in ["tiers.basic", "channels is empty", "poll_seconds is 1", "grace_days is"] {
             assert!(error.contains(expected), "{error}");
         }
+        for days in [0, 3651] {
+            let error = load(&format!("seats.silent_days = {days}")).unwrap_err().to_string();
+            let expected = format!("seats.silent_days is {days}: expected 1 to 3650");
+            assert_eq!(error, expected);
+        }
+        let error = load("[seats]\nsilence = 3").unwrap_err().to_string();
+        assert!(error.contains("unknown field `silence`"), "{error}");
         let error = load("workers = 0").unwrap_err().to_string();
         assert!(error.contains("expected 1 to 1024"), "{error}");
     }

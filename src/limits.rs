@@ -49,6 +49,8 @@ pub struct Limits {
     pub channel_targets_max: usize,
     /// With how many targets a publisher is warned that the channel is nearly full.
     pub channel_targets_warned: usize,
+    /// Of how many contracts it is kept in memory who has a seat.
+    pub allocations_max: usize,
     /// How many records one page of a listing has.
     pub page_records_max: usize,
 }
@@ -76,6 +78,7 @@ impl Limits {
         host_chars_max: 128,
         channel_targets_max: 1000,
         channel_targets_warned: 900,
+        allocations_max: 10_000,
         page_records_max: 1000,
     };
 }

@@ -11,7 +11,6 @@ use crate::{
     config::{Config, TlsConfig},
     jobs,
     limits::Limits,
-    policy::Tiers,
     service::{
         Service, ServiceError,
         keys::{OnlineKeys, write_secret},
@@ -56,7 +55,7 @@ pub struct Server {
 impl Server {
     /// Opens the stores (making them on first start) and begins to listen.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
-        let service = web::Data::new(open_service(&config.dir, config.tiers.clone()).await?);
+        let service = web::Data::new(open_service(config).await?);
         let limits = *service.limits();
         jobs::renew(&service).await;
         let app_data = service.clone();
@@ -109,7 +108,8 @@ impl Server {
     }
 }
 
-async fn open_service(dir: &Path, tiers: Tiers) -> Result<Service, ServerError> {
+async fn open_service(config: &Config) -> Result<Service, ServerError> {
+    let dir = config.dir.as_path();
     let io = |what: String| move |source| ServerError::Io { what, source };
     std::fs::create_dir_all(dir).map_err(io(format!("cannot make {}", dir.display())))?;
     // The keys come first and only once: records without keys have lost them.
@@ -124,10 +124,11 @@ async fn open_service(dir: &Path, tiers: Tiers) -> Result<Service, ServerError> 
         blobs,
         keys,
         Clock::system(),
-        tiers,
+        config.tiers.clone(),
         Limits::DEFAULT,
         dir.join("uploads"),
-    );
+    )
+    .with_silence(config.silence);
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

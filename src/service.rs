@@ -6,13 +6,14 @@
 //! | [`product`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
-//! | [`support`] | the technician |
+//! | [`support`], [`seats`] | the technician |
 //! | [`status`] | whoever watches over it |
 //! | [`keys`] | the server itself |
 
 pub mod access;
 pub(crate) mod authoring;
 pub mod check;
+mod clones;
 pub mod compressed;
 pub mod contract;
 mod delegation;
@@ -28,6 +29,7 @@ pub mod report;
 pub mod repository;
 pub mod retire;
 mod scope;
+pub mod seats;
 mod standing;
 pub mod status;
 pub mod support;
@@ -43,7 +45,7 @@ pub use self::{
 use crate::{
     clock::Clock,
     limits::Limits,
-    policy::Tiers,
+    policy::{Silence, Tiers},
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
 use keys::OnlineKeys;
@@ -65,6 +67,8 @@ pub struct Service {
     uploads: upload::Uploads,
     compressed: compressed::CompressedFiles,
     inspector: publish::Inspector,
+    allocations: seats::Allocations,
+    silence: Silence,
 }
 
 impl Service {
@@ -81,7 +85,27 @@ impl Service {
         let uploads = upload::Uploads::new(uploads_dir);
         let inspector = publish::Inspector::start();
         let compressed = compressed::CompressedFiles::new(limits.compressed_bytes_max);
-        Self { meta, blobs, keys, clock, tiers, limits, uploads, compressed, inspector }
+        let allocations = seats::Allocations::new(limits.allocations_max);
+        let silence = Silence::default();
+        Self {
+            meta,
+            blobs,
+            keys,
+            clock,
+            tiers,
+            limits,
+            uploads,
+            compressed,
+            inspector,
+            allocations,
+            silence,
+        }
+    }
+
+    /// The same where a machine gives its seat up after `silence`.
+    #[must_use]
+    pub fn with_silence(self, silence: Silence) -> Self {
+        Self { silence, ..self }
     }
 
     /// The limits in force.

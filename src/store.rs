@@ -28,12 +28,15 @@ use mainstay_client::{
 pub use self::{
     blobs::ObjectBlobs,
     record::{
-        ActivationKeyRecord, AuditEntry, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
-        MachineBlock, MachineRecord, OrderRecord, OrderState, OrganisationRecord, PlanRecord,
-        ProductRecord, ReleaseRecord, Repository, RepositoryFile, Role, StoredFile, TokenRecord,
+        ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
+        EventRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord, OrderState,
+        OrganisationRecord, PlanRecord, ProductRecord, ReleaseRecord, Repository, RepositoryFile,
+        RetiredRecord, Role, StoredFile, TokenRecord,
     },
     sled::SledStore,
 };
+
+use crate::policy::Claim;
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -274,6 +277,11 @@ pub trait MetaStore: Send + Sync + 'static {
 
     /// All machines by name.
     async fn machines(&self) -> StoreResult<Vec<MachineRecord>>;
+
+    /// The claims to a seat of `contract` by the machines' names, one of each machine of it that is
+    /// not retired. They are found without reading any other contract's machines. A machine that was
+    /// stored before there were claims has none until it changes.
+    async fn claims(&self, contract: &ContractName) -> StoreResult<Vec<Claim>>;
 
     /// The newest signed plan of a machine, byte for byte.
     async fn plan(&self, machine: &MachineName) -> StoreResult<String>;

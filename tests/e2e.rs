@@ -70,6 +70,8 @@ mod repository;
 mod retire;
 #[path = "e2e/routes.rs"]
 mod routes;
+#[path = "e2e/seats.rs"]
+mod seats;
 #[path = "e2e/server.rs"]
 mod server;
 #[path = "e2e/signing_memory.rs"]

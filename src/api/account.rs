@@ -27,6 +27,9 @@ pub(super) const ROUTES: &[Route] = &[
         web::to(import_contracts)
     }),
     Route::new(Method::GET, "/v1/contracts/{contract}", Who::Staff(LOOKING), || web::to(contract)),
+    Route::new(Method::GET, "/v1/contracts/{contract}/seats", Who::Staff(LOOKING), || {
+        web::to(contract_seats)
+    }),
     Route::new(Method::POST, "/v1/contracts/{contract}/amendments", Who::Vendor(ACCOUNT), || {
         web::to(amend_contract)
     }),
@@ -83,6 +86,15 @@ async fn import_contracts(
 async fn contract(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
     let name: ContractName = name.parse()?;
     body::ok(&service.contract(&actor, &name).await?)
+}
+
+async fn contract_seats(
+    service: Shared,
+    Staff(actor): Staff,
+    name: web::Path<String>,
+) -> ApiResult {
+    let name: ContractName = name.parse()?;
+    body::ok(&service.contract_seats(&actor, &name).await?)
 }
 
 async fn amend_contract(

@@ -3,7 +3,10 @@ use mainstay_client::format::{MachineName, Version};
 use serde::Deserialize;
 
 use super::{ApiResult, Route, Shared, Who, auth::Staff, body};
-use crate::{service::support::OrderRollback, store::Role};
+use crate::{
+    service::{seats::RetireMachine, support::OrderRollback},
+    store::Role,
+};
 
 const LOOKING: &[Role] = &[Role::Account, Role::Support, Role::Viewer];
 
@@ -21,6 +24,12 @@ pub(super) const ROUTES: &[Route] = &[
         "/v1/machines/{machine}/rollback",
         Who::Staff(&[Role::Support]),
         || web::to(order_rollback),
+    ),
+    Route::new(
+        Method::POST,
+        "/v1/machines/{machine}/retire",
+        Who::Staff(&[Role::Support, Role::Account]),
+        || web::to(retire_machine),
     ),
     Route::new(Method::GET, "/v1/audit", Who::Vendor(&[Role::Support, Role::Viewer]), || {
         web::to(audit_trail)
@@ -65,6 +74,17 @@ async fn order_rollback(
     let name: MachineName = name.parse()?;
     let request: OrderRollback = body::read(&service, payload).await?;
     body::created(&service.order_rollback(&actor, &name, request).await?)
+}
+
+async fn retire_machine(
+    service: Shared,
+    Staff(actor): Staff,
+    name: web::Path<String>,
+    payload: web::Payload,
+) -> ApiResult {
+    let name: MachineName = name.parse()?;
+    let request: RetireMachine = body::read(&service, payload).await?;
+    body::ok(&service.retire_machine(&actor, &name, request).await?)
 }
 
 #[derive(Deserialize)]

@@ -266,8 +266,9 @@ fn list(contracts: &[ContractView]) -> String {
 
 fn show(view: &ContractView) -> String {
     let document = serde_json::to_string_pretty(&view.now).unwrap_or_default();
+    let seats = view.seats.map(|seats| format!("{seats}\n")).unwrap_or_default();
     format!(
-        "Contract {} of {}, {} amendment(s); now:\n{document}",
+        "{seats}Contract {} of {}, {} amendment(s); now:\n{document}",
         view.record.name,
         view.record.customer,
         view.record.amendments.len()

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
-use mainstay_client::format::{MachineName, Version};
+use mainstay_client::format::{ContractName, MachineName, Version};
 
 use super::{
     CliResult, Output, ServerArgs,
@@ -9,15 +9,18 @@ use super::{
 };
 use crate::{
     policy::UpgradePath,
-    service::support::{Explanation, MachineStanding, MachineView, OrderRollback},
-    store::{MachineRecord, OrderRecord, OrderState},
+    service::{
+        seats::{ContractSeats, RetireMachine, SeatStanding},
+        support::{Explanation, MachineStanding, MachineView, OrderRollback},
+    },
+    store::{MachineRecord, OrderRecord, OrderState, RetiredRecord},
 };
 
-/// Show and explain machines; order a rollback.
+/// Show and explain machines; order a rollback; retire.
 #[derive(Debug, Subcommand)]
 pub(super) enum Machine {
-    /// List the machines.
-    List(ServerArgs),
+    /// List the machines; those of one contract with their seats.
+    List(List),
     /// Show what a machine runs, what happened on it, what it will be told.
     Show(Named),
     /// Say for every release why the machine gets it or does not.
@@ -26,6 +29,31 @@ pub(super) enum Machine {
     Path(UpgradeTo),
     /// Order a machine to go back to a version. It does at its next check.
     Rollback(Rollback),
+    /// Retire a machine that is not used any more: its seat is free, and its token is not accepted.
+    Retire(Retire),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Only the machines of this contract that are not retired, and which of them have a seat.
+    #[arg(long, value_name = "NAME")]
+    contract: Option<ContractName>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Retire {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The machine's name.
+    machine: MachineName,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    /// The ticket that it belongs to.
+    #[arg(long)]
+    ticket: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -67,7 +95,12 @@ pub(super) struct Rollback {
 impl Machine {
     pub(super) fn run(self, output: Output) -> CliResult {
         match self {
-            Self::List(server) => {
+            Self::List(List { server, contract: Some(contract) }) => {
+                let path = format!("/v1/contracts/{contract}/seats");
+                let seats: ContractSeats = server.connect()?.get(&path)?;
+                output.answer(&seats, seated)
+            }
+            Self::List(List { server, contract: None }) => {
                 let machines: Vec<MachineRecord> = server.connect()?.get("/v1/machines")?;
                 output.answer(&machines, |machines| list(machines))
             }
@@ -86,6 +119,18 @@ impl Machine {
                 let path = format!("/v1/machines/{machine}/path{query}");
                 let path: UpgradePath = server.connect()?.get(&path)?;
                 output.answer(&path, hops)
+            }
+            Self::Retire(Retire { server, machine, reason, ticket }) => {
+                let path = format!("/v1/machines/{machine}/retire");
+                let request = RetireMachine { reason, ticket };
+                let machine: MachineRecord = server.connect()?.post(&path, &request)?;
+                output.answer(&machine, |machine| {
+                    format!(
+                        "Machine {} is retired: its seat of contract {} is free, and its token is \
+                         not accepted any more. Where it is used again, enrol it again.",
+                        machine.name, machine.contract
+                    )
+                })
             }
             Self::Rollback(Rollback { server, machine, to, reason, ticket }) => {
                 let request = OrderRollback { to, reason, ticket };
@@ -112,13 +157,39 @@ fn list(machines: &[MachineRecord]) -> String {
             machine.product.to_string(),
             or_dash(machine.running.as_ref()),
             machine.seen_at.to_string(),
+            remark(machine).to_owned(),
         ]
     });
-    table(["MACHINE", "HOST", "CUSTOMER", "PRODUCT", "RUNS", "SEEN"], rows)
+    table(["MACHINE", "HOST", "CUSTOMER", "PRODUCT", "RUNS", "SEEN", "REMARK"], rows)
+}
+
+/// What is out of the ordinary with a machine.
+fn remark(machine: &MachineRecord) -> &'static str {
+    match (&machine.retired, &machine.clone_suspected) {
+        (Some(_), _) => "retired",
+        (None, Some(_)) => "clone suspected",
+        (None, None) => "",
+    }
+}
+
+fn seated(seats: &ContractSeats) -> String {
+    let rows = seats.machines.iter().map(|view| {
+        [
+            view.machine.to_string(),
+            view.host.clone(),
+            view.product.to_string(),
+            or_dash(view.running.as_ref()),
+            view.seen_at.to_string(),
+            view.seat.as_str().to_owned(),
+            view.since.to_string(),
+        ]
+    });
+    let rows = table(["MACHINE", "HOST", "PRODUCT", "RUNS", "SEEN", "SEAT", "SINCE"], rows);
+    format!("{}\n\n{rows}", seats.seats)
 }
 
 fn page(view: &MachineView) -> String {
-    let MachineView { machine, events, next, notices } = view;
+    let MachineView { machine, events, next, notices, seat } = view;
     let confirmed: Vec<_> = machine.confirmed.iter().map(ToString::to_string).collect();
     let mut page = table(
         ["MACHINE", machine.name.as_str()],
@@ -129,6 +200,7 @@ fn page(view: &MachineView) -> String {
             ["product".to_owned(), format!("{} on {}", machine.product, machine.platform)],
             ["runs".to_owned(), or_dash(machine.running.as_ref())],
             ["confirmed".to_owned(), confirmed.join(", ")],
+            ["seat".to_owned(), seat_line(*seat, machine)],
             ["enrolled".to_owned(), machine.enrolled_at.to_string()],
             ["seen".to_owned(), machine.seen_at.to_string()],
             ["agent".to_owned(), machine.agent.clone()],
@@ -142,6 +214,17 @@ fn page(view: &MachineView) -> String {
             ],
         ],
     );
+    if let Some(clone) = &machine.clone_suspected {
+        let _infallible = write!(
+            page,
+            "\n\nTwo machines seem to use its key, since {}: {}.",
+            clone.at, clone.why
+        );
+    }
+    if let Some(RetiredRecord { at, by, reason, ticket }) = &machine.retired {
+        let ticket = ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
+        let _infallible = write!(page, "\n\nRetired at {at}. {by}: {reason}{ticket}");
+    }
     if let Some(order) = &machine.order {
         let state = match order.state {
             OrderState::Pending => "not carried out yet",
@@ -206,6 +289,16 @@ fn hops(path: &UpgradePath) -> String {
     });
     let table = table(["HOP", "CHANNEL", "VERDICT", "CODE", "NEEDS", "WHY"], rows);
     format!("{}\n\n{table}", path.line())
+}
+
+fn seat_line(seat: SeatStanding, machine: &MachineRecord) -> String {
+    let since = machine.seated_at.unwrap_or(machine.enrolled_at);
+    match seat {
+        SeatStanding::Held => format!("held since {since}"),
+        SeatStanding::Exceeded => format!("none: all were taken before {since}"),
+        SeatStanding::Silent => "none: not heard of for too long".to_owned(),
+        SeatStanding::Retired => "none: retired".to_owned(),
+    }
 }
 
 fn explained(explanations: &[Explanation]) -> String {

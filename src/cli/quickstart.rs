@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    policy::Tiers,
+    policy::{Silence, Tiers},
     server::{ADMIN_TOKEN_FILE, Server, ServerError},
     store::ProductRecord,
 };
@@ -132,7 +132,14 @@ impl Background {
 
     fn start_at(dir: &Path, listen: SocketAddr) -> Result<Self, CliError> {
         let dir = dir.to_owned();
-        let config = Config { dir, listen, tls: None, workers: None, tiers: Tiers::default() };
+        let config = Config {
+            dir,
+            listen,
+            tls: None,
+            workers: None,
+            tiers: Tiers::default(),
+            silence: Silence::default(),
+        };
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();
         let (stop, stopping) = oneshot::channel();

@@ -214,7 +214,8 @@ impl<'a> Search<'a> {
     }
 
     fn obstacle(&self, version: &Version) -> Option<(DeliveryCode, String)> {
-        let obstacle = undelivered(version, self.offers.get(version), &self.machine);
+        let obstacle =
+            undelivered(version, self.offers.get(version), &self.machine, self.machine.seat);
         obstacle.filter(|(code, _)| *code != DeliveryCode::RolloutWait)
     }
 

@@ -202,7 +202,11 @@ impl Service {
             Err(StoreError::NotFound(_)) => {
                 Err(unauthenticated("the machine's token is not known: enrol the machine again"))
             }
-            other => Ok(other?),
+            other => {
+                let machine = other?;
+                machine.require_enrolled()?;
+                Ok(machine)
+            }
         }
     }
 

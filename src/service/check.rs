@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Action, ChannelName, CustomerName, Digest, Notice, PLAN_FORMAT, Plan, PlanTarget, Platform,
-        RollbackOrder, Version, Withheld,
+        Action, ChannelName, CustomerName, Digest, MachineName, Notice, PLAN_FORMAT, Plan,
+        PlanTarget, Platform, RollbackOrder, Version, Withheld,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     },
     tuf::{self, DIRECTOR, json},
@@ -14,13 +14,14 @@ use mainstay_client::{
 use serde::Serialize;
 
 use super::{
-    ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult, product::text,
+    ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult, product::text,
     standing::ProductStanding,
 };
 use crate::{
-    policy::{self, Resolution},
+    policy::{self, Resolution, Seat},
     store::{
-        MachineChange, MachineRecord, PlanRecord, ReleaseRecord, Repository, StoreError, StoredFile,
+        AuditEntry, MachineChange, MachineRecord, PlanRecord, ReleaseRecord, Repository, Role,
+        StoreError, StoredFile,
     },
 };
 
@@ -39,6 +40,7 @@ impl Service {
         machine.require_product(&request.product)?;
         let standing = self.standing(&machine.contract, &request.product).await?;
         for _ in 0..ATTEMPTS_MAX {
+            machine.require_enrolled()?;
             match self.planned(&standing, machine, request).await {
                 // A technician's order or another check came in between: look again.
                 Err(PlanError::Overtaken(name)) => machine = self.meta.machine(&name).await?,
@@ -64,18 +66,21 @@ impl Service {
         stored: MachineRecord,
         request: &CheckRequest,
     ) -> Result<Planned, PlanError> {
+        let now = standing.now();
+        let stored = self.claimed(stored, now).await?;
         let mut machine = stored.clone();
+        machine.note_memory(request.known.timestamp, now);
         machine.running.clone_from(&request.running);
         machine.platform = request.platform.clone();
         machine.agent = request.agent.chars().filter(|c| !c.is_control()).take(64).collect();
         machine.close_order();
 
-        let now = standing.now();
         let Some(director) = self.director(standing.product()).await? else {
             let plan = self.plan_without_director(standing, &stored).await?;
             return Ok(Planned { machine: stored, plan, role: None });
         };
-        let content = self.plan_content(standing, &machine)?;
+        let seat = self.seat(standing, &machine).await?;
+        let content = self.plan_content(standing, &machine, seat)?;
         let target = content.action.target();
         let role = target.map(|target| target.channel.clone());
         machine.offered.extend(target.map(|target| target.version.clone()));
@@ -104,14 +109,40 @@ impl Service {
                 machine: machine.clone(),
                 plan: new_plan,
                 events: Vec::new(),
-                audit: None,
+                audit: self.suspicion(&stored, &machine),
             };
-            self.meta.change_machine(change).await.map_err(|error| match error {
-                StoreError::Conflict(_) => PlanError::Overtaken(name),
-                other => PlanError::Service(other.into()),
-            })?;
+            self.meta.change_machine(change).await.map_err(|error| overtaken(error, name))?;
         }
         Ok(Planned { machine, plan, role })
+    }
+
+    /// The machine with its claim to a seat. One that was silent makes it anew before anything is
+    /// decided: of two that come back to one free seat at the same time, one has it.
+    async fn claimed(
+        &self,
+        mut machine: MachineRecord,
+        now: Timestamp,
+    ) -> Result<MachineRecord, PlanError> {
+        if !self.silence.is_broken_off(machine.seen_at, now) {
+            return Ok(machine);
+        }
+        machine.hear_of(self.silence, now);
+        let (name, contract) = (machine.name.clone(), machine.contract.clone());
+        let change = MachineChange { machine, plan: None, events: Vec::new(), audit: None };
+        let changed = self.meta.change_machine(change).await;
+        changed.map_err(|error| overtaken(error, name.clone()))?;
+        self.allocations.forget(&contract);
+        self.meta.machine(&name).await.map_err(|error| PlanError::Service(error.into()))
+    }
+
+    /// What the audit trail is told where a machine seems to be two from now on.
+    fn suspicion(&self, before: &MachineRecord, after: &MachineRecord) -> Option<AuditEntry> {
+        let clone = after.clone_suspected.as_ref().filter(|_| before.clone_suspected.is_none())?;
+        let id = format!("machine {}", after.name);
+        let scope = Scope::Customers([after.customer.clone()].into());
+        let actor = Actor { id, role: Role::Viewer, scope, address: None };
+        let audit = self.audit(&actor, "machine.clone_suspected", &after.name);
+        Some(AuditEntry { detail: clone.why.clone(), ..audit })
     }
 
     /// Where the key that the targets authorise is lost, a machine gets what it got last for as long
@@ -133,8 +164,9 @@ impl Service {
         &self,
         standing: &ProductStanding,
         machine: &MachineRecord,
+        seat: Seat,
     ) -> ServiceResult<PlanContent> {
-        let Resolution { action, withheld, order_refusal } = standing.resolve(machine);
+        let Resolution { action, withheld, order_refusal } = standing.resolve(machine, seat);
         let target = |version: &Version| {
             standing
                 .release(version)
@@ -170,6 +202,14 @@ impl Service {
             notices.push(Notice { code: "ORDER_REFUSED".to_owned(), message: refusal.to_string() });
         }
         notices.extend(standing.notices(machine));
+        if let Some(message) = seat.notice() {
+            let code = policy::DeliveryCode::SeatsExceeded.to_string();
+            notices.push(Notice { code, message });
+        }
+        if let Some(clone) = &machine.clone_suspected {
+            let code = "CLONE_SUSPECTED".to_owned();
+            notices.push(Notice { code, message: clone.notice() });
+        }
         Ok(PlanContent {
             customer: machine.customer.clone(),
             action,
@@ -230,8 +270,16 @@ struct Planned {
 }
 
 enum PlanError {
-    Overtaken(mainstay_client::format::MachineName),
+    Overtaken(MachineName),
     Service(ServiceError),
+}
+
+/// What it means for a plan that the machine's record could not be changed.
+fn overtaken(error: StoreError, name: MachineName) -> PlanError {
+    match error {
+        StoreError::Conflict(_) => PlanError::Overtaken(name),
+        other => PlanError::Service(other.into()),
+    }
 }
 
 impl From<ServiceError> for PlanError {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Actor, Service, ServiceError, ServiceResult,
     access::{ACTIVATION_KEY_PREFIX, Secret},
+    seats::SeatUse,
 };
 use crate::{
     policy::{Amendment, Change, Contract, Explained, Status, Tiers},
@@ -107,6 +108,9 @@ pub struct ContractView {
     pub record: ContractRecord,
     /// What it says now; nothing before it begins.
     pub now: Option<Contract>,
+    /// How many of its seats are taken, where one contract was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<SeatUse>,
 }
 
 impl Service {
@@ -220,7 +224,9 @@ impl Service {
         actor: &Actor,
         name: &ContractName,
     ) -> ServiceResult<ContractView> {
-        Ok(view(self.contract_in(&actor.scope, name).await?, self.clock.now()))
+        let view = view(self.contract_in(&actor.scope, name).await?, self.clock.now());
+        let limit = view.now.as_ref().and_then(|now| now.seats);
+        Ok(ContractView { seats: Some(self.seat_use(name, limit).await?), ..view })
     }
 
     /// For every release of a product that was out by then what the contract grants, the lowest
@@ -285,7 +291,7 @@ impl Service {
 }
 
 fn view(record: ContractRecord, now: Timestamp) -> ContractView {
-    ContractView { now: Contract::at(&record.amendments, now), record }
+    ContractView { now: Contract::at(&record.amendments, now), record, seats: None }
 }
 
 /// Everything that is wrong with the contract from `instant` on: with what it says then, and with

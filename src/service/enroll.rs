@@ -1,7 +1,8 @@
 //! Enrolment: an activation key and a machine's own key give a machine its credential.
 
+use jiff::Timestamp;
 use mainstay_client::format::{
-    Digest,
+    ContractName, Digest,
     wire::{EnrollRequest, EnrollResponse},
 };
 use serde_json::json;
@@ -15,8 +16,8 @@ use crate::{
     clock::random_hex,
     policy::Contract,
     store::{
-        ActivationKeyRecord, AuditEntry, ContractRecord, MachineChange, MachineRecord, Role,
-        StoreError,
+        ActivationKeyRecord, AuditEntry, ContractRecord, MachineChange, MachineRecord,
+        MemoryRecord, Role, StoreError,
     },
 };
 
@@ -74,16 +75,22 @@ impl Service {
                     "contract": machine.contract,
                     "host": machine.host,
                 });
+                let now = self.clock.now();
+                let contract_before = machine.contract.clone();
+                let machine = self.returned(machine, host, &contract.name, now);
                 let machine = MachineRecord {
-                    host: host.to_owned(),
                     customer: contract.customer.clone(),
                     contract: contract.name.clone(),
                     platform: request.platform.clone(),
                     token_sha256: secret.sha256,
-                    seen_at: self.clock.now(),
+                    seen_at: now,
                     ..machine
                 };
                 let audit = self.audit(actor, "machine.enroll_again", &machine.name);
+                let detail = match &machine.clone_suspected {
+                    Some(clone) => format!("{detail}; clone suspected: {}", clone.why),
+                    None => detail,
+                };
                 let change = MachineChange {
                     machine: machine.clone(),
                     plan: None,
@@ -91,6 +98,7 @@ impl Service {
                     audit: Some(AuditEntry { detail, before: Some(before), ..audit }),
                 };
                 self.meta.change_machine(change).await?;
+                self.allocations.forget(&contract_before);
                 machine
             }
             Err(StoreError::NotFound(_)) => {
@@ -102,7 +110,31 @@ impl Service {
             }
             Err(error) => return Err(error.into()),
         };
+        self.allocations.forget(&contract.name);
         Ok((machine, secret.text))
+    }
+
+    /// A machine that enrols again, with the claim to a seat and the suspicions that it has then. It
+    /// keeps its claim under the same contract, unless it had given it up.
+    fn returned(
+        &self,
+        mut machine: MachineRecord,
+        host: &str,
+        contract: &ContractName,
+        now: Timestamp,
+    ) -> MachineRecord {
+        if machine.retired.take().is_some() {
+            host.clone_into(&mut machine.host);
+            machine.clone_suspected = None;
+            machine.memory = MemoryRecord::default();
+            machine.seated_at = Some(now);
+        }
+        machine.note_host(host, now);
+        if machine.contract != *contract {
+            machine.seated_at = Some(now);
+        }
+        machine.hear_of(self.silence, now);
+        machine
     }
 
     /// The activation key of the request, where it is one and the machine holds the key that it
@@ -186,6 +218,10 @@ impl Service {
             order: None,
             plan: None,
             event_number: 0,
+            seated_at: None,
+            retired: None,
+            memory: MemoryRecord::default(),
+            clone_suspected: None,
         })
     }
 }

@@ -21,10 +21,19 @@ impl Service {
         machine.require_product(&request.product)?;
         require_sound(request)?;
         for _ in 0..ATTEMPTS_MAX {
-            let name = machine.name.clone();
-            match self.meta.change_machine(self.after(machine, request)).await {
+            machine.require_enrolled()?;
+            let (name, seated_at) = (machine.name.clone(), machine.seated_at);
+            let change = self.after(machine, request);
+            let contract =
+                (change.machine.seated_at != seated_at).then(|| change.machine.contract.clone());
+            match self.meta.change_machine(change).await {
                 Err(StoreError::Conflict(_)) => machine = self.meta.machine(&name).await?,
-                other => return Ok(other?),
+                other => {
+                    if let Some(contract) = contract {
+                        self.allocations.forget(&contract);
+                    }
+                    return Ok(other?);
+                }
             }
         }
         Err(ServiceError::new(
@@ -47,7 +56,7 @@ impl Service {
         }
         machine.running.clone_from(&request.running);
         machine.close_order();
-        machine.seen_at = now;
+        machine.hear_of(self.silence, now);
         let events = news.into_iter().map(|event| EventRecord { at: now, event }).collect();
         MachineChange { machine, plan: None, events, audit: None }
     }

@@ -9,7 +9,9 @@ use super::{
     repository::{ServedFile, Target},
 };
 use crate::{
-    policy::{self, Admission, Block, Catalogue, Contract, Decision, Offer, Standing, lifecycle},
+    policy::{
+        self, Admission, Block, Catalogue, Contract, Decision, Offer, Seat, Standing, lifecycle,
+    },
     store::{
         ContractRecord, MachineBlock, MachineRecord, OrderState, ProductRecord, ReleaseRecord,
     },
@@ -226,8 +228,8 @@ impl ProductStanding {
         })
     }
 
-    /// What a machine is to do.
-    pub(super) fn resolve(&self, machine: &MachineRecord) -> policy::Resolution {
+    /// What a machine with such a seat is to do.
+    pub(super) fn resolve(&self, machine: &MachineRecord, seat: Seat) -> policy::Resolution {
         let Some(contract) = &self.contract else {
             return policy::Resolution {
                 action: policy::Action::Stay,
@@ -237,7 +239,8 @@ impl ProductStanding {
         };
         let standing = Standing::new(contract, &self.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
-        policy::resolve(&standing, &decisions, &self.offers(), &self.policy_machine(machine))
+        let machine = policy::Machine { seat, ..self.policy_machine(machine) };
+        policy::resolve(&standing, &decisions, &self.offers(), &machine)
     }
 
     /// What the machine's owner ought to know of ends that are near or over, and of the way up.

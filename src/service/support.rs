@@ -3,9 +3,12 @@
 use mainstay_client::format::{Channel, MachineName, Notice, Version};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
+use super::{
+    Actor, ErrorClass, Service, ServiceError, ServiceResult, seats::SeatStanding,
+    standing::ProductStanding,
+};
 use crate::{
-    policy::{Block, DeliveryCode, Listing, NoPath, Status, UpgradePath, Verdict},
+    policy::{Block, DeliveryCode, Listing, NoPath, Seat, Status, UpgradePath, Verdict},
     store::{
         AuditRecord, EventRecord, MachineBlock, MachineChange, MachineRecord, OrderRecord,
         OrderState, StoreError,
@@ -27,6 +30,8 @@ pub struct MachineView {
     /// What ends soon or has ended, as its owner is told with that.
     #[serde(default)]
     pub notices: Vec<Notice>,
+    /// Whether it has a seat of its contract.
+    pub seat: SeatStanding,
 }
 
 /// What a machine would be told.
@@ -101,9 +106,11 @@ impl Service {
         let machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
         let events = self.meta.events(name, EVENTS_SHOWN).await?;
-        let next = next_step(&standing, &machine);
+        let seat = self.seat(&standing, &machine).await?;
+        let next = next_step(&standing, &machine, seat);
         let notices = standing.notices(&machine);
-        Ok(MachineView { machine, events, next, notices })
+        let seat = self.shown_seat(&machine, seat);
+        Ok(MachineView { machine, events, next, notices, seat })
     }
 
     /// The way up from what a machine runs to `to`, or to the newest line that is supported, and
@@ -137,8 +144,9 @@ impl Service {
     ) -> ServiceResult<Vec<Explanation>> {
         let machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
-        let withheld = standing.resolve(&machine).withheld;
-        let next = next_step(&standing, &machine).version;
+        let seat = self.seat(&standing, &machine).await?;
+        let withheld = standing.resolve(&machine, seat).withheld;
+        let next = next_step(&standing, &machine, seat).version;
         let judged = standing.judge(&machine.confirmed).into_iter();
         let shown = judged.filter(|judged| actor.scope.shows(judged.decision.code));
         let explanations = shown.filter_map(|judged| {
@@ -240,9 +248,9 @@ impl Service {
     }
 }
 
-fn next_step(standing: &ProductStanding, machine: &MachineRecord) -> NextStep {
+fn next_step(standing: &ProductStanding, machine: &MachineRecord, seat: Seat) -> NextStep {
     use crate::policy::Action;
-    let (action, version) = match standing.resolve(machine).action {
+    let (action, version) = match standing.resolve(machine, seat).action {
         Action::Stay => ("stay", None),
         Action::Update(version) => ("update", Some(version)),
         Action::Rollback(version) => ("rollback", Some(version)),
@@ -260,6 +268,9 @@ fn require_possible(
     let impossible = |message: String| {
         Err(ServiceError::new(ErrorClass::Conflict, "ROLLBACK_IMPOSSIBLE", message))
     };
+    if machine.retired.is_some() {
+        return impossible(format!("machine {} is retired", machine.name));
+    }
     let Some(running) = machine.running.clone() else {
         return impossible(format!("machine {} has not reported what it runs", machine.name));
     };

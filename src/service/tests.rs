@@ -3,6 +3,7 @@
 mod agreement;
 mod metadata;
 mod retirement;
+mod seats;
 pub(crate) mod world;
 
 use mainstay_client::format::{

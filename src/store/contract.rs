@@ -32,6 +32,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     accounts::activation_keys(store, scope).await;
     fleet::machines(store, scope).await;
     fleet::reenrolment(store, scope).await;
+    fleet::claims(store, scope).await;
     fleet::plans_and_events(store, scope).await;
     audit(store, scope).await;
 }

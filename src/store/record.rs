@@ -14,7 +14,7 @@ use mainstay_client::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Amendment, Block, Listing, Release, retirement::Listed};
+use crate::policy::{Amendment, Block, Claim, Listing, Release, retirement::Listed};
 
 /// A product and the newest metadata of its repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,6 +321,52 @@ pub struct MachineRecord {
     pub plan: Option<PlanRecord>,
     /// The number of the newest event that it has reported.
     pub event_number: u64,
+    /// Since when it has its claim to a seat; absent for since it first enrolled.
+    #[serde(default)]
+    pub seated_at: Option<Timestamp>,
+    /// How it was retired, where it was and has not enrolled again.
+    #[serde(default)]
+    pub retired: Option<RetiredRecord>,
+    /// The version of the newest timestamp that it has said it knows, and when that fell.
+    #[serde(default)]
+    pub memory: MemoryRecord,
+    /// Why it seems to be two machines, where it does.
+    #[serde(default)]
+    pub clone_suspected: Option<CloneRecord>,
+}
+
+/// How a machine was retired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Who retired it: a token's identifier.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// The ticket that it belongs to.
+    pub ticket: Option<String>,
+}
+
+/// What a machine remembers of the repository's timestamp. One machine never forgets; two with one
+/// key remember in turn more and less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryRecord {
+    /// The version that it last said it knows.
+    pub timestamp: u64,
+    /// When that was last below what it had said before.
+    pub fell_at: Option<Timestamp>,
+}
+
+/// Why a machine seems to be two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneRecord {
+    /// When that was first noticed.
+    pub at: Timestamp,
+    /// The newest sign of it.
+    pub last_at: Timestamp,
+    /// What was noticed first, in words.
+    pub why: String,
 }
 
 /// Versions that a machine is not to be given, and since when.
@@ -424,6 +470,15 @@ pub struct AuditRecord {
 }
 
 impl MachineRecord {
+    /// Its claim to a seat of its contract; one that is retired has none.
+    pub fn claim(&self) -> Option<Claim> {
+        self.retired.is_none().then(|| Claim {
+            machine: self.name.clone(),
+            since: self.seated_at.unwrap_or(self.enrolled_at),
+            seen_at: self.seen_at,
+        })
+    }
+
     /// The rollback order that the machine has not carried out yet.
     pub fn pending_order(&self) -> Option<&OrderRecord> {
         self.order.as_ref().filter(|order| order.state == OrderState::Pending)

@@ -35,8 +35,8 @@ use sled::transaction::TransactionalTree;
 use self::{
     opening::Opened,
     tables::{
-        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CONTRACTS, CUSTOMERS, EVENTS, MACHINES,
-        MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRODUCTS, RELEASES,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CLAIMS, CONTRACTS, CUSTOMERS, EVENTS,
+        MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRODUCTS, RELEASES,
         REPOSITORY_FILES, TOKENS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
@@ -47,6 +47,8 @@ use super::{
     Publication, ReleaseRecord, Repository, RepositoryFile, Retirement, StoreResult, StoredFile,
     TokenRecord,
 };
+
+use crate::policy::Claim;
 
 /// The records in one directory, for one process.
 pub struct SledStore {
@@ -336,6 +338,10 @@ impl MetaStore for SledStore {
 
     async fn machines(&self) -> StoreResult<Vec<MachineRecord>> {
         MACHINES.all(&self.database)
+    }
+
+    async fn claims(&self, contract: &ContractName) -> StoreResult<Vec<Claim>> {
+        CLAIMS.of(&self.database, contract).collect()
     }
 
     async fn plan(&self, machine: &MachineName) -> StoreResult<String> {

@@ -30,6 +30,7 @@ const MATRIX: &[(&str, &str)] = &[
     ("POST /v1/products", "publisher admin"),
     ("GET /v1/products/{product}/publishing", "publisher admin"),
     ("POST /v1/products/{product}/metadata", "publisher admin"),
+    ("GET /v1/products/{product}/lines", "publisher account support viewer admin"),
     ("GET /v1/products/{product}/releases", "publisher account support viewer admin"),
     ("POST /v1/products/{product}/releases", "publisher admin"),
     ("POST /v1/products/{product}/retirements", "publisher admin"),
@@ -43,6 +44,7 @@ const MATRIX: &[(&str, &str)] = &[
     ("POST /v1/contracts", "account admin"),
     ("POST /v1/contracts/import", "account admin"),
     ("GET /v1/contracts/{contract}", "account support viewer helper onlooker admin"),
+    ("GET /v1/contracts/{contract}/seats", "account support viewer helper onlooker admin"),
     ("POST /v1/contracts/{contract}/amendments", "account admin"),
     ("POST /v1/contracts/{contract}/explain", "account support viewer helper onlooker admin"),
     ("POST /v1/contracts/{contract}/activation-keys", "account admin"),
@@ -57,7 +59,9 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/machines", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}/explain", "account support viewer helper onlooker admin"),
+    ("GET /v1/machines/{machine}/path", "account support viewer helper onlooker admin"),
     ("POST /v1/machines/{machine}/rollback", "support helper admin"),
+    ("POST /v1/machines/{machine}/retire", "account support helper admin"),
     ("GET /v1/audit", "support viewer admin"),
 ];
 
@@ -321,6 +325,15 @@ const CHANGES: &[Change] = &[
             for reason in ["it is bad", "it still is"] {
                 run(scene, &[&rollback[..], &["--reason", reason]].concat());
             }
+        },
+    },
+    Change {
+        route: "POST /v1/machines/{machine}/retire",
+        action: "machine.retire",
+        replaces: false,
+        make: |scene| {
+            let machine = scene.own.0.machine.as_str();
+            run(scene, &["machine", "retire", machine, "--reason", "scrapped"]);
         },
     },
 ];

@@ -127,7 +127,7 @@ fn what_passes_by_itself_is_in_nobodys_way() {
     let mut scene = scene("2.4.3", &WAY);
     let open = scene.path(None).unwrap();
     scene.machine.hold = true;
-    scene.machine.seat = Seat::Exceeded;
+    scene.machine.seat = Seat::Exceeded { seats: 1, machines: 2 };
     scene.machine.rollback = Some(version("2.4.0"));
     for offer in scene.offers.values_mut() {
         offer.admission = Admission::Waits;

@@ -357,17 +357,28 @@ impl World {
         activation_key: &str,
         seed: u8,
     ) -> ServiceResult<EnrollResponse> {
+        self.enroll_as(0, activation_key, seed, "host").await
+    }
+
+    /// Enrols the machine with the key made from `seed`, which is called `host`.
+    pub(crate) async fn enroll_as(
+        &self,
+        days: i64,
+        activation_key: &str,
+        seed: u8,
+        host: &str,
+    ) -> ServiceResult<EnrollResponse> {
         let key = SigningKey::from_seed(&[seed; 32]);
         let message = EnrollRequest::proof_message(activation_key, &product(), &key.public());
         let request = EnrollRequest {
             activation_key: activation_key.to_owned(),
             product: product(),
             platform: platform(),
-            host: "host".to_owned(),
+            host: host.to_owned(),
             public_key: key.public(),
             proof: key.sign(&message),
         };
-        self.on_day(0).enroll(request, None).await
+        self.on_day(days).enroll(request, None).await
     }
 
     /// The record of a machine.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mainstay_client::{
     format::{
-        Digest, Version,
+        Digest, MachineName, Version,
         wire::{Event, EventKind},
     },
     tuf::{PublicKey, SigningKey},
@@ -12,13 +12,13 @@ use mainstay_client::{
 
 use super::{
     super::{
-        EventRecord, MachineBlock, MachineChange, MachineRecord, MetaStore, OrderRecord,
-        OrderState, PlanRecord, StoreError, StoreResult,
+        CloneRecord, EventRecord, MachineBlock, MachineChange, MachineRecord, MemoryRecord,
+        MetaStore, OrderRecord, OrderState, PlanRecord, RetiredRecord, StoreError, StoreResult,
     },
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
 };
-use crate::policy::Block;
+use crate::policy::{Block, Claim};
 
 pub(super) async fn machines(store: &dyn MetaStore, scope: &str) {
     let base = fixture(store, scope, "machines").await;
@@ -104,6 +104,62 @@ pub(super) async fn reenrolment(store: &dyn MetaStore, scope: &str) {
     }
 }
 
+pub(super) async fn claims(store: &dyn MetaStore, scope: &str) {
+    let base = fixture(store, scope, "claims").await;
+    let elsewhere = contracted(store, scope, "fleet-claims-2").await.unwrap();
+    let of = |contract| async move { store.claims(contract).await.unwrap() };
+    let [second, first] = [machine(&base, "2"), machine(&base, "1")];
+    assert_eq!(of(&base.contract).await, []);
+    for machine in [&second, &first] {
+        store.create_machine(machine.clone(), entry("enrol")).await.unwrap();
+    }
+    let claim = |machine: &MachineRecord, since| Claim {
+        machine: machine.name.clone(),
+        since,
+        seen_at: machine.seen_at,
+    };
+    assert_eq!(of(&base.contract).await, [claim(&first, at(0)), claim(&second, at(0))]);
+    assert_eq!(of(&elsewhere).await, [], "another contract, though its name begins like this one");
+
+    let first = changed(store, &first.name, |machine| {
+        machine.seen_at = at(50);
+        machine.seated_at = Some(at(40));
+    })
+    .await;
+    assert_eq!(of(&base.contract).await, [claim(&first, at(40)), claim(&second, at(0))]);
+
+    let first = changed(store, &first.name, |machine| machine.contract = elsewhere.clone()).await;
+    assert_eq!(of(&base.contract).await, [claim(&second, at(0))]);
+    assert_eq!(of(&elsewhere).await, [claim(&first, at(40))]);
+
+    let stale = MachineRecord { contract: base.contract.clone(), revision: 1, ..first.clone() };
+    expect_conflict(store, store.change_machine(change(&stale))).await;
+    assert_eq!(of(&elsewhere).await, [claim(&first, at(40))]);
+
+    let retired = RetiredRecord {
+        at: at(60),
+        by: "token-1".to_owned(),
+        reason: "scrapped".to_owned(),
+        ticket: None,
+    };
+    changed(store, &first.name, |machine| machine.retired = Some(retired)).await;
+    assert_eq!(of(&elsewhere).await, []);
+    let first = changed(store, &first.name, |machine| machine.retired = None).await;
+    assert_eq!(of(&elsewhere).await, [claim(&first, at(40))]);
+}
+
+/// Changes a machine, and says what is stored then.
+async fn changed(
+    store: &dyn MetaStore,
+    name: &MachineName,
+    by: impl FnOnce(&mut MachineRecord),
+) -> MachineRecord {
+    let mut machine = store.machine(name).await.unwrap();
+    by(&mut machine);
+    store.change_machine(change(&machine)).await.unwrap();
+    store.machine(name).await.unwrap()
+}
+
 pub(super) async fn plans_and_events(store: &dyn MetaStore, scope: &str) {
     let base = fixture(store, scope, "events").await;
     let [machine, neighbour] = [machine(&base, "1"), machine(&base, "10")];
@@ -187,6 +243,14 @@ async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecor
             expires: at(3),
         }),
         event_number: 0,
+        seated_at: None,
+        retired: None,
+        memory: MemoryRecord { timestamp: 7, fell_at: Some(at(2)) },
+        clone_suspected: Some(CloneRecord {
+            at: at(2),
+            last_at: at(3),
+            why: "it has two host names".to_owned(),
+        }),
     }
 }
 

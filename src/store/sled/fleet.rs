@@ -1,12 +1,15 @@
 //! The transactions on machines.
 
-use mainstay_client::{format::ProductName, tuf::PublicKey};
+use mainstay_client::{
+    format::{ContractName, MachineName, ProductName},
+    tuf::PublicKey,
+};
 use sled::transaction::TransactionalTree;
 
 use super::{
     super::{AuditEntry, MachineChange, MachineRecord, StoreError, StoreResult},
     audit,
-    tables::{EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS},
+    tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS},
 };
 
 pub(super) fn create_machine(
@@ -17,6 +20,7 @@ pub(super) fn create_machine(
     MACHINES.add(transaction, &machine.name, machine)?;
     MACHINES_BY_TOKEN.add(transaction, &machine.token_sha256, &machine.name)?;
     MACHINES_BY_KEY.add(transaction, &own_key(machine), &machine.name)?;
+    put_claim(transaction, machine)?;
     audit::append(transaction, entry)
 }
 
@@ -37,6 +41,10 @@ pub(super) fn change_machine(
     MACHINES_BY_KEY.repoint(transaction, &own_key(&stored), &own_key(machine), name)?;
     let changed = MachineRecord { revision: stored.revision + 1, ..machine.clone() };
     MACHINES.put(transaction, name, &changed)?;
+    if own_claim(&stored) != own_claim(machine) || machine.retired.is_some() {
+        CLAIMS.remove(transaction, &own_claim(&stored))?;
+    }
+    put_claim(transaction, machine)?;
     if let Some(plan) = plan {
         PLANS.put(transaction, name, plan)?;
     }
@@ -47,6 +55,17 @@ pub(super) fn change_machine(
         }
     }
     audit.iter().try_for_each(|entry| audit::append(transaction, entry))
+}
+
+fn put_claim(transaction: &TransactionalTree, machine: &MachineRecord) -> StoreResult<()> {
+    match machine.claim() {
+        Some(claim) => CLAIMS.put(transaction, &own_claim(machine), &claim),
+        None => Ok(()),
+    }
+}
+
+fn own_claim(machine: &MachineRecord) -> (ContractName, MachineName) {
+    (machine.contract.clone(), machine.name.clone())
 }
 
 fn own_key(machine: &MachineRecord) -> (ProductName, PublicKey) {

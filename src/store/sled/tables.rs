@@ -14,6 +14,7 @@ use super::{
     },
     table::Table,
 };
+use crate::policy::Claim;
 
 pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
 pub(super) const REPOSITORY_FILES: Table<(ProductName, String), StoredFile> =
@@ -41,6 +42,10 @@ pub(super) const MACHINES_BY_TOKEN: Table<Digest, MachineName> =
     Table::new("machines-by-token", "machine with a token");
 pub(super) const MACHINES_BY_KEY: Table<(ProductName, PublicKey), MachineName> =
     Table::new("machines-by-key", "machine with the key");
+/// The claims to the seats of a contract: kept with the machines, so that who has a seat can be told
+/// without reading all of them.
+pub(super) const CLAIMS: Table<(ContractName, MachineName), Claim> =
+    Table::new("claims", "claim of machine");
 pub(super) const PLANS: Table<MachineName, String> = Table::new("plans", "plan of machine");
 pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("events", "event");
 
