@@ -49,6 +49,11 @@
 //! they end before the newest that it had trusted, it ends with 34 (`rollback`): somebody may be keeping
 //! the others from it. Where the vendor confirms that there are no others any more, enrol again.
 //!
+//! A disk that was copied has the key of the machine that it was copied from. `enroll --new-machine` on
+//! the copy makes a new key: it is another machine from then on, which keeps what it runs. Should the
+//! server's answer get lost, enrol once more without `--new-machine`. A machine that the vendor has
+//! retired is refused (`MACHINE_RETIRED`) until it is enrolled again.
+//!
 //! # The health check
 //!
 //! `mainstay.toml` at the root of the release's tree; the publisher signs it into the manifest.

@@ -19,6 +19,7 @@
 //! | `listen` | address and port; port 0 lets the system pick one | `--listen` | `MAINSTAY_LISTEN` |
 //! | `workers` | threads that serve requests; one for each core by default | | |
 //! | `[tls]` `certificate`, `key` | PEM files; paths are relative to the file | | |
+//! | `[seats]` `silent_days` | after how many days without a word a machine gives its seat up; 1 to 3650, 90 by default | | |
 //! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`; what is not said stays | | |
 //!
 //! ```
@@ -34,12 +35,16 @@
 //! certificate = "tls/chain.pem"
 //! key = "tls/key.pem"
 //!
+//! [seats]
+//! silent_days = 60
+//!
 //! [tiers.standard]
 //! grace_days = 45
 //! "#,
 //! )?;
 //! let config = Config::load(dir.path(), &Overrides::default())?;
 //! assert_eq!(config.listen.port(), 8443);
+//! assert_eq!(Some(config.silence), mainstay::policy::Silence::days(60));
 //! assert_eq!(config.tiers.preset(mainstay::policy::Tier::Standard).grace_days, 45);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -59,8 +64,8 @@
 //! |---|---|
 //! | `admin` | everything |
 //! | `publisher` | products, releases, uploads |
-//! | `account` | customers, contracts, activation keys; look at machines |
-//! | `support` | machines: look, explain, order a rollback; the audit trail |
+//! | `account` | customers, contracts, activation keys; look at machines, retire them |
+//! | `support` | machines: look, explain, order a rollback, retire; the audit trail |
 //! | `viewer` | look |
 //!
 //! `mainstay token create --role support --label 'night shift' --expires-at 2027-01-01T00:00:00Z`
@@ -280,9 +285,12 @@
 //!   those that machines have seen, and so may timestamps and snapshots. Machines refuse them until the
 //!   numbers have caught up; new online keys, adopted, let machines begin anew.
 //! - A block ends with a later release only; there is no command that lifts one.
-//! - Machines that were cloned with their key take each other's credential in turn: enrol each with a
-//!   directory of its own.
-//! - Seats are written in contracts and not enforced.
+//! - Copies of a machine are noticed by what they do ([`entitlements`](super::entitlements)), and
+//!   only while they differ: two that run in step under one host name take one seat. Where each was
+//!   enrolled with the same key, they take each other's credential in turn.
+//! - Who has no seat is not given a release in its plan; a machine that asks for the file of a release
+//!   which its contract grants is not refused it.
+//! - A machine that an earlier Mainstay enrolled counts from its next check or report on.
 //! - A computer that signs without a network knows what it has seen in proposals, and nothing newer. Two
 //!   commands at the same time on one directory of keys may forget what one of them has seen.
 //! - A machine that has lost all of `.mainstay/trust`, and not the newest root alone, begins with the

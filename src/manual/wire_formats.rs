@@ -114,15 +114,17 @@
 //! | `POST /v1/organisations` | account | `{"name", "title"?}` |
 //! | `PUT`, `DELETE /v1/organisations/{o}/customers/{c}` | account | the organisation serves the customer from now on, or no longer |
 //! | `GET`, `POST /v1/tokens`, `DELETE /v1/tokens/{id}` | admin | tokens; with `"organisation"`, one of an organisation |
+//! | `GET /v1/contracts/{c}/seats` | account, support, viewer | `{"seats": {"limit", "used", "machines"}, "machines": [{"machine", "host", "product", "running", "since", "seen_at", "seat"}]}`, the oldest claim first; `seat` is `held`, `exceeded` or `silent` |
 //! | `GET /v1/machines`, `/v1/machines/{m}`, `/v1/machines/{m}/explain` | support, account, viewer | look |
 //! | `GET /v1/machines/{m}/path?to=V` | support, account, viewer | the hops up to a version, or to the newest supported line, with the decision on each and what the contract lacks |
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
+//! | `POST /v1/machines/{m}/retire` | support, account | `{"reason", "ticket"?}` |
 //! | `GET /v1/audit?after=N` | support, viewer | at most 1,000 records after number N |
 //!
 //! An administrator may make every one of these. Tokens of an organisation are taken at `GET
 //! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/machines`,
-//! `/v1/machines/{m}`, `/v1/machines/{m}/explain`, `POST /v1/contracts/{c}/explain` (without `with`) and
-//! `POST /v1/machines/{m}/rollback`, by their role and for the customers that the organisation serves;
+//! `/v1/machines/{m}`, `/v1/machines/{m}/explain`, `/v1/machines/{m}/path`, `/v1/contracts/{c}/seats`, `POST
+//! /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback` and `…/retire`, by their role and for the customers that the organisation serves;
 //! everywhere else with 403 `VENDOR_ONLY`. A machine's files (`GET`, `HEAD /repo/…`) are also for
 //! publisher and support. The server's own table is [`crate::api::routes`].
 //!
@@ -138,10 +140,10 @@
 //! | code | status | meaning |
 //! |---|---|---|
 //! | `INVALID_REQUEST` | 400 | not what was expected |
-//! | `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `ACTIVATION_KEY_UNKNOWN`, `ACTIVATION_KEY_EXPIRED`, `PROOF_INVALID` | 401 | who asks is not known |
+//! | `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `ACTIVATION_KEY_UNKNOWN`, `ACTIVATION_KEY_EXPIRED`, `PROOF_INVALID`, `MACHINE_RETIRED` | 401 | who asks is not known |
 //! | `ROLE_NOT_ALLOWED`, `VENDOR_ONLY`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR` | 403 | known, and may not |
 //! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
-//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH` | 409 | something else is so now |
+//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
 //! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
