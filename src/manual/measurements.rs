@@ -73,6 +73,14 @@
 //! level 19. Level 1 is what is used. It takes 2.6 ms of one core for that answer (168 MB/s, `zstd -b1`
 //! on the same machine); files of the repository are compressed once and kept in memory.
 //!
+//! # Deciding
+//!
+//! `cargo run --release --example decide` decides every release of a catalogue of 4,000 (1,000 in each
+//! channel, on 2,000 lines) for one machine: 448 µs, 14 times what walking over them takes.
+//!
+//! `tests/bench/customers` lets a machine check in at servers that differ in their number of customers
+//! alone, in turns: 0.29 ms at the median with 100, 0.36 ms with 1,000,000, a ratio of 1.25.
+//!
 //! # Memory of the server
 //!
 //! A 2 GiB artifact of random bytes, published with `--level 1` and installed by an agent: the server
