@@ -77,8 +77,8 @@ pub enum NoPath {
 ///
 /// A hop leads to a release that is out, listed, made for the machine and not blocked on it, from a
 /// version that is at least its `min_from`. What passes by itself, a hold, a rollout, a pending order
-/// or a want of seats, is no matter here. Among the ways there are, it is the one with the fewest hops that the
-/// contract denies, then the one with the fewest hops.
+/// or a want of seats, is no matter here. Among the ways there are, it is the one with the fewest hops
+/// that the contract denies, then the one with the fewest hops.
 pub fn upgrade_path(
     standing: &Standing<'_>,
     decisions: &[Decision],

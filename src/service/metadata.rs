@@ -2,7 +2,10 @@
 //! longer time or by other keys. All of it becomes visible in one step, and only if a client that
 //! begins at the first root would take it.
 
-use std::{collections::BTreeSet, num::NonZeroU64};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use mainstay_client::{
     format::{
@@ -79,9 +82,20 @@ impl Service {
             let lifetime_max = limits.offline_lifetime_max;
             problems.extend(authoring_problems::<Targets>("targets", &targets, now, lifetime_max));
         }
-        for (name, text) in &request.channels {
+        problems.extend(self.channel_problems(&request.channels)?);
+        Ok(problems)
+    }
+
+    /// Where the vendor's own programs would not have signed these channels.
+    pub(super) fn channel_problems(
+        &self,
+        channels: &BTreeMap<ChannelName, String>,
+    ) -> ServiceResult<Vec<String>> {
+        let (now, lifetime_max) = (self.clock.now(), self.limits().channel_lifetime_max);
+        let mut problems = Vec::new();
+        for (name, text) in channels {
             let channel = Envelope::parse(name.as_str(), text.as_bytes())?;
-            let (what, lifetime_max) = (format!("channel {name}"), limits.channel_lifetime_max);
+            let what = format!("channel {name}");
             problems.extend(authoring_problems::<Targets>(&what, &channel, now, lifetime_max));
         }
         Ok(problems)

@@ -15,8 +15,8 @@ use mainstay_client::{
 };
 
 use super::{
-    ATTEMPTS_MAX, Actor, Service, ServiceError, ServiceResult, authoring::authoring_problems,
-    metadata::lookup_problems, publish::require_revision, repository::SignedRepository,
+    ATTEMPTS_MAX, Actor, Service, ServiceError, ServiceResult, metadata::lookup_problems,
+    publish::require_revision, repository::SignedRepository,
 };
 use crate::{
     policy::retirement,
@@ -56,7 +56,7 @@ impl Service {
             problems.push("no version is named: expected at least one".to_owned());
         }
         problems.extend(role_problems(&present, &next, &versions));
-        problems.extend(self.retire_authoring_problems(&roles)?);
+        problems.extend(self.channel_problems(&roles)?);
         let names: Vec<&ChannelName> = roles.keys().collect();
         let signed = self.sign_with_roles(&product, &roles).await?;
         match signed.verify(name, self.clock.now(), &names) {
@@ -69,21 +69,6 @@ impl Service {
         }
         self.commit_retirement(actor, name, expected_revision, &versions, &roles).await?;
         Ok(RetireResponse { product: name.clone(), versions, revision: expected_revision + 1 })
-    }
-
-    /// What in the new roles Mainstay would not have written.
-    fn retire_authoring_problems(
-        &self,
-        roles: &BTreeMap<ChannelName, String>,
-    ) -> ServiceResult<Vec<String>> {
-        let (now, lifetime_max) = (self.clock.now(), self.limits.channel_lifetime_max);
-        let mut problems = Vec::new();
-        for (role, text) in roles {
-            let envelope = Envelope::parse(role.as_str(), text.as_bytes())?;
-            let what = format!("channel {role}");
-            problems.extend(authoring_problems::<Targets>(&what, &envelope, now, lifetime_max));
-        }
-        Ok(problems)
     }
 
     /// Makes a checked retirement visible, upon whatever the server has signed of its own in the

@@ -22,8 +22,9 @@ use crate::{
 /// contracts and plans, and works with any repository of The Update Framework.
 ///
 /// The folder holds the metadata byte for byte as it was received, each role as `<role>.json` with
-/// its name percent-encoded, upper-case letters too: a file system may take `Role` for `role`. What is read back is verified again; a copy that is missing, damaged
-/// or expired is fetched anew. A folder must have one user at a time.
+/// its name percent-encoded, upper-case letters too: a file system may take `Role` for `role`. What
+/// is read back is verified again; a copy that is missing, damaged or expired is fetched anew. A
+/// folder must have one user at a time.
 pub struct Updater {
     metadata: Mirror,
     folder: PathBuf,
