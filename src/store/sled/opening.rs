@@ -9,6 +9,8 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use sled::transaction::{ConflictableTransactionError, TransactionError};
@@ -31,6 +33,10 @@ const SPILL: &str = "blobs";
 
 const FORMAT: u64 = 1;
 const CACHE_BYTES: u64 = 16 << 20;
+
+/// How long a database that is still closing is waited for, and how often it is looked at.
+const CLOSING_MAX: Duration = Duration::from_secs(10);
+const CLOSING_POLL: Duration = Duration::from_millis(2);
 
 /// sled writes a page above a quarter of a segment to a file of its own, which it never syncs. A
 /// leaf page holds up to 16 records and a few more before it is split, so the segment is chosen
@@ -56,6 +62,7 @@ pub(super) fn open(dir: &Path) -> StoreResult<Opened> {
     if is_marked {
         check_files(dir)?;
     }
+    await_closing(dir)?;
     let database = open_sled(dir)?;
     let stored = NUMBERS.find(&*database, &FORMAT_NUMBER)?;
     match (is_marked, stored) {
@@ -136,6 +143,34 @@ fn check_files(dir: &Path) -> StoreResult<()> {
         }
     }
     Ok(())
+}
+
+/// sled's own threads keep its file locked for a moment after the last handle on a database is
+/// dropped, and [`sled::Config::open`] does not wait for them. Nobody else of Mainstay's can hold
+/// it, for this process has [`LOCK`].
+fn await_closing(dir: &Path) -> StoreResult<()> {
+    let path = dir.join(DATABASE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unavailable(&path, &error)),
+    };
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if started.elapsed() < CLOSING_MAX => {
+                thread::sleep(CLOSING_POLL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Unavailable(format!(
+                    "another program has {} open: stop it first",
+                    path.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(unavailable(&path, &error)),
+        }
+    }
 }
 
 fn open_sled(dir: &Path) -> StoreResult<sled::Db> {

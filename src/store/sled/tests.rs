@@ -5,6 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -60,6 +61,19 @@ async fn records_are_there_after_reopening() {
         assert_eq!(store.audit(0, 100).await.unwrap().len(), 50 + round);
         store.create_customer(customer(100 + round), entry("customer.create")).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_database_that_is_still_closing_is_waited_for() {
+    let dir = filled().await;
+    let closing = fs::File::open(dir.path().join("db")).unwrap();
+    closing.lock().unwrap();
+    let closer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        drop(closing);
+    });
+    SledStore::open(dir.path()).unwrap();
+    closer.join().unwrap();
 }
 
 #[tokio::test]
