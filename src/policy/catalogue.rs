@@ -1,6 +1,6 @@
 //! What the vendor has published of one product.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use mainstay_client::format::{
@@ -87,8 +87,10 @@ pub struct Line {
 pub struct Catalogue {
     product: ProductName,
     lines: BTreeMap<LineName, Line>,
-    releases: BTreeMap<Version, Release>,
-    fixes: BTreeMap<AdvisoryId, BTreeSet<Version>>,
+    /// The lowest version first.
+    releases: Vec<Release>,
+    /// Where in `releases` those stand that fix an advisory, the lowest version first.
+    fixes: HashMap<AdvisoryId, Vec<usize>>,
 }
 
 /// A version or line that was given twice, so that it is not known which of the two holds.
@@ -106,25 +108,23 @@ impl Catalogue {
         lines: impl IntoIterator<Item = Line>,
         releases: impl IntoIterator<Item = Release>,
     ) -> Result<Self, DuplicateEntry> {
-        let mut catalogue = Self {
-            product,
-            lines: BTreeMap::new(),
-            releases: BTreeMap::new(),
-            fixes: BTreeMap::new(),
-        };
+        let mut releases: Vec<Release> = releases.into_iter().collect();
+        releases.sort_by(|a, b| a.version.cmp(&b.version));
+        let double = releases.windows(2).find(|pair| pair[0].version == pair[1].version);
+        if let Some([double, ..]) = double {
+            let name = double.version.to_string();
+            return Err(DuplicateEntry { what: "release", name });
+        }
+        let mut fixes: HashMap<AdvisoryId, Vec<usize>> = HashMap::new();
+        for (position, release) in releases.iter().enumerate() {
+            for advisory in &release.advisories {
+                fixes.entry(advisory.clone()).or_default().push(position);
+            }
+        }
+        let mut catalogue = Self { product, lines: BTreeMap::new(), releases, fixes };
         for line in lines {
             if catalogue.lines.insert(line.line, line).is_some() {
                 return Err(DuplicateEntry { what: "line", name: line.line.to_string() });
-            }
-        }
-        for release in releases {
-            for advisory in &release.advisories {
-                let fixed_by = catalogue.fixes.entry(advisory.clone()).or_default();
-                fixed_by.insert(release.version.clone());
-            }
-            if let Some(double) = catalogue.releases.insert(release.version.clone(), release) {
-                let name = double.version.to_string();
-                return Err(DuplicateEntry { what: "release", name });
             }
         }
         catalogue.date_lines();
@@ -138,7 +138,7 @@ impl Catalogue {
     /// are not out.
     fn date_lines(&mut self) {
         let Self { lines, releases, .. } = self;
-        for release in releases.values().filter(|release| release.status != Status::Draft) {
+        for release in releases.iter().filter(|release| release.status != Status::Draft) {
             let name = release.version.line();
             if release.version.opens_line() {
                 let line = lines.entry(name).or_insert_with(|| Line::undated(name));
@@ -146,7 +146,7 @@ impl Catalogue {
             }
         }
         let mut previews: BTreeMap<LineName, Timestamp> = BTreeMap::new();
-        for release in releases.values().filter(|release| release.status != Status::Draft) {
+        for release in releases.iter().filter(|release| release.status != Status::Draft) {
             let opens = matches!(release.channel, Channel::Feature | Channel::Major);
             if opens && release.version.is_prerelease() {
                 let first = previews.entry(release.version.line()).or_insert(release.published_at);
@@ -165,13 +165,21 @@ impl Catalogue {
     }
 
     /// All releases, the lowest version first.
-    pub fn releases(&self) -> impl DoubleEndedIterator<Item = &Release> {
-        self.releases.values()
+    pub fn releases(&self) -> impl DoubleEndedIterator<Item = &Release> + ExactSizeIterator {
+        self.releases.iter()
+    }
+
+    /// All releases, those of a line together, the lowest version first.
+    pub fn releases_by_line(&self) -> impl Iterator<Item = (LineName, &[Release])> {
+        let line = |release: &Release| release.version.line();
+        let lines = self.releases.chunk_by(move |a, b| line(a) == line(b));
+        lines.filter_map(move |releases| releases.first().map(|first| (line(first), releases)))
     }
 
     /// The release of that version.
     pub fn release(&self, version: &Version) -> Option<&Release> {
-        self.releases.get(version)
+        let found = self.releases.binary_search_by(|release| release.version.cmp(version));
+        found.ok().and_then(|position| self.releases.get(position))
     }
 
     /// The lines that are dated or have an opening release, the lowest first.
@@ -190,8 +198,8 @@ impl Catalogue {
         let of_one = release.advisories.first().and_then(|advisory| self.fixes.get(advisory));
         of_one
             .into_iter()
-            .flat_map(|versions| versions.iter().rev())
-            .filter_map(|version| self.releases.get(version))
+            .flat_map(|positions| positions.iter().rev())
+            .filter_map(|position| self.releases.get(*position))
             .filter(|other| other.advisories.is_superset(&release.advisories))
     }
 }

@@ -10,7 +10,7 @@ use mainstay_client::format::{Channel, LineName, Severity, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    catalogue::{Catalogue, Release, Status},
+    catalogue::{Catalogue, Line, Release, Status},
     contract::{Bridge, Contract, Fallback, State, days_after},
 };
 
@@ -96,6 +96,9 @@ pub struct Standing<'a> {
     catalogue: &'a Catalogue,
     now: Timestamp,
     paid: Option<Paid>,
+    /// What the contract says of the product as a whole: a code where it grants nothing of it,
+    /// otherwise what was paid for.
+    of_product: Result<Paid, Code>,
 }
 
 /// The instants at which what was paid for ends, each the first that is out.
@@ -107,6 +110,13 @@ struct Paid {
     tail_until: Timestamp,
 }
 
+/// A line before the contract.
+#[derive(Clone, Copy, Debug)]
+struct LineStanding {
+    line: Line,
+    is_owned: bool,
+}
+
 impl<'a> Standing<'a> {
     /// The contract at `now`, before the catalogue.
     pub fn new(contract: &'a Contract, catalogue: &'a Catalogue, now: Timestamp) -> Self {
@@ -115,7 +125,18 @@ impl<'a> Standing<'a> {
             grace_until: days_after(until, contract.grace_days),
             tail_until: days_after(until, contract.security_tail_days),
         });
-        Self { contract, catalogue, now, paid }
+        let of_product = match contract.state {
+            State::Suspended => Err(Code::ContractSuspended),
+            State::Terminated => Err(Code::ContractTerminated),
+            State::Active => match paid {
+                None => Err(Code::NotStarted),
+                Some(_) if !contract.products.contains(catalogue.product()) => {
+                    Err(Code::ProductNotCovered)
+                }
+                Some(paid) => Ok(paid),
+            },
+        };
+        Self { contract, catalogue, now, paid, of_product }
     }
 
     /// The catalogue.
@@ -135,17 +156,32 @@ impl<'a> Standing<'a> {
 
     /// Decides every release of the catalogue, the lowest version first.
     pub fn decide_all(&self, history: &BTreeSet<Version>) -> Vec<Decision> {
-        self.catalogue.releases().map(|release| self.decide(release, history)).collect()
+        let mut decisions = Vec::with_capacity(self.catalogue.releases().len());
+        for (line, releases) in self.catalogue.releases_by_line() {
+            let of_line = self.of_line(line);
+            let decide = |release| self.decide_on_line(release, history, &of_line);
+            decisions.extend(releases.iter().map(decide));
+        }
+        decisions
     }
 
     /// Decides one release; `history` holds the versions once confirmed on the machine that asks.
     pub fn decide(&self, release: &Release, history: &BTreeSet<Version>) -> Decision {
+        self.decide_on_line(release, history, &self.of_line(release.version.line()))
+    }
+
+    fn decide_on_line(
+        &self,
+        release: &Release,
+        history: &BTreeSet<Version>,
+        of_line: &LineStanding,
+    ) -> Decision {
         let version = &release.version;
-        let paid = match self.before_ownership(release, history) {
+        let paid = match self.before_ownership(release, history, &of_line.line) {
             Ok(paid) => paid,
             Err(code) => return Decision::new(version, code, None),
         };
-        if self.owns(release.version.line(), paid) {
+        if of_line.is_owned {
             return Decision::new(version, self.on_owned_line(release, paid), None);
         }
         let backport = self.backport(release, history);
@@ -156,7 +192,7 @@ impl<'a> Standing<'a> {
 
     /// The rule that decided, by its number in [`crate::manual::entitlements`].
     pub fn rule(&self, decision: &Decision) -> u8 {
-        let is_owned = || self.paid.is_some_and(|paid| self.owns(decision.version.line(), paid));
+        let is_owned = || self.of_line(decision.version.line()).is_owned;
         match decision.code {
             Code::UnknownProduct | Code::NotFound => 1,
             Code::ContractTerminated
@@ -191,6 +227,7 @@ impl<'a> Standing<'a> {
         &self,
         release: &Release,
         history: &BTreeSet<Version>,
+        line: &Line,
     ) -> Result<Paid, Code> {
         let Self { contract, .. } = self;
         let is_for_customer =
@@ -198,15 +235,7 @@ impl<'a> Standing<'a> {
         if !is_for_customer || release.status == Status::Draft {
             return Err(Code::NotFound);
         }
-        match contract.state {
-            State::Active => {}
-            State::Suspended => return Err(Code::ContractSuspended),
-            State::Terminated => return Err(Code::ContractTerminated),
-        }
-        let paid = self.paid.ok_or(Code::NotStarted)?;
-        if !contract.products.contains(self.catalogue.product()) {
-            return Err(Code::ProductNotCovered);
-        }
+        let paid = self.of_product?;
         if release.status == Status::Revoked {
             return Err(Code::Revoked);
         }
@@ -219,7 +248,6 @@ impl<'a> Standing<'a> {
         if !release.requires_addons.is_subset(&contract.addons) {
             return Err(Code::AddonMissing);
         }
-        let line = self.catalogue.line(release.version.line());
         let is_past = |end: Option<Timestamp>| end.is_some_and(|end| release.published_at >= end);
         if is_past(line.eol) {
             return Err(Code::LineEol);
@@ -230,15 +258,18 @@ impl<'a> Standing<'a> {
         Ok(paid)
     }
 
-    fn owns(&self, line: LineName, paid: Paid) -> bool {
-        if self.fallback_ended(paid) {
-            return false;
-        }
-        let came_out_in_time = self.catalogue.line(line).ga.is_some_and(|ga| ga < paid.until);
-        line <= self.contract.base_line
-            || (self.is_within_cap(line)
-                && came_out_in_time
-                && self.step_channels_missing(line).is_empty())
+    fn of_line(&self, name: LineName) -> LineStanding {
+        let line = self.catalogue.line(name);
+        LineStanding { line, is_owned: self.paid.is_some_and(|paid| self.owns(&line, paid)) }
+    }
+
+    fn owns(&self, line: &Line, paid: Paid) -> bool {
+        let Line { line: name, ga, .. } = *line;
+        let is_owned = name <= self.contract.base_line
+            || (self.is_within_cap(name)
+                && ga.is_some_and(|ga| ga < paid.until)
+                && self.step_channels_missing(name).next().is_none());
+        is_owned && !self.fallback_ended(paid)
     }
 
     fn fallback_ended(&self, paid: Paid) -> bool {
@@ -250,14 +281,13 @@ impl<'a> Standing<'a> {
     }
 
     /// The channels that the step from the line bought to `line` needs and the contract lacks.
-    fn step_channels_missing(&self, line: LineName) -> Vec<Channel> {
+    fn step_channels_missing(&self, line: LineName) -> impl Iterator<Item = Channel> {
         let needed: &[Channel] = match (line.major > self.contract.base_line.major, line.minor) {
             (true, 0) => &[Channel::Major],
             (true, _) => &[Channel::Major, Channel::Feature],
             (false, _) => &[Channel::Feature],
         };
-        let missing = needed.iter().filter(|channel| !self.contract.channels.contains(channel));
-        missing.copied().collect()
+        needed.iter().copied().filter(|channel| !self.contract.channels.contains(channel))
     }
 
     /// The rules for a release on a line that the contract owns.
@@ -308,30 +338,31 @@ impl<'a> Standing<'a> {
             Code::LineAboveCap
         } else if lacks_backport {
             Code::NoBackport
-        } else if !self.step_channels_missing(line).is_empty() {
+        } else if self.step_channels_missing(line).next().is_some() {
             Code::ChannelNotCovered
         } else {
             Code::LineAfterTerm
         }
     }
 
-    /// The highest granted release on an owned line that fixes at least what `release` fixes.
+    /// The highest granted release on an owned line that fixes at least what `release` fixes, whose
+    /// own line is not owned.
     ///
     /// It must be one that can be offered: neither a pre-release, which most machines may not have,
     /// nor a withdrawn one, which a machine that once ran it is granted only to go back to.
     fn backport(&self, release: &Release, history: &BTreeSet<Version>) -> Option<&'a Release> {
+        let line = release.version.line();
         self.catalogue
             .fixing_at_least(release)
+            .filter(|other| other.version.line() != line)
             .filter(|other| other.status == Status::Published && !other.version.is_prerelease())
-            .find(|other| match self.before_ownership(other, history) {
-                Ok(paid) => {
-                    self.owns(other.version.line(), paid)
-                        && self.on_owned_line(other, paid).verdict() == Verdict::Grant
-                }
-                Err(Code::Rollback) => {
-                    self.paid.is_some_and(|paid| self.owns(other.version.line(), paid))
-                }
-                Err(_) => false,
+            .find(|other| {
+                let of_line = self.of_line(other.version.line());
+                let code = match self.before_ownership(other, history, &of_line.line) {
+                    Ok(paid) => self.on_owned_line(other, paid),
+                    Err(code) => code,
+                };
+                of_line.is_owned && code.verdict() == Verdict::Grant
             })
     }
 }

@@ -92,7 +92,8 @@ impl Standing<'_> {
     fn channels_lacking(&self, release: &Release) -> impl Iterator<Item = Channel> {
         let line = release.version.line();
         let is_above = line > self.contract.base_line;
-        let mut missing = if is_above { self.step_channels_missing(line) } else { Vec::new() };
+        let step = is_above.then(|| self.step_channels_missing(line));
+        let mut missing: Vec<Channel> = step.into_iter().flatten().collect();
         let is_free = release.version.opens_line() || release.courtesy;
         let own = (!is_free && !self.contract.channels.contains(&release.channel))
             .then_some(release.channel);

@@ -289,7 +289,7 @@ proptest! {
         let standing = Standing::new(&world.contract, &catalogue, world.now);
         for decision in world.decisions() {
             let line = decision.version.line();
-            let owned = standing.paid.is_some_and(|paid| standing.owns(line, paid));
+            let owned = standing.of_line(line).is_owned;
             let reaches_outside = matches!(decision.code, Code::Rollback | Code::Bridge);
             prop_assert!(owned || reaches_outside || !decision.is_grant(), "{decision:?}");
         }

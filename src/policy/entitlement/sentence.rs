@@ -116,7 +116,7 @@ impl Standing<'_> {
             | Code::LineAboveCap
             | Code::NoBackport
             | Code::LineAfterTerm => self.about_line(code, release, paid),
-            Code::ChannelNotCovered => self.about_channels(release, paid),
+            Code::ChannelNotCovered => self.about_channels(release),
             Code::InTerm
             | Code::Perpetual
             | Code::Grace
@@ -164,15 +164,15 @@ impl Standing<'_> {
         }
     }
 
-    fn about_channels(&self, release: &Release, paid: Paid) -> String {
+    fn about_channels(&self, release: &Release) -> String {
         let (version, line) = (&release.version, release.version.line());
-        if self.owns(line, paid) {
+        if self.of_line(line).is_owned {
             return format!(
                 "{version} is a {channel} release and your contract lacks the {channel} channel.",
                 channel = release.channel
             );
         }
-        let missing: BTreeSet<Channel> = self.step_channels_missing(line).into_iter().collect();
+        let missing: BTreeSet<Channel> = self.step_channels_missing(line).collect();
         format!(
             "The step from line {} to line {line} needs {}, which your contract lacks.",
             self.contract.base_line,
