@@ -1,3 +1,4 @@
+mod change;
 mod exchange;
 mod explain;
 mod sheet;
@@ -14,9 +15,7 @@ use super::{
 };
 use crate::{
     policy::{Bridge, Change, Contract, Fallback, State, Term, Tier, Tiers},
-    service::contract::{
-        AmendContract, ContractView, CreateActivationKey, CreateContract, IssuedActivationKey,
-    },
+    service::contract::{ContractView, CreateActivationKey, CreateContract, IssuedActivationKey},
 };
 
 /// Make, amend and show contracts; make activation keys.
@@ -28,8 +27,8 @@ pub(super) enum ContractCommand {
     List(ServerArgs),
     /// Show a contract and its amendments.
     Show(Show),
-    /// Amend a contract by a document, for example {"kind":"suspend"}.
-    Amend(Amend),
+    /// Amend a contract, from now on or from an instant.
+    Amend(Box<change::Amend>),
     /// Take over contracts from a file, of JSON or CSV: all of them, or none. Doing it again changes
     /// nothing.
     Import(exchange::Import),
@@ -111,20 +110,6 @@ pub(super) struct Show {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Amend {
-    #[command(flatten)]
-    server: ServerArgs,
-    /// Which contract.
-    contract: ContractName,
-    /// The change as a JSON document.
-    #[arg(long, value_name = "JSON")]
-    change: String,
-    /// From when on it is in force [default: now].
-    #[arg(long, value_name = "TIME")]
-    at: Option<Timestamp>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct ActivationKey {
     #[command(flatten)]
     server: ServerArgs,
@@ -181,13 +166,7 @@ impl ContractCommand {
                 let view: ContractView = server.connect()?.get(&path)?;
                 output.answer(&view, show)
             }
-            Self::Amend(Amend { server, contract, change, at }) => {
-                let change = parse_change("--change", &change)?;
-                let path = format!("/v1/contracts/{contract}/amendments");
-                let view: ContractView =
-                    server.connect()?.post(&path, &AmendContract { at, change })?;
-                output.answer(&view, show)
-            }
+            Self::Amend(amend) => output.answer(&amend.run()?, show),
             Self::Import(import) => import.run(output),
             Self::Export(export) => export.run(),
             Self::Explain(explain) => explain.run(output),

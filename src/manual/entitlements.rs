@@ -30,6 +30,25 @@
 //! Where rule 8 denies a fix that a granted release on an owned line has too, the answer names that
 //! release as the `alternative`.
 //!
+//! # Amending a contract
+//!
+//! Nothing of a contract is edited. It is amended, from now on or from another instant (`--at`), and
+//! what it said before can be asked for ever:
+//!
+//! ```sh
+//! mainstay contract amend initech-db extend --until 2027-07-01T00:00:00Z
+//! mainstay contract amend initech-db set-tier premium --at 2027-01-01T00:00:00Z
+//! mainstay contract amend initech-db suspend
+//! mainstay contract amend --help                    # all the verbs
+//! ```
+//!
+//! A tier sets channels, grace, tail, fallback and bridge together. Channels, add-ons, extended support,
+//! cap, audiences and seats can be amended one by one in every tier. The other four (`set-conditions`)
+//! only of a contract of the tier `enterprise` or of none: a `standard` contract is what the operator
+//! says that `standard` is. So `contract create --file` refuses a document of a lower tier that differs
+//! in them from what the tier stands for here. `contract import` takes it: an import tells what was
+//! agreed elsewhere, or here before the operator changed the tier.
+//!
 //! # Lines and their ends
 //!
 //! The vendor signs when a line became generally available (GA), when its support ends (EOS) and when
@@ -83,7 +102,7 @@
 //! ```sh
 //! mainstay contract show initech-db                 # 5 of 5 seats used, by 7 machine(s); 2 without
 //! mainstay machine list --contract initech-db       # which ones, since when
-//! mainstay contract amend initech-db --change '{"kind":"set_seats","seats":7}'
+//! mainstay contract amend initech-db set-seats 7
 //! ```
 //!
 //! **What it costs.** A contract without `seats` costs a check nothing. For one with seats the store

@@ -44,10 +44,12 @@ pub struct Explained {
 }
 
 impl Scenario {
-    /// The same with the contract changed.
-    #[must_use]
-    pub fn with(self, change: &Change) -> Self {
-        Self { contract: self.contract.amended(change, self.now), ..self }
+    /// The same with the contract changed, or why it cannot be.
+    pub fn with(self, change: &Change) -> Result<Self, String> {
+        match self.contract.objection(change) {
+            Some(objection) => Err(objection),
+            None => Ok(Self { contract: self.contract.amended(change, self.now), ..self }),
+        }
     }
 
     /// Every decision, in the order in which the releases are given, or everything that is wrong

@@ -150,7 +150,8 @@ impl Service {
         request: CreateContract,
     ) -> ServiceResult<ContractView> {
         let CreateContract { name, customer, contract } = request;
-        require_sound(&name, &contract)?;
+        let problems = [contract.problems(), self.tiers.deviations(&contract)].concat();
+        refuse_if_any(&name, problems)?;
         let now = self.clock.now();
         let record = ContractRecord {
             name,
@@ -183,6 +184,8 @@ impl Service {
         let change = self.settled(request.change)?;
         let detail = serde_json::to_string(&change)?;
         let before = Contract::at(&record.amendments, now);
+        let amended = Contract::at(&record.amendments, at);
+        refuse_if_any(name, amended.and_then(|it| it.objection(&change)).into_iter().collect())?;
         record.amendments.push(Amendment { at, change });
         refuse_if_any(name, problems_from(&record, at.max(now)))?;
         let mut audit = self.audit(actor, "contract.amend", name);
@@ -251,7 +254,10 @@ impl Service {
         })?;
         let standing = self.product_in(&actor.scope, &contract, &product).await?;
         let contract = match with {
-            Some(change) => contract.amended(&self.settled(change)?, at),
+            Some(change) => {
+                refuse_if_any(name, contract.objection(&change).into_iter().collect())?;
+                contract.amended(&self.settled(change)?, at)
+            }
             None => contract,
         };
         require_sound(name, &contract)?;

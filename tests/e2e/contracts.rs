@@ -74,6 +74,63 @@ fn what_cannot_be_explained_is_said() {
     explain(&server, &["--at", "2026-05-03"]).exits(2);
 }
 
+#[test]
+fn a_contract_is_amended_by_verbs() {
+    let server = with_a_basic_contract();
+    let amend = |verb: &[&str]| {
+        let arguments = ["--json", "contract", "amend", "initech"];
+        as_role(&server, "account", &[&arguments[..], verb].concat())
+    };
+    let now = |verb: &[&str]| amend(verb).succeeds().json()["now"].clone();
+    assert_eq!(
+        now(&["extend", "--until", "2101-01-01T00:00:00Z"])["terms"][0]["end"],
+        "2101-01-01T00:00:00Z"
+    );
+    assert_eq!(now(&["set-seats", "5"])["seats"], 5);
+    assert_eq!(now(&["set-seats"])["seats"], json!(null));
+    assert_eq!(now(&["add-channel", "feature"])["channels"][2], "feature");
+    assert_eq!(now(&["suspend"])["state"], "suspended");
+    assert_eq!(now(&["resume"])["state"], "active");
+
+    let own = ["set-conditions", "--grace-days", "7", "--bridge", "critical"];
+    let refused = amend(&own).exits(3).json();
+    assert!(refused["problems"][0].as_str().unwrap().contains("this one is basic"), "{refused}");
+    now(&["set-tier", "enterprise"]);
+    let conditions = now(&own);
+    assert_eq!((&conditions["grace_days"], &conditions["bridge"]), (&json!(7), &json!("critical")));
+
+    let shorter = amend(&["extend", "--until", "2099-01-01T00:00:00Z"]).exits(3).json();
+    assert!(
+        shorter["problems"][0].as_str().unwrap().contains("expected a later time"),
+        "{shorter}"
+    );
+    amend(&["extend", "--until", "2101-06-01"]).exits(2);
+    amend(&["set-conditions"]).exits(2);
+    amend(&["set-conditions", "--bridge", "always"]).exits(2);
+    amend(&[]).exits(2);
+    amend(&["--change", r#"{"kind":"resume"}"#, "suspend"]).exits(2);
+    assert_eq!(now(&["terminate", "--exit", "fallback"])["grace_days"], 0);
+}
+
+#[test]
+fn a_contract_of_a_lower_tier_is_made_as_the_tier_is() {
+    let server = with_a_basic_contract();
+    let mut document =
+        server.mainstay(&["--json", "contract", "show", "initech"]).succeeds().json()["now"].take();
+    document["grace_days"] = json!(7);
+    let file = server.path("contract.json");
+    let create = |document: &Value| {
+        write(&file, 0o644, &document.to_string());
+        let arguments =
+            ["--json", "contract", "create", "--contract", "own", "--customer", "initech"];
+        server.mainstay(&[&arguments[..], &["--file", file.to_str().unwrap()]].concat())
+    };
+    let refused = create(&document).exits(3).json();
+    assert!(refused["problems"][0].as_str().unwrap().starts_with("grace_days is 7"), "{refused}");
+    document["tier"] = json!("enterprise");
+    assert_eq!(create(&document).succeeds().json()["now"]["grace_days"], 7);
+}
+
 /// Runs `contract explain --scenario` on a document, from a file or from standard input.
 fn scenario(server: &Server, document: &Value, more: &[&str]) -> Ran {
     let file = server.path("scenario.json");

@@ -66,7 +66,8 @@ impl Explain {
                     output.answer(&decisions, |_| rows(&before))
                 }
                 Some(change) => {
-                    let after = explained(file, &scenario.with(&change))?;
+                    let changed = scenario.with(&change).map_err(CliError::Input)?;
+                    let after = explained(file, &changed)?;
                     differences(&before, &after, output)
                 }
             };

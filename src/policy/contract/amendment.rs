@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use mainstay_client::format::{Channel, LineName, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Contract, Preset, State, Term, Tier};
+use super::{Bridge, Contract, Fallback, Preset, State, Term, Tier};
 
 /// One change of a contract, in force from an instant on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,11 @@ pub enum Change {
     Renew {
         /// The time.
         term: Term,
+    },
+    /// The latest term ends later.
+    Extend {
+        /// Its end from now on.
+        until: Timestamp,
     },
     /// The contract takes over all that a tier stands for ([`Contract::set_tier`]).
     SetTier {
@@ -87,6 +92,23 @@ pub enum Change {
         /// The number; absent for no limit.
         seats: Option<u32>,
     },
+    /// The conditions that otherwise come with the tier change; what is absent stays. Only for a
+    /// contract of the tier `enterprise`, or of none: what the others stand for is the operator's to
+    /// say.
+    SetConditions {
+        /// Days of grace.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grace_days: Option<u32>,
+        /// Days of the security tail.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        security_tail_days: Option<u32>,
+        /// What stays when the paid time is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fallback: Option<Fallback>,
+        /// Whether a critical fix may come from a line that is not owned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bridge: Option<Bridge>,
+    },
     /// Nothing is granted until a resumption.
     Suspend,
     /// A suspension is over.
@@ -133,6 +155,11 @@ impl Contract {
         match change {
             Change::Create { contract } => self.clone_from(contract),
             Change::Renew { term } => self.terms.push(*term),
+            Change::Extend { until } => {
+                if let Some(latest) = self.terms.iter_mut().max_by_key(|term| term.end) {
+                    latest.end = latest.end.max(*until);
+                }
+            }
             Change::SetTier { tier, preset } => {
                 self.set_tier(*tier, preset.clone().unwrap_or_else(|| tier.preset()));
             }
@@ -162,12 +189,41 @@ impl Contract {
             }
             Change::SetCap { cap } => self.cap = *cap,
             Change::SetSeats { seats } => self.seats = *seats,
+            Change::SetConditions { grace_days, security_tail_days, fallback, bridge } => {
+                self.grace_days = grace_days.unwrap_or(self.grace_days);
+                self.security_tail_days = security_tail_days.unwrap_or(self.security_tail_days);
+                self.fallback = fallback.unwrap_or(self.fallback);
+                self.bridge = bridge.unwrap_or(self.bridge);
+            }
             Change::Suspend => self.move_to(State::Suspended),
             Change::Resume => self.move_to(State::Active),
             Change::Terminate { exit: Exit::Nothing } => self.move_to(State::Terminated),
             Change::Terminate { exit: Exit::Fallback } => self.end_maintenance(at),
         }
         self
+    }
+
+    /// Why the change cannot be made of the contract as it stands, where it cannot.
+    pub fn objection(&self, change: &Change) -> Option<String> {
+        match change {
+            Change::Extend { until } => match self.terms.iter().map(|term| term.end).max() {
+                Some(end) if end < *until => None,
+                Some(end) => Some(format!(
+                    "extend says until {until}, and the latest term ends at {end}: expected a later \
+                     time; a term is not shortened, but `terminate` ends a contract"
+                )),
+                None => Some("extend needs a term, and there is none: expected `renew`".to_owned()),
+            },
+            Change::SetConditions { .. } => match self.tier {
+                None | Some(Tier::Enterprise) => None,
+                Some(tier) => Some(format!(
+                    "set_conditions is for a contract of the tier enterprise or of none, and this \
+                     one is {tier}: set another tier first, or let the operator change what {tier} \
+                     stands for"
+                )),
+            },
+            _ => None,
+        }
     }
 
     fn end_maintenance(&mut self, at: Timestamp) {

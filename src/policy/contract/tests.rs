@@ -181,6 +181,45 @@ fn a_contract_can_end_and_leave_what_was_paid_for() {
     assert_eq!(contract.amended(&nothing, day("2025-03-01")).state, State::Terminated);
 }
 
+#[test]
+fn a_term_is_lengthened_and_never_shortened() {
+    let contract = contract("");
+    let extend = |day_text| Change::Extend { until: day(day_text) };
+    let longer = contract.clone().amended(&extend("2026-03-01"), day("2025-06-01"));
+    assert_eq!(longer.terms, [term("2025-01-01", "2026-03-01")]);
+    assert_eq!(contract.objection(&extend("2026-03-01")), None);
+    let objection = contract.objection(&extend("2026-01-01")).unwrap();
+    assert!(objection.contains("the latest term ends at 2026-01-01"), "{objection}");
+    let unsigned = Contract { terms: Vec::new(), ..contract };
+    assert!(unsigned.objection(&extend("2026-03-01")).unwrap().contains("expected `renew`"));
+}
+
+#[test]
+fn conditions_of_their_own_are_for_enterprise_contracts_and_those_without_a_tier() {
+    let change: Change = serde_json::from_str(
+        r#"{"kind": "set_conditions", "grace_days": 7, "bridge": "critical"}"#,
+    )
+    .unwrap();
+    let tiers = Tiers::default();
+    for tier in Tier::ALL {
+        let mut contract = contract("");
+        contract.set_tier(tier, tier.preset());
+        let is_free = tier == Tier::Enterprise;
+        assert_eq!(contract.objection(&change).is_none(), is_free, "{tier}");
+        assert!(tiers.deviations(&contract).is_empty(), "{tier}");
+        contract = contract.amended(&change, day("2025-06-01"));
+        assert_eq!((contract.grace_days, contract.bridge), (7, Bridge::Critical), "{tier}");
+        assert_eq!(contract.security_tail_days, tier.preset().security_tail_days, "{tier}");
+        assert_eq!(tiers.deviations(&contract).is_empty(), is_free, "{tier}");
+    }
+    assert_eq!(contract("").objection(&change), None);
+    let short = Contract { tier: Some(Tier::Basic), ..contract(r#", "grace_days": 7"#) };
+    let deviations = tiers.deviations(&short);
+    assert_eq!(deviations.len(), 2, "{deviations:?}");
+    assert!(deviations[0].contains("grace_days is 7, and the tier basic stands for 0"));
+    assert!(deviations[1].contains("fallback is \"none\""), "{deviations:?}");
+}
+
 /// Should an operator change what a tier stands for, what was agreed before stays what it was.
 #[test]
 fn a_tier_is_what_it_was_when_it_was_agreed() {

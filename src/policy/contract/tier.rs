@@ -5,6 +5,7 @@ use std::{
 
 use mainstay_client::format::Channel;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Bridge, Contract, Fallback};
 
@@ -91,6 +92,33 @@ impl Tiers {
     /// What `tier` stands for.
     pub fn preset(&self, tier: Tier) -> Preset {
         self.0.get(&tier).cloned().unwrap_or_else(|| tier.preset())
+    }
+
+    /// In what `contract` is other than its tier. An `enterprise` contract may be, and so may one
+    /// without a tier; the channels of any can be amended one by one.
+    pub fn deviations(&self, contract: &Contract) -> Vec<String> {
+        let Some(tier) = contract.tier.filter(|tier| *tier != Tier::Enterprise) else {
+            return Vec::new();
+        };
+        let of_tier = self.preset(tier);
+        let conditions = [
+            ("grace_days", json!(contract.grace_days), json!(of_tier.grace_days)),
+            (
+                "security_tail_days",
+                json!(contract.security_tail_days),
+                json!(of_tier.security_tail_days),
+            ),
+            ("fallback", json!(contract.fallback), json!(of_tier.fallback)),
+            ("bridge", json!(contract.bridge), json!(of_tier.bridge)),
+        ];
+        let differing = conditions.into_iter().filter(|(_, found, expected)| found != expected);
+        let sentence = |(name, found, expected)| {
+            format!(
+                "{name} is {found}, and the tier {tier} stands for {expected}: expected {expected}, \
+                 or the tier enterprise or none, whose conditions are agreed one by one"
+            )
+        };
+        differing.map(sentence).collect()
     }
 
     /// After how many seconds a machine of `contract` is asked to check again: as its tier has it,

@@ -50,7 +50,7 @@ fn the_answers_come_in_the_order_of_the_releases() {
 fn a_change_can_be_tried() {
     let change = json!({ "kind": "add_channel", "channel": "feature" });
     let change: Change = serde_json::from_value(change).unwrap();
-    let explained = scenario(|_| {}).unwrap().with(&change).explain().unwrap();
+    let explained = scenario(|_| {}).unwrap().with(&change).unwrap().explain().unwrap();
     assert_eq!(explained[0].decision.code.as_str(), "LINE_OWNED");
 }
 
