@@ -51,10 +51,11 @@ use crate::{
     error::Error,
     fetch::{self, CertificateAuthority, HttpTransport, Remote, Retry, Transport},
     format::{
-        Platform,
+        Platform, Version,
         wire::{Event, ReportRequest},
     },
-    install::{Installation, Outcome, Verification},
+    fs::LocalFileSystem,
+    install::{self, Installation, Outcome, Verification},
     tuf,
 };
 
@@ -73,6 +74,8 @@ pub struct Surroundings {
     pub fetch_limits: fetch::Limits,
     /// How much metadata may be.
     pub tuf_limits: tuf::Limits,
+    /// How much the install engine keeps, and how long it waits for another process.
+    pub install_limits: install::Limits,
 }
 
 impl Surroundings {
@@ -90,6 +93,7 @@ impl Surroundings {
             retry: Retry::DEFAULT,
             fetch_limits,
             tuf_limits: tuf::Limits::DEFAULT,
+            install_limits: install::Limits::default(),
         }
     }
 }
@@ -136,10 +140,12 @@ impl Client {
 
     /// [`Client::open`] within other surroundings.
     pub fn open_within(root_dir: &Path, surroundings: Surroundings) -> Result<Self, Error> {
-        let Surroundings { connect, clock, retry, fetch_limits, tuf_limits } = surroundings;
+        let Surroundings { connect, clock, retry, fetch_limits, tuf_limits, install_limits } =
+            surroundings;
         // Before the lock is taken, which makes the folder: a wrong path must not leave one.
         let enrolment = Enrolment::read(&crate::install::Layout::new(root_dir))?;
-        let installation = Installation::open(root_dir, clock())?;
+        let installation =
+            Installation::open_with(root_dir, clock(), Box::new(LocalFileSystem), install_limits)?;
         let token = Enrolment::read_token(installation.layout())?;
         let transport = connect(&enrolment.server, enrolment.ca_file.as_deref())?;
         let settled = installation.recovery().and(installation.record().last_outcome.clone());
@@ -173,9 +179,15 @@ impl Client {
         Ok(self.installation.verify(running)?)
     }
 
-    /// What is known without asking anybody.
-    pub fn status(&self) -> Status {
-        Status::of(&self.enrolment, &self.installation, self.store.plan())
+    /// Lifts the block of a version that failed here or was left, so that it may be tried again, and
+    /// tells the server so. Says whether there was one.
+    pub fn unblock(&mut self, version: &Version) -> Result<bool, Error> {
+        Ok(self.installation.unblock(version)?)
+    }
+
+    /// What opening the installation had to finish, undo or mend, in a sentence.
+    pub fn recovery(&self) -> Option<&str> {
+        self.installation.recovery()
     }
 
     /// Tells the server what happened since the last report. What it does not take is kept.

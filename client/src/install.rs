@@ -38,6 +38,7 @@ mod observed;
 mod record;
 mod recover;
 mod retain;
+mod settle;
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,10 @@ use jiff::Timestamp;
 pub use error::{Error, ErrorKind};
 pub use layout::Layout;
 pub use limits::Limits;
-pub use record::{Attempt, AttemptKind, Block, KeptTree, Outcome, Probation, Record, Verification};
+pub use record::{
+    Attempt, AttemptKind, Block, KeptTree, Outcome, Probation, Record, Recorded, StageName,
+    Verification,
+};
 
 use self::{
     engine::Engine,
@@ -61,6 +65,7 @@ use self::{
     live::Checked,
     lock::Lock,
     observed::{Current, Observed},
+    settle::Cause,
 };
 use crate::{
     format::{
@@ -99,13 +104,13 @@ impl Installation {
             .map_err(|source| Error::io("find the absolute path of", root, source))?;
         let layout = Layout::new(root);
         prepare(&layout, &*files)?;
-        let lock = Lock::take(&layout.lock())?;
+        let lock = Lock::take(&layout.lock(), limits.lock_wait)?;
         let journal = match Journal::read(&layout, &limits)? {
             Some(journal) => journal,
             None => new_journal(&layout)?,
         };
         let mut engine = Engine { layout, limits, files, journal };
-        let settled = engine.settle("it was interrupted")?;
+        let settled = engine.settle(Cause::Stopped)?;
         let ended = end_probation(&mut engine, now)?.as_ref().map(engine::told);
         let recovery = [settled, ended].into_iter().flatten().collect::<Vec<_>>().join("; ");
         let recovery = (!recovery.is_empty()).then_some(recovery);
@@ -132,6 +137,11 @@ impl Installation {
         &self.engine.journal.record
     }
 
+    /// What the journal says.
+    pub fn recorded(&self) -> Recorded {
+        Recorded::of(&self.engine.journal)
+    }
+
     /// Whether a complete tree of `version` is kept.
     pub fn has_tree(&self, version: &Version) -> bool {
         self.record().kept_tree(version).is_some() && self.layout().tree(version).is_dir()
@@ -150,7 +160,7 @@ impl Installation {
         payload: Option<&mut dyn Read>,
         now: &dyn Fn() -> Timestamp,
     ) -> Result<Outcome, Error> {
-        self.engine.settle("it had failed")?;
+        self.engine.settle(Cause::Failed("it had failed"))?;
         self.expect_allowed(&attempt)?;
         if attempt.kind.is_rollback() && self.record().probation.is_some() {
             let undone = self.undo(&attempt.kind.reason())?;
@@ -166,7 +176,7 @@ impl Installation {
         let result = change(&mut self.engine, Change { from, attempt }, payload, now);
         if let Err(error) = &result {
             // Where this fails too, the next call or the next `open` tries again.
-            let _ = self.engine.settle(&sentence(error));
+            let _ = self.engine.settle(Cause::Failed(&sentence(error)));
         }
         result
     }
@@ -199,14 +209,17 @@ impl Installation {
         self.engine.write(|journal| journal.record.raise_floor(Some(floor)))
     }
 
-    /// Lifts the block of a version, so that an update may install it again.
-    pub fn unblock(&mut self, version: &Version) -> Result<(), Error> {
-        if self.record().block(version).is_none() {
-            return Ok(());
-        }
+    /// Lifts the block of a version, so that an update may install it again, and queues the event
+    /// that it was lifted. Says whether there was one.
+    pub fn unblock(&mut self, version: &Version) -> Result<bool, Error> {
+        let Some(block) = self.record().block(version).cloned() else { return Ok(false) };
+        let limits = self.engine.limits.clone();
         self.engine.write(|journal| {
             journal.record.blocked.retain(|block| block.version != *version);
-        })
+            let detail = format!("blocked until now: {}", block.reason);
+            journal.queue(&Draft::about(EventKind::Unblocked, version, &detail), &limits);
+        })?;
+        Ok(true)
     }
 
     /// Queues the event that the machine would not do what its plan said. The same refusal is not

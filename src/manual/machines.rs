@@ -13,7 +13,9 @@
 //! | `update` | checks, and carries the plan out |
 //! | `confirm` | says that the version on probation works |
 //! | `rollback [--to V]` | goes back without being ordered to: to the last confirmed version, or to V |
-//! | `status` | what runs, what is blocked, what is offered and withheld; needs no network |
+//! | `unblock V` | lets version V be tried again, which failed here or was left by a rollback |
+//! | `recover` | finishes or undoes what a crash interrupted, as every command but `status` does first; needs no network |
+//! | `status` | what runs, what is blocked, what is offered and withheld; needs no network, takes no lock, changes nothing |
 //! | `verify` | compares the installed tree with its signed payload; needs no network |
 //!
 //! `--dir` (or `MAINSTAY_DIR`) names the installation:
@@ -38,6 +40,38 @@
 //! fails, takes too long or cannot start, the data is put back, `current` is switched back, the version
 //! is blocked here, and the server is told. Each step is written to a journal first: after a crash or
 //! power cut at any instant the next command ends in exactly the old version or the new one.
+//!
+//! One agent or program at a time works on an installation (`.mainstay/lock`); another ends with 31, or
+//! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 0 unless set, and 60 for `confirm`.
+//!
+//! # What is not tried for ever
+//!
+//! - A version that failed here, or was left by a rollback, is blocked: no update installs it again,
+//!   until `mainstay-agent unblock VERSION`, which also tells the server. What a technician ordered the
+//!   machine away from stays away whatever the machine says.
+//! - What broke off for a reason of the machine's (a power cut, a full disk) is tried again. Where the
+//!   machine stops three times in a row while one version is being switched on and checked, that is
+//!   taken for a failure of the version.
+//! - Where to undo an update is itself cut off five times in a row, the version before runs again with
+//!   the data as the update left them; their copy from before is laid aside as
+//!   `.mainstay/unrestored-N`, which nothing removes, and the server is told. An undoing that ends with
+//!   an error (no space) is tried again at each command, for as long as it takes.
+//!
+//! # What the server is told
+//!
+//! | event | when |
+//! |---|---|
+//! | `installed` | the version was switched on and passed its check |
+//! | `confirmed` | it is confirmed, or need not be |
+//! | `undone` | it failed; what ran before runs again, and why |
+//! | `interrupted` | its installation broke off for a reason of the machine's, and which; the same reason is told once |
+//! | `rolled_back` | the machine went back, by which order, and why |
+//! | `refused` | it would not do what its plan said, and why |
+//! | `lost` | the tree that should run is gone |
+//! | `unblocked` | somebody at the machine lifted a block |
+//!
+//! Events are numbered and kept in the journal until the server has taken them, the newest 100; they go
+//! with the next `check` or `update`.
 //!
 //! # Enrolling again
 //!
@@ -116,6 +150,8 @@
 //! | `enrolled` | enroll | `server`, `root_sha256` |
 //! | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
 //! | `update_offered`, `rollback_ordered` | check | `version_from`, `version_to`, `order` |
+//! | `recovered` | recover | `version_from` (what runs), `message` where something was to be mended |
+//! | `unblocked`, `not_blocked` | unblock | `version_to` |
 //! | `committed` | update, confirm | `version_from`, `version_to` |
 //! | `not_on_probation` | confirm | `version_from` (what runs) |
 //! | `probation` | update | `version_from`, `version_to`, `deadline` |
@@ -127,6 +163,11 @@
 //!
 //! All have `machine`, `product`, `customer` and `contract` once the machine is enrolled, and `message`,
 //! a sentence. `withheld` lists `{version, channel, code, message, alternative}`.
+//!
+//! `status` in that document has `running`, `probation`, `confirmed`, `kept`, `blocked`, `floor`,
+//! `plan`, `pending_events`, `server`, `stage` (`idle`, `fetched`, `staged`, `switching`, `probation`,
+//! `undoing`) and `attempted`, the version that the stage is about. A stage other than `idle` and
+//! `probation` means that another agent is at work, or that one was cut off: the next command mends it.
 //!
 //! # In a program of your own
 //!

@@ -284,7 +284,8 @@
 //! - After an older copy of the server's directory is put back, plan and order numbers may be below
 //!   those that machines have seen, and so may timestamps and snapshots. Machines refuse them until the
 //!   numbers have caught up; new online keys, adopted, let machines begin anew.
-//! - A block ends with a later release only; there is no command that lifts one.
+//! - A block that a rollback order put on a machine ends with a later release only; no command of the
+//!   server's lifts one. Where the block is the machine's own, `mainstay-agent unblock` does.
 //! - Copies of a machine are noticed by what they do ([`entitlements`](super::entitlements)), and
 //!   only while they differ: two that run in step under one host name take one seat. Where each was
 //!   enrolled with the same key, they take each other's credential in turn.

@@ -94,7 +94,17 @@ impl Service {
                     order.state = OrderState::Failed;
                 }
             }
-            EventKind::Confirmed | EventKind::Installed | EventKind::Interrupted => {}
+            // What somebody else keeps from the machine is not for it to lift.
+            EventKind::Unblocked => {
+                let own = format!("machine {}", machine.name);
+                machine.blocks.retain(|it| {
+                    !(it.by == own && it.block.over.is_none() && it.block.through == event.to)
+                });
+            }
+            EventKind::Confirmed
+            | EventKind::Installed
+            | EventKind::Interrupted
+            | EventKind::Lost => {}
         }
     }
 

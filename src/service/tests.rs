@@ -136,6 +136,28 @@ async fn what_a_machine_has_left_by_itself_is_not_offered_again() {
 }
 
 #[tokio::test]
+async fn a_machine_lifts_its_own_block_and_nobody_elses() {
+    let world = World::new().await;
+    let name = machine_on_1_0_2(&world).await;
+    world.publish(2, Channel::Bugfix, "1.0.3").await.unwrap();
+    world.report(2, &name, Some("1.0.2"), vec![event(2, EventKind::Undone, "1.0.3")]).await;
+    let offered = async |day| {
+        let plan = plan(&world.check(day, &name, Some("1.0.2")).await);
+        plan.action.target().map(|target| target.version.to_string())
+    };
+    assert_eq!(offered(2).await, None);
+    world.report(2, &name, Some("1.0.2"), vec![event(3, EventKind::Unblocked, "1.0.3")]).await;
+    assert_eq!(offered(2).await.as_deref(), Some("1.0.3"));
+
+    order(&world, &name, "1.0.1").await;
+    let left = Event { from: Some(version("1.0.2")), ..event(4, EventKind::RolledBack, "1.0.1") };
+    let lifted = event(5, EventKind::Unblocked, "1.0.2");
+    world.report(3, &name, Some("1.0.1"), vec![left, lifted]).await;
+    let plan = plan(&world.check(3, &name, Some("1.0.1")).await);
+    assert!(plan.action.target().is_none_or(|it| it.version != version("1.0.2")), "{plan:?}");
+}
+
+#[tokio::test]
 async fn what_a_power_cut_interrupted_is_offered_again() {
     let world = World::new().await;
     let name = machine_on_1_0_2(&world).await;

@@ -171,7 +171,7 @@ fn status_tells_what_is_known_without_the_server() {
     assert_eq!(status["plan"]["target"], "1.0.0");
     assert_eq!(status["pending_events"], 0);
     assert_eq!(status["probation"], serde_json::Value::Null);
-    assert_eq!(status["recovery"], serde_json::Value::Null);
+    assert_eq!((&status["stage"], &status["attempted"]), (&"idle".into(), &().into()));
     machine.agent(&["check"]).exits(32);
 }
 
@@ -202,8 +202,8 @@ fn a_release_that_is_not_confirmed_in_time_is_undone() {
     publish_on_probation(&server, "1.0.1", 1);
     assert_eq!(machine.agent_json(&["update"]).0, 13);
     eventually("the deadline passes", || {
-        let status = &machine.agent_json(&["status"]).1["status"];
-        (status["running"] == "1.0.0").then_some(())
+        let recovered = machine.agent_json(&["recover"]).1;
+        (recovered["version_from"] == "1.0.0").then_some(())
     });
     assert_runs(&server, &machine, "1.0.0");
     let (exit, update) = machine.agent_json(&["update"]);
@@ -223,8 +223,8 @@ fn an_agent_is_turned_away_while_another_works() {
     publish_checked(&server, "1.0.1", wait);
     let mut first = machine.command(&["update"]).spawn().unwrap();
     eventually("the health check runs", || beside(&machine, "checking").exists().then_some(()));
-    for command in ["update", "check", "status", "confirm", "rollback", "verify"] {
-        let (exit, document) = machine.agent_json(&[command]);
+    for command in ["update", "check", "recover", "confirm", "rollback", "verify"] {
+        let (exit, document) = machine.agent_json(&["--lock-wait", "0", command]);
         assert_eq!((exit, &document["kind"]), (31, &"locked".into()), "{command}");
     }
     write(&beside(&machine, "go"), 0o644, "");

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     fleet::{
         HEALTHY, assert_runs, at_the_first_release, beside, contents, customer, data, explained,
-        noise, publish, publish_checked, shown, tree, withheld, write_data,
+        noise, order, publish, publish_checked, shown, tree, withheld, write_data,
     },
     harness::{Machine, Server, eventually, write},
 };
@@ -52,6 +52,50 @@ fn a_bad_release_is_undone_with_its_data_and_not_tried_again() {
     server.publish("1.0.2", "bugfix", &[]);
     machine.agent(&["update"]).succeeds();
     assert_runs(&server, &machine, "1.0.2");
+}
+
+#[test]
+fn a_release_that_failed_is_tried_again_once_somebody_at_the_machine_says_so() {
+    let (server, machine) = at_the_first_release("standard");
+    publish_checked(&server, "1.0.1", "test -e \"$MAINSTAY_ROOT/../works-now\"");
+    machine.agent(&["update"]).exits(14);
+    machine.agent(&["update"]).exits(15);
+    write(&beside(&machine, "works-now"), 0o644, "");
+    let (exit, unblocked) = machine.agent_json(&["unblock", "1.0.1"]);
+    assert_eq!((exit, &unblocked["outcome"]), (0, &"unblocked".into()));
+    assert_eq!(last_event(&shown(&server, &machine))["kind"], "unblocked");
+    assert_eq!(machine.agent_json(&["unblock", "1.0.1"]).0, 10);
+    machine.agent(&["update"]).succeeds();
+    assert_runs(&server, &machine, "1.0.1");
+
+    // What a technician keeps from the machine stays kept from it.
+    order(&server, &machine, "1.0.0").succeeds();
+    machine.agent(&["update"]).succeeds();
+    machine.agent(&["unblock", "1.0.1"]).succeeds();
+    machine.agent(&["update"]).exits(15);
+    assert_eq!(explained(&server, &machine, "1.0.1"), "BLOCKED");
+}
+
+#[test]
+fn a_program_confirms_and_anybody_looks_while_an_agent_is_at_work() {
+    let (server, machine) = at_the_first_release("standard");
+    let check = "touch \"$MAINSTAY_ROOT/../checking\"\n\
+                 until test -e \"$MAINSTAY_ROOT/../go\" || ! test -e \"$MAINSTAY_ROOT\"\n\
+                 do sleep 0.05; done";
+    let tree = tree(&server, "1.0.1", check, "confirm_within_seconds = 600");
+    publish(&server, "1.0.1", "bugfix", &tree, &[]);
+    let mut update = machine.command(&["--json", "update"]);
+    let mut update = update.stdout(std::process::Stdio::null()).spawn().unwrap();
+    eventually("the health check runs", || beside(&machine, "checking").exists().then_some(()));
+    assert_eq!(machine.agent_json(&["status"]).1["status"]["stage"], "switching");
+    assert_eq!(machine.agent_json(&["check"]).0, 31);
+    let mut confirm = machine.command(&["--json", "confirm"]);
+    let confirm = confirm.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    write(&beside(&machine, "go"), 0o644, "");
+    assert_eq!(update.wait().unwrap().code(), Some(13));
+    let confirmed = confirm.wait_with_output().unwrap();
+    assert_eq!(confirmed.status.code(), Some(0), "{confirmed:?}");
+    assert_eq!(machine.agent_json(&["status"]).1["status"]["stage"], "idle");
 }
 
 #[test]
@@ -159,6 +203,16 @@ fn an_agent_that_is_killed_during_the_health_check_is_made_good_and_the_release_
     update.kill().unwrap();
     update.wait().unwrap();
     let status = machine.agent_json(&["status"]).1;
+    assert_eq!(
+        (&status["status"]["stage"], &status["status"]["attempted"]),
+        (&"switching".into(), &"1.0.1".into())
+    );
+    let (exit, recovered) = machine.agent_json(&["recover"]);
+    assert_eq!((exit, &recovered["version_from"]), (0, &"1.0.0".into()));
+    assert!(recovered["message"].as_str().unwrap().contains("1.0.1 was undone"), "{recovered}");
+    assert_eq!(machine.agent_json(&["recover"]).1.get("message"), None);
+    let status = machine.agent_json(&["status"]).1;
+    assert_eq!(status["status"]["stage"], "idle");
     assert_eq!(status["status"]["running"], "1.0.0");
     assert_eq!(status["status"]["blocked"], serde_json::json!([]), "it is not the release's fault");
     assert_runs(&server, &machine, "1.0.0");
@@ -226,6 +280,7 @@ fn kill_after(
         if found == *old { "1.0.0" } else { "1.0.1" }
     };
     seen();
+    machine.agent(&["recover"]).succeeds();
     let status = machine.agent_json(&["status"]).1;
     let running = seen();
     assert_eq!(status["status"]["running"], running, "after {time:?}");

@@ -7,11 +7,11 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{Document, Exit, progress::Bar};
 use crate::{
-    client::{Client, EnrollOptions, Identity, Surroundings, Update},
+    client::{Client, EnrollOptions, Identity, Status, Surroundings, Update},
     error::{Error, ErrorKind},
     fetch,
     format::{Action, Digest, ProductName, Version},
-    install::Outcome,
+    install::{self, Outcome},
 };
 
 /// Checks for updates of one installation, installs them, rolls back.
@@ -33,6 +33,10 @@ pub(super) struct Arguments {
     /// How many seconds the server has until it has begun to answer [default: 60]
     #[arg(long, global = true, env = "MAINSTAY_ANSWER_TIMEOUT", value_name = "SECONDS")]
     answer_timeout: Option<u64>,
+    /// How many seconds to wait for another agent that is at work on the installation
+    /// [default: 0; 60 for `confirm`, which a program may call while it is being checked]
+    #[arg(long, global = true, env = "MAINSTAY_LOCK_WAIT", value_name = "SECONDS")]
+    lock_wait: Option<u64>,
     #[command(subcommand)]
     command: Command,
 }
@@ -53,8 +57,17 @@ enum Command {
     },
     /// Say that the version on probation works
     Confirm,
-    /// Show what is known about this machine; needs no network
+    /// Show what is known about this machine; needs no network, changes nothing, and works while
+    /// another agent is at work
     Status,
+    /// Finish or undo what a crash or power cut interrupted; needs no network
+    Recover,
+    /// Let a version be tried again that failed here or was left by a rollback
+    Unblock {
+        /// The version
+        #[arg(id = "blocked", value_name = "VERSION")]
+        version: Version,
+    },
     /// Compare the installed files with what was signed; needs no network
     Verify,
 }
@@ -95,9 +108,11 @@ impl Arguments {
             Command::Rollback { to } => self.rollback(to.as_ref()),
             Command::Confirm => self.confirm(),
             Command::Status => {
-                let status = self.open()?.status();
+                let status = Status::read(self.dir()?)?;
                 Ok((Document::of_status(&status), Exit::Done))
             }
+            Command::Recover => self.recover(),
+            Command::Unblock { version } => self.unblock(version),
             Command::Verify => self.verify(),
         }
     }
@@ -113,12 +128,17 @@ impl Arguments {
 
     fn surroundings(&self) -> Surroundings {
         let usual = fetch::Limits::DEFAULT;
-        Surroundings::with_fetch_limits(fetch::Limits {
+        let usual_wait = if matches!(self.command, Command::Confirm) { 60 } else { 0 };
+        let lock_wait = Duration::from_secs(self.lock_wait.unwrap_or(usual_wait));
+        let limits = fetch::Limits {
             rate_bytes_min: self.rate_min.unwrap_or(usual.rate_bytes_min),
             rate_window: self.rate_window.map_or(usual.rate_window, Duration::from_secs),
             answer_timeout: self.answer_timeout.map_or(usual.answer_timeout, Duration::from_secs),
             ..usual
-        })
+        };
+        let surroundings = Surroundings::with_fetch_limits(limits);
+        let install_limits = install::Limits { lock_wait, ..surroundings.install_limits };
+        Surroundings { install_limits, ..surroundings }
     }
 
     fn enroll(&self, enroll: &Enroll) -> Finished {
@@ -160,7 +180,7 @@ impl Arguments {
             return Ok((document.with_outcome(outcome), exit_of(outcome)));
         }
         // An update that waits to be confirmed, or one that has just failed to be.
-        if let Some(probation) = client.status().record.probation {
+        if let Some(probation) = client.status().recorded.record.probation {
             let (from, to) = (probation.from, probation.version);
             let waits = Outcome::Probation { from, to, deadline: probation.deadline };
             return Ok((document.with_outcome(&waits), Exit::Probation));
@@ -195,11 +215,34 @@ impl Arguments {
             // A program may confirm at each of its starts.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let document = Document::of_machine("not_on_probation", client.enrolment());
-                let version_from = client.status().record.running;
+                let version_from = client.status().recorded.record.running;
                 Ok((Document { version_from, ..document }, Exit::UpToDate))
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn recover(&self) -> Finished {
+        let client = self.open()?;
+        let document = Document {
+            version_from: client.status().recorded.record.running,
+            message: client.recovery().map(ToOwned::to_owned),
+            ..Document::of_machine("recovered", client.enrolment())
+        };
+        Ok((document, Exit::Done))
+    }
+
+    fn unblock(&self, version: &Version) -> Finished {
+        let mut client = self.open()?;
+        let was_blocked = client.unblock(version)?;
+        let outcome = if was_blocked { "unblocked" } else { "not_blocked" };
+        let undelivered = client.report().err();
+        let document = Document {
+            version_to: Some(version.clone()),
+            undelivered: undelivered.as_ref().map(|it| super::document::with_sources(it)),
+            ..Document::of_machine(outcome, client.enrolment())
+        };
+        Ok((document, if was_blocked { Exit::Done } else { Exit::UpToDate }))
     }
 
     fn verify(&self) -> Finished {

@@ -10,7 +10,7 @@ use crate::{
         Action, Channel, ContractName, CustomerName, Digest, MachineName, Notice, Plan,
         ProductName, RollbackOrder, Version, Withheld,
     },
-    install::{Block, Outcome, Probation, Verification},
+    install::{Block, Outcome, Probation, Recorded, StageName, Verification},
 };
 
 /// What `--json` prints: exactly one document on standard output, whatever the command and however
@@ -25,6 +25,8 @@ use crate::{
 /// | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
 /// | `update_offered` | check | `version_from`, `version_to` |
 /// | `rollback_ordered` | check | `version_from`, `version_to`, `order` |
+/// | `recovered` | recover | `version_from` (what runs), `message` where something was to be mended |
+/// | `unblocked`, `not_blocked` | unblock | `version_to` |
 /// | `committed` | update, confirm | `version_from`, `version_to` |
 /// | `not_on_probation` | confirm | `version_from` (what runs) |
 /// | `probation` | update | `version_from`, `version_to`, `deadline` |
@@ -137,8 +139,11 @@ pub struct StatusDocument {
     pub plan: Option<PlanDocument>,
     /// How many events the server has not been told of.
     pub pending_events: usize,
-    /// What had to be mended just now.
-    pub recovery: Option<String>,
+    /// How far the present attempt has got. What is neither `idle` nor `probation` is being done by
+    /// another process just now, or was cut off: then the next command but this one mends it.
+    pub stage: StageName,
+    /// The version that the present attempt is about.
+    pub attempted: Option<Version>,
     /// The server.
     pub server: String,
 }
@@ -215,7 +220,7 @@ impl Document {
     }
 
     pub(super) fn of_status(status: &Status) -> Self {
-        let record = &status.record;
+        let Recorded { record, stage, attempted, pending_events } = &status.recorded;
         let document = StatusDocument {
             running: record.running.clone(),
             probation: record.probation.clone(),
@@ -224,8 +229,9 @@ impl Document {
             blocked: record.blocked.clone(),
             floor: record.floor.clone(),
             plan: status.plan.as_ref().map(PlanDocument::from),
-            pending_events: status.pending_events,
-            recovery: status.recovery.clone(),
+            pending_events: *pending_events,
+            stage: *stage,
+            attempted: attempted.clone(),
             server: status.enrolment.server.clone(),
         };
         let mut answer = Self::of_machine("status", &status.enrolment);

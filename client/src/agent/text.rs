@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::Document;
+use crate::install::StageName;
 
 /// Prints `document` for people: errors on standard error, everything else on standard output.
 pub(super) fn print(document: &Document) {
@@ -67,6 +68,10 @@ fn headline(document: &Document) -> String {
         "modified" => {
             format!("{product} {from}: modified, the files are not those that were signed.")
         }
+        "recovered" if message.is_empty() => format!("{product} {from}: nothing was to be mended."),
+        "recovered" => format!("{product} {from}: {message}."),
+        "unblocked" => format!("{product}: {to} may be tried again."),
+        "not_blocked" => format!("{product}: {to} was not blocked here."),
         "status" => format!("{product}: {from} runs."),
         _ => format!("{product}: {message}."),
     }
@@ -107,10 +112,15 @@ fn status_lines(document: &Document) -> Vec<String> {
     if status.pending_events > 0 {
         lines.push(format!("The server is still to be told of {} events", status.pending_events));
     }
-    if let Some(recovery) = &status.recovery {
-        lines.push(format!("Mended: {recovery}"));
+    if let Some(attempted) = status.attempted.as_ref().filter(|_| is_unfinished(status.stage)) {
+        let rest = "is under way, or was cut off: then the next command but this mends it";
+        lines.push(format!("A change to {attempted} {rest}"));
     }
     lines
+}
+
+fn is_unfinished(stage: StageName) -> bool {
+    !matches!(stage, StageName::Idle | StageName::Probation)
 }
 
 fn printable(text: &str) -> String {

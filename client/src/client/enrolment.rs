@@ -19,6 +19,7 @@ use crate::{
         ContractName, CustomerName, Digest, MachineName, Platform, ProductName,
         wire::{EnrollRequest, EnrollResponse},
     },
+    fs::LocalFileSystem,
     install::{Installation, Layout},
     tuf::{Rule, SigningKey, TrustedRoot},
 };
@@ -139,7 +140,12 @@ pub(super) fn enroll(
     let ca_file = options.ca_file.as_deref().map(absolute).transpose()?;
     let transport = (surroundings.connect)(&server, ca_file.as_deref())?;
     let remote = Remote::new(transport, surroundings.fetch_limits, surroundings.retry);
-    let installation = Installation::open(&options.root_dir, (surroundings.clock)())?;
+    let installation = Installation::open_with(
+        &options.root_dir,
+        (surroundings.clock)(),
+        Box::new(LocalFileSystem),
+        surroundings.install_limits,
+    )?;
     let layout = installation.layout();
     let store = TrustStore::new(layout.trust(), surroundings.tuf_limits);
     let previous = Enrolment::read(layout).ok();

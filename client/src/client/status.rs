@@ -1,7 +1,11 @@
-use super::Enrolment;
+use std::path::Path;
+
+use super::{Client, Enrolment, trust_store::TrustStore};
 use crate::{
+    error::Error,
     format::Plan,
-    install::{Installation, Record},
+    install::{Layout, Limits, Recorded},
+    tuf,
 };
 
 /// What is known about a machine without asking anybody.
@@ -9,28 +13,32 @@ use crate::{
 pub struct Status {
     /// Whose machine it is and where its updates come from.
     pub enrolment: Enrolment,
-    /// What runs, what ran, what is kept, blocked and on probation.
-    pub record: Record,
+    /// What runs, what ran, what is kept, blocked and on probation, and what is going on.
+    pub recorded: Recorded,
     /// The newest plan that was verified.
     pub plan: Option<Plan>,
-    /// How many events the server has not been told of.
-    pub pending_events: usize,
-    /// What had to be mended when the installation was opened.
-    pub recovery: Option<String>,
 }
 
 impl Status {
-    pub(super) fn of(
-        enrolment: &Enrolment,
-        installation: &Installation,
-        plan: Option<Plan>,
-    ) -> Self {
-        Self {
-            enrolment: enrolment.clone(),
-            record: installation.record().clone(),
-            plan,
-            pending_events: installation.events().len(),
-            recovery: installation.recovery().map(ToOwned::to_owned),
+    /// Reads what is known about the installation at `root_dir`. It takes no lock, so it works while
+    /// another process is at work there, and changes and mends nothing.
+    pub fn read(root_dir: &Path) -> Result<Self, Error> {
+        let layout = Layout::new(root_dir);
+        Ok(Self {
+            enrolment: Enrolment::read(&layout)?,
+            recorded: Recorded::read(&layout, &Limits::default())?,
+            plan: TrustStore::new(layout.trust(), tuf::Limits::DEFAULT).plan(),
+        })
+    }
+}
+
+impl Client {
+    /// What is known without asking anybody.
+    pub fn status(&self) -> Status {
+        Status {
+            enrolment: self.enrolment.clone(),
+            recorded: self.installation.recorded(),
+            plan: self.store.plan(),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Machine {
     }
 
     fn runs(&self) -> Option<Version> {
-        self.client().status().record.running
+        self.client().status().recorded.record.running
     }
 
     fn pass(&self, seconds: i64) {

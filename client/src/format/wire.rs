@@ -184,6 +184,10 @@ pub enum EventKind {
     RolledBack,
     /// The machine would not do what its plan said.
     Refused,
+    /// The tree of `to`, which ran, is gone from the disk; nothing runs.
+    Lost,
+    /// Somebody at the machine lifted the block of `to` there: it may be tried again.
+    Unblocked,
 }
 
 impl EventKind {
@@ -196,6 +200,8 @@ impl EventKind {
             Self::Interrupted => "interrupted",
             Self::RolledBack => "rolled_back",
             Self::Refused => "refused",
+            Self::Lost => "lost",
+            Self::Unblocked => "unblocked",
         }
     }
 }

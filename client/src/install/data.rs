@@ -104,6 +104,19 @@ impl Engine {
         self.sync_directory(self.layout.root())
     }
 
+    /// Moves snapshot `number` to where no sweep finds it, for somebody to look at.
+    pub(super) fn lay_aside(&self, number: u64) -> Result<(), Error> {
+        let (snapshot, aside) = (self.layout.snapshot(number), self.layout.unrestored(number));
+        if !snapshot.is_dir() {
+            return Ok(());
+        }
+        self.remove(&aside)?;
+        self.files
+            .rename(&snapshot, &aside)
+            .map_err(|source| Error::io("lay aside", &snapshot, source))?;
+        self.sync_directory(&self.layout.private())
+    }
+
     fn put_in_place(&self, staged: &Path, data: &Path) -> Result<(), Error> {
         let refused = |source| Error::io("restore", data, source);
         if fs::symlink_metadata(data).is_ok() {

@@ -3,11 +3,11 @@ use std::{fs, io, path::Path};
 use super::{
     Layout, Limits,
     error::{Error, Reason},
-    journal::{Change, Draft, Fault, Journal, Stage, Switch, Undoing, shorten},
+    journal::{Change, Draft, Fault, Journal, Stage, Stopped, Switch, Undoing, shorten},
     observed::{Current, Observed},
     record::{AttemptKind, Block, Outcome},
-    recover::{Action, recover},
     retain,
+    settle::DataFate,
 };
 use crate::{
     format::{Version, wire::EventKind},
@@ -32,80 +32,6 @@ impl Engine {
         next.write(&*self.files, &self.layout)?;
         self.journal = next;
         Ok(())
-    }
-
-    /// Brings disk and journal together, for `cause`, and says what that took.
-    pub(super) fn settle(&mut self, cause: &str) -> Result<Option<String>, Error> {
-        let observed = Observed::of(&self.layout)?;
-        let action = recover(&self.journal, &observed);
-        let stage = self.journal.stage.clone();
-        let said = match (action, stage) {
-            (Action::Stop, _) => return Err(self.obstructed(&observed.current)),
-            (Action::Forget, _) => Some(self.forget(&observed)?),
-            (Action::Keep, _) => None,
-            (Action::Abandon, Stage::Fetched(change) | Stage::Staged(change)) => {
-                Some(self.abandon(&change, cause)?)
-            }
-            (Action::Undo, Stage::Switching(switch) | Stage::Probation(switch)) => {
-                let undoing = Undoing { switch, reason: cause.to_owned(), fault: Fault::Machine };
-                Some(told(&self.undo(undoing)?))
-            }
-            (Action::Undo, Stage::Undoing(undoing)) => Some(told(&self.undo(undoing)?)),
-            (
-                Action::Finish,
-                Stage::Switching(switch)
-                | Stage::Probation(switch)
-                | Stage::Undoing(Undoing { switch, .. }),
-            ) => Some(self.finish(&switch)?),
-            // What is left is `Point`: recovery names each of the others for these stages only.
-            (Action::Point | Action::Abandon | Action::Undo | Action::Finish, _) => {
-                let running = self.journal.record.running.clone();
-                self.point(running.as_ref())?;
-                let running = describe(running.as_ref());
-                Some(format!("`current` did not point to {running}, which should run; now it does"))
-            }
-        };
-        self.sweep();
-        Ok(said)
-    }
-
-    fn obstructed(&self, found: &Current) -> Error {
-        let found = match found {
-            Current::Obstructed => "not a symbolic link",
-            _ => "a link although the journal says that nothing runs",
-        };
-        let expected = "the link that Mainstay makes";
-        Reason::Obstructed { path: self.layout.current(), found, expected }.into()
-    }
-
-    fn forget(&mut self, observed: &Observed) -> Result<String, Error> {
-        let lost = describe(self.journal.record.running.as_ref());
-        self.point(None)?;
-        self.write(|journal| {
-            journal.stage = Stage::Idle;
-            journal.record.running = None;
-            journal.record.probation = None;
-            journal.record.trees.retain(|tree| observed.trees.contains(&tree.version));
-        })?;
-        Ok(format!("the tree of {lost}, which should run, is gone; nothing runs until an update"))
-    }
-
-    fn abandon(&mut self, change: &Change, cause: &str) -> Result<String, Error> {
-        self.point(change.from.as_ref())?;
-        self.write(|journal| journal.stage = Stage::Idle)?;
-        let (version, from) = (&change.attempt.version, describe(change.from.as_ref()));
-        Ok(format!("the installation of {version} was given up ({cause}); {from} runs"))
-    }
-
-    fn finish(&mut self, switch: &Switch) -> Result<String, Error> {
-        if let Some(brought) = switch.brought {
-            self.restore_data(brought)?;
-        }
-        self.point(Some(&switch.change.attempt.version))?;
-        self.commit(switch)?;
-        let (version, from) = (&switch.change.attempt.version, &switch.change.from);
-        let from = describe(from.as_ref());
-        Ok(format!("{version} runs, for the tree of {from}, which ran before, is gone"))
     }
 
     /// Lets `current` point to `version`, or removes it, in one durable step.
@@ -141,7 +67,7 @@ impl Engine {
         };
         self.write(|journal| {
             let was_on_probation = journal.record.probation.take().is_some();
-            journal.stage = Stage::Idle;
+            journal.settled();
             let record = &mut journal.record;
             record.running = Some(to.clone());
             record.raise_floor(attempt.floor.as_ref());
@@ -175,20 +101,42 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Brings back what ran before, and the data as they were.
-    pub(super) fn undo(&mut self, undoing: Undoing) -> Result<Outcome, Error> {
+    /// From now on what ran before is being brought back; `stopped` is remembered.
+    pub(super) fn begin_undoing(
+        &mut self,
+        undoing: &Undoing,
+        stopped: Option<Stopped>,
+    ) -> Result<(), Error> {
+        self.write(|journal| {
+            journal.stage = Stage::Undoing(undoing.clone());
+            journal.record.probation = None;
+            journal.stopped = stopped;
+        })
+    }
+
+    /// Brings back what ran before, and the data as they were unless that was cut off too often.
+    pub(super) fn undo(&mut self, undoing: Undoing, fate: DataFate) -> Result<Outcome, Error> {
         if self.journal.stage != Stage::Undoing(undoing.clone()) {
-            let undoing = undoing.clone();
-            self.write(|journal| {
-                journal.stage = Stage::Undoing(undoing);
-                journal.record.probation = None;
-            })?;
+            let stopped = self.journal.stopped.clone();
+            self.begin_undoing(&undoing, stopped)?;
         }
-        let Undoing { switch: Switch { change, left, .. }, reason, fault } = undoing;
+        let Undoing { switch: Switch { change, left, .. }, mut reason, mut fault } = undoing;
         let Change { from, attempt } = change;
         // Data before `current`: the newer release has seen the older data before, and the older
         // release has never seen the newer data.
-        self.restore_data(left)?;
+        match fate {
+            DataFate::Restored => self.restore_data(left)?,
+            DataFate::LaidAside => {
+                self.lay_aside(left)?;
+                fault = Fault::Release;
+                reason = format!(
+                    "{reason}; to undo it was cut off {} times, so the data are as it left them, \
+                     and the copy from before is `{}`",
+                    self.limits.recoveries_max,
+                    self.layout.unrestored(left).display()
+                );
+            }
+        }
         self.point(from.as_ref())?;
         let observed = Observed::of(&self.layout)?;
         let limits = self.limits.clone();
@@ -198,10 +146,13 @@ impl Engine {
             reason: reason.clone(),
         };
         self.write(|journal| {
-            journal.stage = Stage::Idle;
+            let stopped = journal.stopped.take();
+            journal.settled();
             journal.record.running.clone_from(&from);
             journal.record.last_outcome = Some(outcome.clone());
-            if fault == Fault::Release {
+            if fault == Fault::Machine {
+                journal.stopped = stopped;
+            } else {
                 if !attempt.kind.is_rollback() {
                     journal.block(&attempt.version, &reason, &limits);
                 }
@@ -227,7 +178,7 @@ impl Engine {
     /// Removes what no journal entry names: unfinished work, discarded trees and old snapshots.
     ///
     /// A failure is no concern of whoever asked for something else; the next sweep tries again.
-    fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         let _ = self.try_sweep();
     }
 
@@ -291,6 +242,14 @@ impl Engine {
 }
 
 impl Journal {
+    /// Nothing is going on any more.
+    fn settled(&mut self) {
+        self.stage = Stage::Idle;
+        self.recoveries = 0;
+        self.stopped = None;
+        self.given_up = None;
+    }
+
     fn block(&mut self, version: &Version, reason: &str, limits: &Limits) {
         let blocked = &mut self.record.blocked;
         blocked.retain(|block| block.version != *version);
@@ -306,7 +265,7 @@ fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, Error> {
         .map_err(|source| Error::io("list", directory, source))
 }
 
-fn describe(version: Option<&Version>) -> String {
+pub(super) fn describe(version: Option<&Version>) -> String {
     version.map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"))
 }
 

@@ -19,8 +19,9 @@ use crate::{
     fs::FileSystem,
 };
 
-/// The format number that this program writes and reads.
-const JOURNAL_FORMAT: u32 = 1;
+/// The format number that this program writes. It reads all lower ones too: what they lack has its
+/// default.
+const JOURNAL_FORMAT: u32 = 2;
 
 /// The first line of the journal file. The rest of the file is a [`Journal`] as JSON.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +41,32 @@ pub(super) struct Journal {
     pub(super) snapshots_made: u64,
     pub(super) events: Vec<Event>,
     pub(super) events_queued: u64,
+    /// How often the recovery that the stage needs has been begun since it was last ended.
+    #[serde(default)]
+    pub(super) recoveries: u32,
+    /// The version during whose switch the machine stopped last, and how often in a row.
+    #[serde(default)]
+    pub(super) stopped: Option<Stopped>,
+    /// The failure that the server was told of last, so that it is told once however often the same
+    /// is tried again.
+    #[serde(default)]
+    pub(super) given_up: Option<GivenUp>,
+}
+
+/// A version during whose switch the machine stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stopped {
+    pub(super) version: Version,
+    pub(super) times: u32,
+}
+
+/// An installation that was given up before anything had changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenUp {
+    pub(super) version: Version,
+    pub(super) cause: String,
 }
 
 /// How far the present attempt has got.
@@ -149,7 +176,7 @@ impl Journal {
             .ok_or_else(|| damaged("it has no heading".to_owned()))?;
         let heading = serde_json::from_slice::<Heading>(heading)
             .map_err(|error| damaged(format!("its heading is malformed ({error})")))?;
-        if heading.format != JOURNAL_FORMAT {
+        if !(1..=JOURNAL_FORMAT).contains(&heading.format) {
             let (path, found, expected) = (path.to_owned(), heading.format, JOURNAL_FORMAT);
             return Err(Reason::JournalFormat { path, found, expected }.into());
         }
@@ -230,6 +257,13 @@ pub(super) struct Draft<'a> {
     pub(super) to: &'a Version,
     pub(super) order: Option<u64>,
     pub(super) detail: &'a str,
+}
+
+impl<'a> Draft<'a> {
+    /// An event that concerns one version alone.
+    pub(super) fn about(kind: EventKind, version: &'a Version, detail: &'a str) -> Self {
+        Self { kind, from: None, to: version, order: None, detail }
+    }
 }
 
 /// `text` with its middle left out where it is longer than an event's detail may be: a reason

@@ -96,6 +96,11 @@ impl Layout {
         self.snapshots().join(number.to_string())
     }
 
+    /// Where a copy of the data is laid aside that could not be put back.
+    pub(super) fn unrestored(&self, number: u64) -> PathBuf {
+        self.private().join(format!("unrestored-{number}"))
+    }
+
     pub(super) fn staged_tree(&self, version: &Version) -> PathBuf {
         self.staging().join(version.to_string())
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::pack;
 
 /// How much the install engine keeps, and how large things may be.
@@ -15,6 +17,14 @@ pub struct Limits {
     pub journal_bytes_max: u64,
     /// How much space is left free whatever is installed, in bytes.
     pub reserve_bytes: u64,
+    /// How long another process that holds the lock is waited for.
+    pub lock_wait: Duration,
+    /// How often the recovery from a crash may itself be cut off. After that the version before
+    /// runs again with the data as they are, and the copy of the data is laid aside.
+    pub recoveries_max: u32,
+    /// How often in a row the machine may stop while one version is being switched on, before
+    /// that counts as a failure of the version.
+    pub interruptions_max: u32,
     /// How large a payload may be.
     pub pack: pack::Limits,
 }
@@ -28,6 +38,9 @@ impl Default for Limits {
             output_bytes_max: 16 << 10,
             journal_bytes_max: 64 << 20,
             reserve_bytes: 16 << 20,
+            lock_wait: Duration::ZERO,
+            recoveries_max: 5,
+            interruptions_max: 3,
             pack: pack::Limits::default(),
         }
     }

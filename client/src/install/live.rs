@@ -23,6 +23,7 @@ use super::{
     journal::{Change, Content, Draft, Fault, Stage, Switch, Undoing},
     record::{AttemptKind, KeptTree, Outcome, Probation, Verification},
     retain,
+    settle::DataFate,
 };
 use crate::{
     format::{Artifact, Hasher, Version, wire::EventKind},
@@ -298,7 +299,7 @@ impl<S: Undoable> Live<'_, S> {
     /// Brings back what ran before, since the release does not work.
     pub(super) fn undo(self, reason: &str) -> Result<Outcome, Error> {
         let (switch, reason) = (self.state.switch(), reason.to_owned());
-        self.engine.undo(Undoing { switch, reason, fault: Fault::Release })
+        self.engine.undo(Undoing { switch, reason, fault: Fault::Release }, DataFate::Restored)
     }
 }
 

@@ -2,16 +2,22 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use super::error::{Error, Reason};
+
+/// How often a lock that another process holds is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The lock (`flock`) on an installation; the kernel lets go of it however the process ends.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
 impl Lock {
-    pub(super) fn take(path: &Path) -> Result<Self, Error> {
+    /// Takes the lock, waiting for so long for another process to let go of it.
+    pub(super) fn take(path: &Path, wait: Duration) -> Result<Self, Error> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -19,10 +25,20 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(|source| Error::io("open the lock file", path, source))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Reason::Locked { path: path.into() }.into()),
-            Err(TryLockError::Error(source)) => Err(Error::io("lock", path, source)),
+        let mut left = wait;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if left.is_zero() => {
+                    return Err(Reason::Locked { path: path.into() }.into());
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let pause = left.min(LOOK_EVERY);
+                    thread::sleep(pause);
+                    left = left.saturating_sub(pause);
+                }
+                Err(TryLockError::Error(source)) => return Err(Error::io("lock", path, source)),
+            }
         }
     }
 }

@@ -3,7 +3,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{error::Error, journal::Journal};
+use super::{
+    Layout, Limits,
+    error::Error,
+    journal::{Change, Journal, Stage, Switch, Undoing},
+};
 use crate::format::{Artifact, ChannelName, Digest, RollbackOrder, Version};
 
 /// A version that is to run from now on.
@@ -123,6 +127,64 @@ pub struct Record {
     pub floor: Option<Version>,
     /// How the last attempt, confirmation or undoing ended.
     pub last_outcome: Option<Outcome>,
+}
+
+/// What the journal of an installation says, which takes no lock to read: another process may be
+/// at work on it, or may have been stopped there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// History and present.
+    pub record: Record,
+    /// How far the present attempt has got.
+    pub stage: StageName,
+    /// The version that the present attempt is about.
+    pub attempted: Option<Version>,
+    /// How many events the server has not been told of.
+    pub pending_events: usize,
+}
+
+/// How far an attempt has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageName {
+    /// Nothing is going on.
+    #[default]
+    Idle,
+    /// The tree is being staged.
+    Fetched,
+    /// The tree is in its place; nothing else has changed.
+    Staged,
+    /// The new version is being switched on and checked.
+    Switching,
+    /// The new version runs and is to be confirmed.
+    Probation,
+    /// What ran before is being brought back.
+    Undoing,
+}
+
+impl Recorded {
+    /// Reads the journal of the installation at `layout`; where there is none, nothing has happened.
+    pub fn read(layout: &Layout, limits: &Limits) -> Result<Self, Error> {
+        let journal = Journal::read(layout, limits)?;
+        Ok(journal.as_ref().map(Self::of).unwrap_or_default())
+    }
+
+    pub(super) fn of(journal: &Journal) -> Self {
+        let (stage, change) = match &journal.stage {
+            Stage::Idle => (StageName::Idle, None),
+            Stage::Fetched(change) => (StageName::Fetched, Some(change)),
+            Stage::Staged(change) => (StageName::Staged, Some(change)),
+            Stage::Switching(Switch { change, .. }) => (StageName::Switching, Some(change)),
+            Stage::Probation(Switch { change, .. }) => (StageName::Probation, Some(change)),
+            Stage::Undoing(Undoing { switch, .. }) => (StageName::Undoing, Some(&switch.change)),
+        };
+        Self {
+            record: journal.record.clone(),
+            stage,
+            attempted: change.map(|Change { attempt, .. }| attempt.version.clone()),
+            pending_events: journal.events.len(),
+        }
+    }
 }
 
 /// A tree that is kept, and what was signed about it.

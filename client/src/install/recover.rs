@@ -1,4 +1,5 @@
 use super::{
+    Limits,
     journal::{Change, Journal, Stage, Switch, Undoing},
     observed::{Current, Observed},
 };
@@ -17,6 +18,9 @@ pub(super) enum Action {
     Abandon,
     /// Bring back data and `current` of what ran before.
     Undo,
+    /// Bring back `current` of what ran before and lay its data aside: to bring the data back was
+    /// cut off too often.
+    UndoWithoutData,
     /// Complete the switch, for what ran before has no tree any more.
     Finish,
     /// Say that nothing runs, for no version that could has a tree any more.
@@ -25,17 +29,28 @@ pub(super) enum Action {
     Stop,
 }
 
+impl Action {
+    /// Whether it takes more than one step, so that it may be cut off between two.
+    pub(super) fn takes_steps(&self) -> bool {
+        matches!(self, Self::Abandon | Self::Undo | Self::UndoWithoutData | Self::Finish)
+    }
+}
+
 /// Decides what a recovery does. After every action but [`Action::Stop`] the version that ran
 /// before runs, or the new one, whole; or nothing does, where both trees are gone or there were
 /// none.
-pub(super) fn recover(journal: &Journal, observed: &Observed) -> Action {
+pub(super) fn recover(journal: &Journal, observed: &Observed, limits: &Limits) -> Action {
     if observed.current == Current::Obstructed {
         return Action::Stop;
     }
     let has_tree = |version: &Version| observed.trees.contains(version);
     let back_or_on = |change: &Change| {
         if change.from.as_ref().is_none_or(has_tree) {
-            Action::Undo
+            if journal.recoveries < limits.recoveries_max {
+                Action::Undo
+            } else {
+                Action::UndoWithoutData
+            }
         } else if has_tree(&change.attempt.version) {
             Action::Finish
         } else {

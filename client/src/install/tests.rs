@@ -2,6 +2,7 @@ mod blocks;
 mod crash;
 mod data;
 mod journal;
+mod loops;
 mod probation;
 mod update;
 
@@ -156,8 +157,22 @@ impl Machine {
         now: Timestamp,
         files: FailingFileSystem,
     ) -> Result<Installation, Error> {
-        // What is free on the machine that runs the tests is not what they are about.
-        let limits = Limits { reserve_bytes: 0, ..Limits::default() };
+        self.try_open_within(Self::limits(), now, files)
+    }
+
+    /// What is free on the machine that runs the tests is not what they are about, and most of them
+    /// stop it far more often than any machine stops by itself.
+    pub(super) fn limits() -> Limits {
+        let (recoveries_max, interruptions_max) = (u32::MAX, u32::MAX);
+        Limits { reserve_bytes: 0, recoveries_max, interruptions_max, ..Limits::default() }
+    }
+
+    pub(super) fn try_open_within(
+        &self,
+        limits: Limits,
+        now: Timestamp,
+        files: FailingFileSystem,
+    ) -> Result<Installation, Error> {
         Installation::open_with(&self.root(), now, Box::new(files), limits)
     }
 

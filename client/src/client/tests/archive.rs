@@ -60,7 +60,7 @@ fn a_machine_goes_back_to_what_is_retired() {
         machine.server().offer(later, &Particulars::default());
         machine.update().unwrap();
     }
-    assert!(machine.client().status().record.kept_tree(&version("2.4.1")).is_none());
+    assert!(machine.client().status().recorded.record.kept_tree(&version("2.4.1")).is_none());
     machine.server().requests.clear();
     order(&machine);
     machine.update().unwrap();

@@ -172,7 +172,7 @@ fn a_floor_counts_as_soon_as_its_release_runs() {
     let floor = Particulars { floor: Some("2.5.0"), ..Particulars::default() };
     machine.server().offer("2.5.0", &floor);
     machine.update().unwrap();
-    assert_eq!(machine.client().status().record.floor, Some(version("2.5.0")));
+    assert_eq!(machine.client().status().recorded.record.floor, Some(version("2.5.0")));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_floor_does_not_count_where_its_release_was_not_installed() {
         reply
     }));
     assert_eq!(refused(&machine), trust("digest"));
-    assert_eq!(machine.client().status().record.floor, None);
+    assert_eq!(machine.client().status().recorded.record.floor, None);
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_floor_of_another_line_does_not_count_before_it_runs() {
     machine.server().vendor.publish("2.5.0", &floor);
     machine.server().set(Action::Stay);
     machine.check().unwrap();
-    assert_eq!(machine.client().status().record.floor, None);
+    assert_eq!(machine.client().status().recorded.record.floor, None);
 }
 
 #[test]

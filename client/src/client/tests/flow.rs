@@ -164,14 +164,14 @@ fn what_cannot_be_reported_is_reported_later() {
         Outcome::Committed { from: Some(version("2.4.0")), to: version("2.4.1") }
     );
     assert_eq!(update.undelivered.unwrap().kind(), ErrorKind::Network);
-    assert_eq!(machine.client().status().pending_events, 2);
+    assert_eq!(machine.client().status().recorded.pending_events, 2);
 
     machine.server().meddle = None;
     machine.server().events.clear();
     machine.server().set(Action::Stay);
     machine.check().unwrap();
     assert_eq!(kinds(&machine), [EventKind::Installed, EventKind::Confirmed]);
-    assert_eq!(machine.client().status().pending_events, 0);
+    assert_eq!(machine.client().status().recorded.pending_events, 0);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_local_rollback_stays_above_the_floor_and_within_what_was_confirmed() {
     machine.update().unwrap();
     machine.server().set(Action::Stay);
     machine.check().unwrap();
-    assert_eq!(machine.client().status().record.floor, Some(version("2.4.1")));
+    assert_eq!(machine.client().status().recorded.record.floor, Some(version("2.4.1")));
     let try_to = |to: &str| {
         let error = machine.client().rollback(Some(&version(to)), &mut |_| {}).unwrap_err();
         (error.kind(), error.code().to_owned())
@@ -302,7 +302,7 @@ fn the_status_needs_no_server() {
     machine.server().meddle = Some(Box::new(|_, _| vendor::unreachable_server()));
     assert_eq!(machine.check().unwrap_err().kind(), ErrorKind::Network);
     let status = machine.client().status();
-    assert_eq!(status.record.running, Some(version("2.4.0")));
+    assert_eq!(status.recorded.record.running, Some(version("2.4.0")));
     assert_eq!(status.plan.unwrap().version, 2);
     assert_eq!(status.enrolment.machine.as_str(), "m-0001");
 }

@@ -102,9 +102,16 @@ fn every_state_of_journal_and_disk_ends_in_the_old_version_or_the_new_one() {
     let mut cases = 0;
     for from in [None, Some(OLD)] {
         let old = from.map(version);
-        for journal in journals(from) {
+        let often = |mut journal: Journal| {
+            journal.recoveries = Limits::default().recoveries_max;
+            journal
+        };
+        for journal in journals(from).into_iter().chain(journals(from).into_iter().map(often)) {
             for observed in observations() {
-                let action = recover(&journal, &observed);
+                let action = recover(&journal, &observed, &Limits::default());
+                let gives_up = action == Action::UndoWithoutData;
+                assert!(!gives_up || journal.recoveries > 0, "{action:?}");
+                assert!(action != Action::Undo || journal.recoveries == 0, "{action:?}");
                 let runs = match action {
                     Action::Stop => Err(()),
                     Action::Keep => Ok(match &observed.current {
@@ -112,7 +119,7 @@ fn every_state_of_journal_and_disk_ends_in_the_old_version_or_the_new_one() {
                         _ => None,
                     }),
                     Action::Point => Ok(journal.record.running.clone()),
-                    Action::Abandon | Action::Undo => Ok(old.clone()),
+                    Action::Abandon | Action::Undo | Action::UndoWithoutData => Ok(old.clone()),
                     Action::Finish => Ok(Some(version(NEW))),
                     Action::Forget => Ok(None),
                 };
@@ -125,14 +132,16 @@ fn every_state_of_journal_and_disk_ends_in_the_old_version_or_the_new_one() {
             }
         }
     }
-    assert_eq!(cases, 2 * 7 * 6 * 8);
+    assert_eq!(cases, 2 * 2 * 7 * 6 * 8);
 }
 
 #[test]
 fn an_interrupted_switch_is_undone_and_a_probation_survives() {
     let trees = [OLD, NEW].map(version).into();
     let observed = Observed { current: Current::Version(version(NEW)), trees };
-    let actions = journals(Some(OLD)).iter().map(|journal| recover(journal, &observed)).collect();
+    let limits = Limits::default();
+    let actions = journals(Some(OLD)).into_iter();
+    let actions = actions.map(|journal| recover(&journal, &observed, &limits)).collect();
     let expected = vec![
         Action::Point,
         Action::Abandon,
