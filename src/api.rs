@@ -8,6 +8,7 @@
 //! | `organisation` | support organisations, and whom they serve |
 //! | `support` | machines, rollback orders, the audit trail |
 //! | `metrics` | what a monitoring system reads |
+//! | `openapi` | the interface described |
 //! | `route` | a route as a value: what is registered, and who may use it |
 //! | `auth` | who asks, and whether the route is for them |
 //! | `problem` | errors as RFC 9457 problem documents |
@@ -21,20 +22,23 @@ mod coding;
 mod file;
 mod machine;
 mod metrics;
+mod openapi;
 mod organisation;
 mod problem;
 mod route;
 mod support;
 mod vendor;
 
-use actix_web::{HttpResponse, http::Method, web};
+use actix_web::{HttpResponse, web};
 
-pub use self::route::{Route, Who};
+pub use self::{
+    openapi::document,
+    route::{Route, Who},
+};
 use crate::service::{ErrorClass, Service, ServiceError};
+use body::{Sent, Word};
 use problem::ApiError;
-
-/// The outcome of a handler.
-type ApiResult = Result<HttpResponse, ApiError>;
+use route::route;
 
 /// The use cases, shared by all workers.
 type Shared = web::Data<Service>;
@@ -51,8 +55,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
 }
 
 const HEALTH_ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/healthz", Who::Anyone, || web::to(healthz)),
-    Route::new(Method::GET, "/readyz", Who::Anyone, || web::to(readyz)),
+    route!(GET, "/healthz", Who::Anyone, healthz, "Say that the process runs."),
+    route!(GET, "/readyz", Who::Anyone, readyz, "Say whether requests can be served now."),
 ];
 
 /// Every route, in the order in which they are tried.
@@ -64,6 +68,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         organisation::ROUTES,
         support::ROUTES,
         metrics::ROUTES,
+        openapi::ROUTES,
         HEALTH_ROUTES,
     ];
     tables.into_iter().flatten()
@@ -75,17 +80,17 @@ fn unreadable(error: &dyn std::fmt::Display) -> ApiError {
 }
 
 /// The process runs.
-async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+async fn healthz() -> Sent<Word> {
+    HttpResponse::Ok().content_type("text/plain").body("ok\n").into()
 }
 
 /// The store answers.
-async fn readyz(service: Shared) -> ApiResult {
+async fn readyz(service: Shared) -> Result<Sent<Word>, ApiError> {
     service.ready().await?;
-    Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n"))
+    Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n").into())
 }
 
-async fn no_such_route() -> ApiResult {
+async fn no_such_route() -> Result<HttpResponse, ApiError> {
     Err(ServiceError::new(
         ErrorClass::NotFound,
         "NO_SUCH_ROUTE",

@@ -9,6 +9,7 @@ mod customer;
 mod error;
 mod keys;
 mod machine;
+mod openapi;
 mod organisation;
 mod output;
 mod product;
@@ -79,6 +80,10 @@ enum Command {
     Status(status::Status),
     /// Show who changed what.
     Audit(audit::Audit),
+    /// Print the description of the HTTP interface (OpenAPI 3.1), as a server of this version has it at
+    /// /v1/openapi.json.
+    #[command(name = "openapi")]
+    OpenApi,
 }
 
 /// How a command reaches the server.
@@ -138,6 +143,7 @@ impl Cli {
             Command::Token(command) => command.run(output),
             Command::Machine(command) => command.run(output),
             Command::Audit(command) => command.run(output),
+            Command::OpenApi => openapi::print(),
             Command::Status(command) => return ended(command.run(output), output),
         };
         ended(done.map(|()| ExitStatus::Done), output)

@@ -54,6 +54,8 @@ mod lost_keys;
 mod machine;
 #[path = "e2e/memory.rs"]
 mod memory;
+#[path = "e2e/openapi.rs"]
+mod openapi;
 #[path = "e2e/organisation.rs"]
 mod organisation;
 #[path = "e2e/publish.rs"]

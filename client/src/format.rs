@@ -9,6 +9,8 @@ mod identifier;
 mod lines;
 mod plan;
 mod release;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod target_path;
 mod version;
 pub mod wire;
@@ -48,9 +50,30 @@ impl ParseError {
     }
 }
 
-/// Implements `Display`, `FromStr`-based serde and ordering helpers of a newtype over a `String`.
+/// Implements serde, by `FromStr` and `Display`, of a type that is text in documents; with its schema,
+/// which says what is `expected`, or that the text is one of those that `ALL` has.
 macro_rules! text_serde {
-    ($name:ident) => {
+    ($name:ident, one of ALL) => {
+        $crate::format::text_serde!(
+            $name;
+            "enum": $name::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>()
+        );
+    };
+    ($name:ident, $expected:expr) => {
+        $crate::format::text_serde!($name; "description": $expected);
+    };
+    ($name:ident; $said:literal: $value:expr) => {
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", $said: $value })
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)

@@ -1,33 +1,122 @@
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::Display,
+    future::{Ready, ready},
+    marker::PhantomData,
+    time::Duration,
+};
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody, dev, http::header, web,
+};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use mainstay_client::{fetch::Coding, tuf::json};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ApiResult, coding, problem::ApiError};
+use super::{coding, openapi::Operation, problem::ApiError};
 use crate::{
     limits::Limits,
     service::{ErrorClass, Service, ServiceError},
 };
 
-/// Reads the JSON body of a vendor's or technician's request.
-pub(super) async fn read<T: DeserializeOwned>(
-    service: &Service,
+/// A JSON body that is to come. The handler reads it, and so not before it is known who asks.
+pub(super) struct Body<T> {
     payload: web::Payload,
-) -> Result<T, ApiError> {
-    let Limits { request_bytes_max, body_piece_timeout, .. } = *service.limits();
-    read_at_most(pieces(payload, body_piece_timeout), request_bytes_max).await
+    content: PhantomData<fn() -> T>,
 }
 
-/// Reads the JSON body of a machine's request.
-pub(super) async fn read_from_machine<T: DeserializeOwned>(
-    service: &Service,
-    payload: web::Payload,
-) -> Result<T, ApiError> {
-    let Limits { machine_request_bytes_max, body_piece_timeout, .. } = *service.limits();
-    read_at_most(pieces(payload, body_piece_timeout), machine_request_bytes_max).await
+/// A document as a response with a status.
+pub(super) struct Json<T, const STATUS: u16> {
+    response: HttpResponse,
+    content: PhantomData<fn() -> T>,
+}
+
+/// A handler's outcome that is a document.
+pub(super) type Answer<T> = Result<Json<T, 200>, ApiError>;
+
+/// A handler's outcome that is the document of what was made.
+pub(super) type Made<T> = Result<Json<T, 201>, ApiError>;
+
+/// A response that says nothing but that it was done.
+pub(super) struct Done;
+
+/// A response that is not JSON, of one kind.
+pub(super) struct Sent<K> {
+    response: HttpResponse,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// A kind of response that is not JSON.
+pub(super) trait SentKind {
+    /// The media type.
+    const CONTENT_TYPE: &str;
+    /// What it is, for people.
+    const DESCRIPTION: &str;
+
+    /// What else there is to say of the operation.
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+/// A word in plain text.
+pub(super) struct Word;
+
+impl SentKind for Word {
+    const CONTENT_TYPE: &str = "text/plain";
+    const DESCRIPTION: &str = "It does.";
+}
+
+impl<K> From<HttpResponse> for Sent<K> {
+    fn from(response: HttpResponse) -> Self {
+        Self { response, kind: PhantomData }
+    }
+}
+
+impl<T> FromRequest for Body<T> {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let payload = web::Payload::from_request(request, payload).into_inner();
+        ready(payload.map(|payload| Self { payload, content: PhantomData }))
+    }
+}
+
+impl<T: DeserializeOwned> Body<T> {
+    /// Reads the body of a vendor's or technician's request.
+    pub(super) async fn read(self, service: &Service) -> Result<T, ApiError> {
+        let Limits { request_bytes_max, body_piece_timeout, .. } = *service.limits();
+        read_at_most(pieces(self.payload, body_piece_timeout), request_bytes_max).await
+    }
+
+    /// Reads the body of a machine's request.
+    pub(super) async fn read_from_machine(self, service: &Service) -> Result<T, ApiError> {
+        let Limits { machine_request_bytes_max, body_piece_timeout, .. } = *service.limits();
+        read_at_most(pieces(self.payload, body_piece_timeout), machine_request_bytes_max).await
+    }
+}
+
+impl<T, const STATUS: u16> Responder for Json<T, STATUS> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.response
+    }
+}
+
+impl Responder for Done {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+}
+
+impl<K> Responder for Sent<K> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.response
+    }
 }
 
 /// The pieces of a body as they arrive. One that takes longer than `timeout` ends the body.
@@ -72,35 +161,42 @@ async fn read_at_most<T: DeserializeOwned>(
 }
 
 /// `value` as a JSON response.
-pub(super) fn ok(value: &impl Serialize) -> ApiResult {
-    respond(HttpResponse::Ok(), value)
+pub(super) fn ok<T: Serialize>(value: &T) -> Answer<T> {
+    Ok(respond(HttpResponse::Ok(), value)?)
 }
 
 /// `value`, which brings metadata, as a JSON response: compressed for whoever takes that.
-pub(super) fn ok_with_metadata(
+pub(super) fn ok_with_metadata<T: Serialize>(
     service: &Service,
     request: &HttpRequest,
-    value: &impl Serialize,
-) -> ApiResult {
-    let body = serde_json::to_vec(value).map_err(ServiceError::from)?;
+    value: &T,
+) -> Answer<T> {
     let mut response = HttpResponse::Ok();
-    response.content_type("application/json").insert_header(coding::VARY);
+    response.insert_header(coding::VARY);
+    let body = serde_json::to_vec(value).map_err(ServiceError::from)?;
     let is_short = (body.len() as u64) < service.limits().compress_bytes_min;
-    if is_short || !coding::takes_zstd(request.headers()) {
-        return Ok(response.body(body));
-    }
-    let body = Coding::compress(&body).map_err(ServiceError::internal)?;
-    Ok(response.insert_header((header::CONTENT_ENCODING, Coding::ZSTD)).body(body))
+    let body = if is_short || !coding::takes_zstd(request.headers()) {
+        body
+    } else {
+        response.insert_header((header::CONTENT_ENCODING, Coding::ZSTD));
+        Coding::compress(&body).map_err(ServiceError::internal)?
+    };
+    let response = response.content_type("application/json").body(body);
+    Ok(Json { response, content: PhantomData })
 }
 
 /// `value`, which was made, as a JSON response.
-pub(super) fn created(value: &impl Serialize) -> ApiResult {
-    respond(HttpResponse::Created(), value)
+pub(super) fn created<T: Serialize>(value: &T) -> Made<T> {
+    Ok(respond(HttpResponse::Created(), value)?)
 }
 
-fn respond(mut response: actix_web::HttpResponseBuilder, value: &impl Serialize) -> ApiResult {
-    let body = serde_json::to_vec(value).map_err(ServiceError::from)?;
-    Ok(response.content_type("application/json").body(body))
+fn respond<T: Serialize, const STATUS: u16>(
+    mut response: actix_web::HttpResponseBuilder,
+    value: &T,
+) -> Result<Json<T, STATUS>, ServiceError> {
+    let body = serde_json::to_vec(value)?;
+    let response = response.content_type("application/json").body(body);
+    Ok(Json { response, content: PhantomData })
 }
 
 #[cfg(test)]

@@ -5,8 +5,14 @@ use actix_web::{
 };
 use futures_util::TryStreamExt as _;
 use mainstay_client::fetch::Coding;
+use serde_json::json;
 
-use super::{ApiResult, coding};
+use super::{
+    body::{Sent, SentKind},
+    coding,
+    openapi::Operation,
+    problem::ApiError,
+};
 use crate::service::Service;
 use crate::service::{ServiceError, ServiceResult, repository::ServedFile};
 
@@ -18,8 +24,31 @@ enum Part {
     Unsatisfiable,
 }
 
+/// A file, or a range of it.
+pub(super) struct File;
+
+impl SentKind for File {
+    const CONTENT_TYPE: &str = "application/octet-stream";
+    const DESCRIPTION: &str = "The file.";
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.header("Range", "One range of bytes; several are answered with the whole file.");
+        operation.header("If-Range", "The entity tag of what the range is to be of.");
+        operation.header("If-None-Match", "Entity tags of what is there already.");
+        operation.header("Accept-Encoding", "Whether metadata may come compressed (`zstd`).");
+        let content = json!({ Self::CONTENT_TYPE: {} });
+        operation.answer(206, json!({ "description": "The range.", "content": content }));
+        operation.answer(304, json!({ "description": "What is there already is this." }));
+        operation.answer(416, json!({ "description": "There is nothing in the range." }));
+    }
+}
+
 /// Sends a file: whole or a range (RFC 9110 §14), metadata compressed for whoever takes that.
-pub(super) async fn send(service: &Service, request: &HttpRequest, file: ServedFile) -> ApiResult {
+pub(super) async fn send(
+    service: &Service,
+    request: &HttpRequest,
+    file: ServedFile,
+) -> Result<Sent<File>, ApiError> {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((header::CACHE_CONTROL, "private, no-transform"))
@@ -29,10 +58,10 @@ pub(super) async fn send(service: &Service, request: &HttpRequest, file: ServedF
         // A range is one of the bytes as they are.
         let headers = request.headers();
         if coding::takes_zstd(headers) && !headers.contains_key(header::RANGE) {
-            return send_compressed(service, request, response, file).await;
+            return Ok(send_compressed(service, request, response, file).await?.into());
         }
     }
-    send_stored(service, request, response, file).await
+    Ok(send_stored(service, request, response, file).await?.into())
 }
 
 /// Sends the bytes as they are, with their digest as a strong entity tag (RFC 9110 §8.8).
@@ -41,7 +70,7 @@ async fn send_stored(
     request: &HttpRequest,
     mut response: HttpResponseBuilder,
     file: ServedFile,
-) -> ApiResult {
+) -> ServiceResult<HttpResponse> {
     let tag = format!("\"{}\"", file.sha256);
     response
         .insert_header((header::ETAG, tag.clone()))
@@ -83,7 +112,7 @@ async fn send_compressed(
     request: &HttpRequest,
     mut response: HttpResponseBuilder,
     file: ServedFile,
-) -> ApiResult {
+) -> ServiceResult<HttpResponse> {
     let tag = format!("\"{}\"", file.sha256);
     response.insert_header((header::ETAG, format!("W/{tag}")));
     if is_known(request, &tag) {

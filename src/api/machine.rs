@@ -1,31 +1,42 @@
-use actix_web::{HttpRequest, HttpResponse, http::Method, web};
+use actix_web::{HttpRequest, web};
 use mainstay_client::format::{
     ProductName,
-    wire::{CheckRequest, EnrollRequest, ReportRequest},
+    wire::{CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, ReportRequest},
 };
 
 use super::{
-    ApiResult, Route, Shared, Who,
+    Route, Shared, Who,
     auth::{Caller, Machine, address},
-    body, file,
+    body::{self, Answer, Body, Done, Made, Sent},
+    file::{self, File},
+    problem::ApiError,
+    route::route,
 };
 use crate::store::Role;
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new(Method::POST, "/v1/check", Who::Machine, || web::to(check)),
-    Route::new(Method::POST, "/v1/report", Who::Machine, || web::to(report)),
-    Route::new(Method::POST, "/v1/enroll", Who::Anyone, || web::to(enroll)),
-    Route::new(
-        Method::GET,
-        "/repo/{product}/{path:.*}",
-        Who::MachineOrVendor(&[Role::Publisher, Role::Support]),
-        || web::to(repository_file),
+    route!(
+        POST,
+        "/v1/check",
+        Who::Machine,
+        check,
+        "Ask what to do: a machine says what it runs, and gets a signed plan."
     ),
-    Route::new(
-        Method::HEAD,
+    route!(POST, "/v1/report", Who::Machine, report, "Report what happened on a machine."),
+    route!(POST, "/v1/enroll", Who::Anyone, enroll, "Enrol a machine by an activation key."),
+    route!(
+        GET,
         "/repo/{product}/{path:.*}",
         Who::MachineOrVendor(&[Role::Publisher, Role::Support]),
-        || web::to(repository_file),
+        repository_file,
+        "Fetch a file of a TUF repository."
+    ),
+    route!(
+        HEAD,
+        "/repo/{product}/{path:.*}",
+        Who::MachineOrVendor(&[Role::Publisher, Role::Support]),
+        repository_file,
+        "Ask for the head of a file of a TUF repository."
     ),
 ];
 
@@ -33,20 +44,28 @@ async fn check(
     service: Shared,
     machine: Machine,
     request: HttpRequest,
-    payload: web::Payload,
-) -> ApiResult {
-    let question: CheckRequest = body::read_from_machine(&service, payload).await?;
+    body: Body<CheckRequest>,
+) -> Answer<CheckResponse> {
+    let question = body.read_from_machine(&service).await?;
     body::ok_with_metadata(&service, &request, &service.check(machine.0, &question).await?)
 }
 
-async fn report(service: Shared, machine: Machine, payload: web::Payload) -> ApiResult {
-    let request: ReportRequest = body::read_from_machine(&service, payload).await?;
+async fn report(
+    service: Shared,
+    machine: Machine,
+    body: Body<ReportRequest>,
+) -> Result<Done, ApiError> {
+    let request = body.read_from_machine(&service).await?;
     service.report(machine.0, &request).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(Done)
 }
 
-async fn enroll(service: Shared, request: HttpRequest, payload: web::Payload) -> ApiResult {
-    let enrollment: EnrollRequest = body::read_from_machine(&service, payload).await?;
+async fn enroll(
+    service: Shared,
+    request: HttpRequest,
+    body: Body<EnrollRequest>,
+) -> Made<EnrollResponse> {
+    let enrollment = body.read_from_machine(&service).await?;
     body::created(&service.enroll(enrollment, address(&request)).await?)
 }
 
@@ -55,7 +74,7 @@ async fn repository_file(
     caller: Caller,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-) -> ApiResult {
+) -> Result<Sent<File>, ApiError> {
     let (product, path) = path.into_inner();
     let product: ProductName = product.parse()?;
     let served = match caller {

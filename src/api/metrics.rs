@@ -1,11 +1,17 @@
-use actix_web::{HttpResponse, http::Method, web};
+use actix_web::HttpResponse;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
 
-use super::{ApiResult, Route, Shared, Who, auth::Staff};
+use super::{
+    Route, Shared, Who,
+    auth::Staff,
+    body::{Sent, SentKind},
+    problem::ApiError,
+    route::route,
+};
 use crate::{
     service::{
         ServiceError,
@@ -14,14 +20,26 @@ use crate::{
     store::Role,
 };
 
-pub(super) const ROUTES: &[Route] =
-    &[Route::new(Method::GET, "/metrics", Who::Vendor(&Role::ALL), || web::to(metrics))];
+pub(super) const ROUTES: &[Route] = &[route!(
+    GET,
+    "/metrics",
+    Who::Vendor(&Role::ALL),
+    metrics,
+    "Measures for a monitoring system."
+)];
 
 /// What a monitoring system reads. Product names are the vendor's affair, so it bears a token.
-async fn metrics(service: Shared, _: Staff) -> ApiResult {
+async fn metrics(service: Shared, _: Staff) -> Result<Sent<Metrics>, ApiError> {
     let text = encode(&service.status().await?).map_err(ServiceError::internal)?;
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(HttpResponse::Ok().content_type(content_type).body(text))
+    let content_type = format!("{}; version=1.0.0; charset=utf-8", Metrics::CONTENT_TYPE);
+    Ok(HttpResponse::Ok().content_type(content_type).body(text).into())
+}
+
+struct Metrics;
+
+impl SentKind for Metrics {
+    const CONTENT_TYPE: &str = "application/openmetrics-text";
+    const DESCRIPTION: &str = "The measures, as OpenMetrics has them.";
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -1,8 +1,16 @@
-use actix_web::{http::Method, web};
+use actix_web::web;
 use mainstay_client::format::{CustomerName, OrganisationName};
 
-use super::{ApiResult, Route, Shared, Who, auth::Staff, body};
-use crate::{service::organisation::CreateOrganisation, store::Role};
+use super::{
+    Route, Shared, Who,
+    auth::Staff,
+    body::{self, Answer, Body, Made},
+    route::route,
+};
+use crate::{
+    service::organisation::CreateOrganisation,
+    store::{OrganisationRecord, Role},
+};
 
 const ACCOUNT: &[Role] = &[Role::Account];
 const LOOKING: &[Role] = &[Role::Account, Role::Support, Role::Viewer];
@@ -10,41 +18,73 @@ const ONE: &str = "/v1/organisations/{organisation}";
 const SERVED: &str = "/v1/organisations/{organisation}/customers/{customer}";
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/v1/organisations", Who::Vendor(LOOKING), || web::to(organisations)),
-    Route::new(Method::POST, "/v1/organisations", Who::Vendor(ACCOUNT), || web::to(create)),
-    Route::new(Method::GET, ONE, Who::Vendor(LOOKING), || web::to(organisation)),
-    Route::new(Method::PUT, SERVED, Who::Vendor(ACCOUNT), || web::to(serve)),
-    Route::new(Method::DELETE, SERVED, Who::Vendor(ACCOUNT), || web::to(stop_serving)),
+    route!(
+        GET,
+        "/v1/organisations",
+        Who::Vendor(LOOKING),
+        organisations,
+        "List the organisations that support customers."
+    ),
+    route!(
+        POST,
+        "/v1/organisations",
+        Who::Vendor(ACCOUNT),
+        create_organisation,
+        "Add an organisation."
+    ),
+    route!(GET, ONE, Who::Vendor(LOOKING), organisation, "Show an organisation."),
+    route!(
+        PUT,
+        SERVED,
+        Who::Vendor(ACCOUNT),
+        serve_customer,
+        "Let an organisation serve a customer."
+    ),
+    route!(
+        DELETE,
+        SERVED,
+        Who::Vendor(ACCOUNT),
+        stop_serving_customer,
+        "End it that an organisation serves a customer."
+    ),
 ];
 
-async fn organisations(service: Shared, _: Staff) -> ApiResult {
+async fn organisations(service: Shared, _: Staff) -> Answer<Vec<OrganisationRecord>> {
     body::ok(&service.organisations().await?)
 }
 
-async fn create(service: Shared, Staff(actor): Staff, payload: web::Payload) -> ApiResult {
-    let request: CreateOrganisation = body::read(&service, payload).await?;
+async fn create_organisation(
+    service: Shared,
+    Staff(actor): Staff,
+    body: Body<CreateOrganisation>,
+) -> Made<OrganisationRecord> {
+    let request = body.read(&service).await?;
     body::created(&service.create_organisation(&actor, request).await?)
 }
 
-async fn organisation(service: Shared, _: Staff, name: web::Path<String>) -> ApiResult {
+async fn organisation(
+    service: Shared,
+    _: Staff,
+    name: web::Path<String>,
+) -> Answer<OrganisationRecord> {
     let name: OrganisationName = name.parse()?;
     body::ok(&service.organisation(&name).await?)
 }
 
-async fn serve(
+async fn serve_customer(
     service: Shared,
     Staff(actor): Staff,
     path: web::Path<(String, String)>,
-) -> ApiResult {
+) -> Answer<OrganisationRecord> {
     let (name, customer): (OrganisationName, CustomerName) = (path.0.parse()?, path.1.parse()?);
     body::ok(&service.serve_customer(&actor, &name, customer).await?)
 }
 
-async fn stop_serving(
+async fn stop_serving_customer(
     service: Shared,
     Staff(actor): Staff,
     path: web::Path<(String, String)>,
-) -> ApiResult {
+) -> Answer<OrganisationRecord> {
     let (name, customer): (OrganisationName, CustomerName) = (path.0.parse()?, path.1.parse()?);
     body::ok(&service.stop_serving_customer(&actor, &name, &customer).await?)
 }

@@ -1,5 +1,6 @@
 use actix_web::{guard, http::Method, web};
 
+use super::openapi::Operation;
 use crate::{
     service::{Actor, Scope},
     store::Role,
@@ -14,8 +15,31 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub who: Who,
+    /// What it is for, in a line.
+    pub summary: &'static str,
+    /// The name of its handler, which no other route of the same method has.
+    pub(super) name: &'static str,
+    /// What its handler takes and gives.
+    pub(super) describe: fn(&mut Operation<'_>),
     handler: fn() -> actix_web::Route,
 }
+
+/// `route!(METHOD, "path", who, handler, "summary")`. What the handler takes and gives is read off its
+/// type, so that the description of the interface says nothing else.
+macro_rules! route {
+    ($method:ident, $path:expr, $who:expr, $handler:ident, $summary:literal) => {
+        $crate::api::route::Route::new(
+            actix_web::http::Method::$method,
+            $path,
+            $who,
+            $summary,
+            stringify!($handler),
+            |operation| $crate::api::openapi::describe(operation, &$handler),
+            || actix_web::web::to($handler),
+        )
+    };
+}
+pub(super) use route;
 
 /// Who may use a route. An administrator may use every one that is for staff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +93,12 @@ impl Route {
         method: Method,
         path: &'static str,
         who: Who,
+        summary: &'static str,
+        name: &'static str,
+        describe: fn(&mut Operation<'_>),
         handler: fn() -> actix_web::Route,
     ) -> Self {
-        Self { method, path, who, handler }
+        Self { method, path, who, summary, name, describe, handler }
     }
 
     /// Registers it so that another method at the same path is passed on.

@@ -1,57 +1,96 @@
-use actix_web::{http::Method, web};
+use actix_web::web;
 use mainstay_client::format::{MachineName, Version};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ApiResult, Route, Shared, Who, auth::Staff, body};
+use super::{
+    Route, Shared, Who,
+    auth::Staff,
+    body::{self, Answer, Body, Made},
+    route::route,
+};
 use crate::{
-    service::{seats::RetireMachine, support::OrderRollback},
-    store::Role,
+    policy::UpgradePath,
+    service::{
+        seats::RetireMachine,
+        support::{Explanation, MachineView, OrderRollback},
+    },
+    store::{AuditRecord, MachineRecord, OrderRecord, Role},
 };
 
 const LOOKING: &[Role] = &[Role::Account, Role::Support, Role::Viewer];
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/v1/machines", Who::Staff(LOOKING), || web::to(machines)),
-    Route::new(Method::GET, "/v1/machines/{machine}", Who::Staff(LOOKING), || web::to(machine)),
-    Route::new(Method::GET, "/v1/machines/{machine}/explain", Who::Staff(LOOKING), || {
-        web::to(explain)
-    }),
-    Route::new(Method::GET, "/v1/machines/{machine}/path", Who::Staff(LOOKING), || {
-        web::to(upgrade_path)
-    }),
-    Route::new(
-        Method::POST,
+    route!(GET, "/v1/machines", Who::Staff(LOOKING), machines, "List the machines."),
+    route!(
+        GET,
+        "/v1/machines/{machine}",
+        Who::Staff(LOOKING),
+        machine,
+        "Show what a machine runs, what happened on it, what it will be told."
+    ),
+    route!(
+        GET,
+        "/v1/machines/{machine}/explain",
+        Who::Staff(LOOKING),
+        explain_machine,
+        "Say for every release why a machine gets it or does not."
+    ),
+    route!(
+        GET,
+        "/v1/machines/{machine}/path",
+        Who::Staff(LOOKING),
+        upgrade_path,
+        "Say by which hops a machine gets to a version, and what its contract lacks for them."
+    ),
+    route!(
+        POST,
         "/v1/machines/{machine}/rollback",
         Who::Staff(&[Role::Support]),
-        || web::to(order_rollback),
+        order_rollback,
+        "Order a machine to go back to a version."
     ),
-    Route::new(
-        Method::POST,
+    route!(
+        POST,
         "/v1/machines/{machine}/retire",
         Who::Staff(&[Role::Support, Role::Account]),
-        || web::to(retire_machine),
+        retire_machine,
+        "Retire a machine: its seat is free, its token is not accepted."
     ),
-    Route::new(Method::GET, "/v1/audit", Who::Vendor(&[Role::Support, Role::Viewer]), || {
-        web::to(audit_trail)
-    }),
+    route!(
+        GET,
+        "/v1/audit",
+        Who::Vendor(&[Role::Support, Role::Viewer]),
+        audit_trail,
+        "Say who changed what, a page at a time, the oldest first."
+    ),
 ];
 
-async fn machines(service: Shared, Staff(actor): Staff) -> ApiResult {
+async fn machines(service: Shared, Staff(actor): Staff) -> Answer<Vec<MachineRecord>> {
     body::ok(&service.machines(&actor).await?)
 }
 
-async fn machine(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
+async fn machine(
+    service: Shared,
+    Staff(actor): Staff,
+    name: web::Path<String>,
+) -> Answer<MachineView> {
     let name: MachineName = name.parse()?;
     body::ok(&service.machine(&actor, &name).await?)
 }
 
-async fn explain(service: Shared, Staff(actor): Staff, name: web::Path<String>) -> ApiResult {
+async fn explain_machine(
+    service: Shared,
+    Staff(actor): Staff,
+    name: web::Path<String>,
+) -> Answer<Vec<Explanation>> {
     let name: MachineName = name.parse()?;
     body::ok(&service.explain(&actor, &name).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct To {
+    /// The version to get to; the newest of the newest line that is supported where it is absent.
     to: Option<Version>,
 }
 
@@ -60,7 +99,7 @@ async fn upgrade_path(
     Staff(actor): Staff,
     name: web::Path<String>,
     query: web::Query<To>,
-) -> ApiResult {
+) -> Answer<UpgradePath> {
     let name: MachineName = name.parse()?;
     body::ok(&service.upgrade_path(&actor, &name, query.to.as_ref()).await?)
 }
@@ -69,10 +108,10 @@ async fn order_rollback(
     service: Shared,
     Staff(actor): Staff,
     name: web::Path<String>,
-    payload: web::Payload,
-) -> ApiResult {
+    body: Body<OrderRollback>,
+) -> Made<OrderRecord> {
     let name: MachineName = name.parse()?;
-    let request: OrderRollback = body::read(&service, payload).await?;
+    let request = body.read(&service).await?;
     body::created(&service.order_rollback(&actor, &name, request).await?)
 }
 
@@ -80,19 +119,25 @@ async fn retire_machine(
     service: Shared,
     Staff(actor): Staff,
     name: web::Path<String>,
-    payload: web::Payload,
-) -> ApiResult {
+    body: Body<RetireMachine>,
+) -> Answer<MachineRecord> {
     let name: MachineName = name.parse()?;
-    let request: RetireMachine = body::read(&service, payload).await?;
+    let request = body.read(&service).await?;
     body::ok(&service.retire_machine(&actor, &name, request).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct After {
+    /// The number of the last record of the page before; none for the first page. A page has at most
+    /// 1,000 records, and an empty one is the end.
     #[serde(default)]
     after: u64,
 }
 
-async fn audit_trail(service: Shared, _: Staff, query: web::Query<After>) -> ApiResult {
+async fn audit_trail(
+    service: Shared,
+    _: Staff,
+    query: web::Query<After>,
+) -> Answer<Vec<AuditRecord>> {
     body::ok(&service.audit_trail(query.after).await?)
 }

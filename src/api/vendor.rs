@@ -1,58 +1,127 @@
-use actix_web::{HttpRequest, http::Method, web};
+use actix_web::{HttpRequest, web};
 use mainstay_client::format::{
     Digest, ProductName,
-    wire::{AmendMetadataRequest, CreateProductRequest, PublishRequest, RetireRequest},
+    wire::{
+        AmendMetadataRequest, AmendMetadataResponse, CreateProductRequest, PublishRequest,
+        PublishResponse, PublishingState, RetireRequest, RetireResponse, ServerKeys, UploadState,
+    },
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ApiResult, Route, Shared, Who, auth::Staff, body};
-use crate::store::Role;
+use super::{
+    Route, Shared, Who,
+    auth::Staff,
+    body::{self, Answer, Body, Made},
+    route::route,
+};
+use crate::{
+    policy::lifecycle::LineView,
+    service::status::ProductStatus,
+    store::{ProductRecord, ReleaseRecord, Role},
+};
 
 const PUBLISHER: &[Role] = &[Role::Publisher];
 
 pub(super) const ROUTES: &[Route] = &[
-    Route::new(Method::GET, "/v1/server-keys", Who::Vendor(PUBLISHER), || web::to(server_keys)),
-    Route::new(Method::GET, "/v1/status", Who::Vendor(&Role::ALL), || web::to(status)),
-    Route::new(Method::GET, "/v1/products", Who::Vendor(&Role::ALL), || web::to(products)),
-    Route::new(Method::POST, "/v1/products", Who::Vendor(PUBLISHER), || web::to(create_product)),
-    Route::new(Method::GET, "/v1/products/{product}/publishing", Who::Vendor(PUBLISHER), || {
-        web::to(publishing_state)
-    }),
-    Route::new(Method::POST, "/v1/products/{product}/metadata", Who::Vendor(PUBLISHER), || {
-        web::to(amend_metadata)
-    }),
-    Route::new(Method::GET, "/v1/products/{product}/lines", Who::Vendor(&Role::ALL), || {
-        web::to(lines)
-    }),
-    Route::new(Method::GET, "/v1/products/{product}/releases", Who::Vendor(&Role::ALL), || {
-        web::to(releases)
-    }),
-    Route::new(Method::POST, "/v1/products/{product}/releases", Who::Vendor(PUBLISHER), || {
-        web::to(publish)
-    }),
-    Route::new(Method::POST, "/v1/products/{product}/retirements", Who::Vendor(PUBLISHER), || {
-        web::to(retire)
-    }),
-    Route::new(Method::GET, "/v1/uploads/{digest}", Who::Vendor(PUBLISHER), || {
-        web::to(upload_state)
-    }),
-    Route::new(Method::PATCH, "/v1/uploads/{digest}", Who::Vendor(PUBLISHER), || web::to(upload)),
+    route!(
+        GET,
+        "/v1/server-keys",
+        Who::Vendor(PUBLISHER),
+        server_keys,
+        "Show the server's public keys."
+    ),
+    route!(
+        GET,
+        "/v1/status",
+        Who::Vendor(&Role::ALL),
+        status,
+        "Say when metadata expires, and what renews it."
+    ),
+    route!(GET, "/v1/products", Who::Vendor(&Role::ALL), products, "List the products."),
+    route!(
+        POST,
+        "/v1/products",
+        Who::Vendor(PUBLISHER),
+        create_product,
+        "Register a product with its signed root and targets."
+    ),
+    route!(
+        GET,
+        "/v1/products/{product}/publishing",
+        Who::Vendor(PUBLISHER),
+        publishing_state,
+        "Fetch what the next signed document of a product is built upon."
+    ),
+    route!(
+        POST,
+        "/v1/products/{product}/metadata",
+        Who::Vendor(PUBLISHER),
+        amend_metadata,
+        "Submit metadata that the vendor has signed anew."
+    ),
+    route!(
+        GET,
+        "/v1/products/{product}/lines",
+        Who::Vendor(&Role::ALL),
+        lines,
+        "List the lines of a product with their dates."
+    ),
+    route!(
+        GET,
+        "/v1/products/{product}/releases",
+        Who::Vendor(&Role::ALL),
+        releases,
+        "List the releases of a product."
+    ),
+    route!(
+        POST,
+        "/v1/products/{product}/releases",
+        Who::Vendor(PUBLISHER),
+        publish,
+        "Publish a release whose blobs are uploaded."
+    ),
+    route!(
+        POST,
+        "/v1/products/{product}/retirements",
+        Who::Vendor(PUBLISHER),
+        retire_releases,
+        "Move releases from their channels to the archive."
+    ),
+    route!(
+        GET,
+        "/v1/uploads/{digest}",
+        Who::Vendor(PUBLISHER),
+        upload_state,
+        "Say how much of a blob has arrived."
+    ),
+    route!(
+        PATCH,
+        "/v1/uploads/{digest}",
+        Who::Vendor(PUBLISHER),
+        upload,
+        "Upload a blob, or the rest of it."
+    ),
 ];
 
-async fn server_keys(service: Shared, _: Staff) -> ApiResult {
+async fn server_keys(service: Shared, _: Staff) -> Answer<ServerKeys> {
     body::ok(&service.server_keys())
 }
 
-async fn status(service: Shared, _: Staff) -> ApiResult {
+async fn status(service: Shared, _: Staff) -> Answer<Vec<ProductStatus>> {
     body::ok(&service.status().await?)
 }
 
-async fn products(service: Shared, _: Staff) -> ApiResult {
+async fn products(service: Shared, _: Staff) -> Answer<Vec<ProductRecord>> {
     body::ok(&service.products().await?)
 }
 
-async fn create_product(service: Shared, Staff(actor): Staff, payload: web::Payload) -> ApiResult {
-    let request: CreateProductRequest = body::read(&service, payload).await?;
+async fn create_product(
+    service: Shared,
+    Staff(actor): Staff,
+    body: Body<CreateProductRequest>,
+) -> Made<ProductRecord> {
+    let request = body.read(&service).await?;
     body::created(&service.create_product(&actor, request).await?)
 }
 
@@ -61,7 +130,7 @@ async fn publishing_state(
     _: Staff,
     request: HttpRequest,
     product: web::Path<String>,
-) -> ApiResult {
+) -> Answer<PublishingState> {
     let product: ProductName = product.parse()?;
     body::ok_with_metadata(&service, &request, &service.publishing_state(&product).await?)
 }
@@ -70,19 +139,23 @@ async fn amend_metadata(
     service: Shared,
     Staff(actor): Staff,
     product: web::Path<String>,
-    payload: web::Payload,
-) -> ApiResult {
+    body: Body<AmendMetadataRequest>,
+) -> Made<AmendMetadataResponse> {
     let product: ProductName = product.parse()?;
-    let request: AmendMetadataRequest = body::read(&service, payload).await?;
+    let request = body.read(&service).await?;
     body::created(&service.amend_metadata(&actor, &product, request).await?)
 }
 
-async fn lines(service: Shared, _: Staff, product: web::Path<String>) -> ApiResult {
+async fn lines(service: Shared, _: Staff, product: web::Path<String>) -> Answer<Vec<LineView>> {
     let product: ProductName = product.parse()?;
     body::ok(&service.lines(&product).await?)
 }
 
-async fn releases(service: Shared, _: Staff, product: web::Path<String>) -> ApiResult {
+async fn releases(
+    service: Shared,
+    _: Staff,
+    product: web::Path<String>,
+) -> Answer<Vec<ReleaseRecord>> {
     let product: ProductName = product.parse()?;
     body::ok(&service.releases(&product).await?)
 }
@@ -91,32 +164,34 @@ async fn publish(
     service: Shared,
     Staff(actor): Staff,
     product: web::Path<String>,
-    payload: web::Payload,
-) -> ApiResult {
+    body: Body<PublishRequest>,
+) -> Made<PublishResponse> {
     let product: ProductName = product.parse()?;
-    let request: PublishRequest = body::read(&service, payload).await?;
+    let request = body.read(&service).await?;
     body::created(&service.publish(&actor, &product, request).await?)
 }
 
-async fn retire(
+async fn retire_releases(
     service: Shared,
     Staff(actor): Staff,
     product: web::Path<String>,
-    payload: web::Payload,
-) -> ApiResult {
+    body: Body<RetireRequest>,
+) -> Made<RetireResponse> {
     let product: ProductName = product.parse()?;
-    let request: RetireRequest = body::read(&service, payload).await?;
+    let request = body.read(&service).await?;
     body::created(&service.retire(&actor, &product, request).await?)
 }
 
-async fn upload_state(service: Shared, _: Staff, digest: web::Path<String>) -> ApiResult {
+async fn upload_state(service: Shared, _: Staff, digest: web::Path<String>) -> Answer<UploadState> {
     let digest: Digest = digest.parse()?;
     body::ok(&service.upload_state(&digest).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Position {
+    /// Where in the blob these bytes begin: as many as have arrived.
     offset: u64,
+    /// How many bytes these are.
     length: u64,
 }
 
@@ -126,7 +201,7 @@ async fn upload(
     digest: web::Path<String>,
     position: web::Query<Position>,
     payload: web::Payload,
-) -> ApiResult {
+) -> Answer<UploadState> {
     let digest: Digest = digest.parse()?;
     let Position { offset, length } = position.into_inner();
     let content = body::pieces(payload, service.limits().body_piece_timeout);

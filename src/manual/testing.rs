@@ -3,6 +3,15 @@
 //! `tests/run` runs everything that CI runs, `tests/real/run` takes real software through the whole
 //! journey.
 //!
+//! # The description of the interface
+//!
+//! Whatever an end-to-end scenario asks of a server by hand (`Server::request_with`), the answer is held
+//! against the description of its operation, where a member more is as wrong as one less; the one that
+//! tries every route as every bearer does so with all of them. `tests/openapi/run` holds the
+//! description itself against the official schema of OpenAPI 3.1, by `openapi-spec-validator`, and is
+//! part of `tests/run`. A list of the operations stands in `src/api/openapi/tests.rs`: who changes it
+//! changes what others rely on.
+//!
 //! # Fuzzing
 //!
 //! Every parser of bytes from outside has a fuzz target in `client/fuzz`. A target is a function that

@@ -89,10 +89,19 @@
 //! `CONTRACT_ENDED` of the paid time (90 and 30 days ahead, and once it is over), `NOT_STARTED`, and
 //! `ORDER_REFUSED`.
 //!
+//! # The whole interface
+//!
+//! Every operation, with its bearers, parameters, bodies and answers, and every code of a problem, is
+//! in a description as OpenAPI 3.1 has it: a server gives its own at `GET /v1/openapi.json`, to anybody,
+//! and `mainstay openapi` prints that of its version. It is made of the table of routes and of the types
+//! that read requests and write answers, and the tests hold answers against it. The names of types
+//! that end with `Input` are those of requests, where a type is written otherwise than it may be read.
+//!
 //! # The vendor's requests
 //!
 //! | request | who | what |
 //! |---|---|---|
+//! | `GET /v1/openapi.json` | anybody | this interface, described |
 //! | `GET /v1/server-keys` | publisher | the server's public keys |
 //! | `POST /v1/products` | publisher | register a signed root and targets |
 //! | `GET /v1/products`, `GET /v1/products/{p}/releases` | all roles | look |

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use mainstay_client::format::{
     AdvisoryId, Channel, LineDates, LineName, Lines, ProductName, Severity, Tag, Version,
+    schema::Instant,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a decision needs to know about one release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// The version.
@@ -19,10 +21,12 @@ pub struct Release {
     /// How much it matters.
     pub severity: Severity,
     /// When it was published.
+    #[schemars(with = "Instant")]
     pub published_at: Timestamp,
     /// From when on a contract must have run to cover it; absent for `published_at`. Read it
     /// through [`Release::effective_at`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     pub effective_at: Option<Timestamp>,
     /// Where it stands in its life.
     #[serde(default)]
@@ -49,7 +53,7 @@ impl Release {
 }
 
 /// Where a release stands in its life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Not out yet; for customers it does not exist.
@@ -64,19 +68,22 @@ pub enum Status {
 }
 
 /// The dates of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
     /// The line.
     pub line: LineName,
     /// When it became generally available; absent for when its opening release was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     pub ga: Option<Timestamp>,
     /// From when on its patch releases need extended support.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     pub eos: Option<Timestamp>,
     /// From when on its patch releases are for nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     pub eol: Option<Timestamp>,
 }
 

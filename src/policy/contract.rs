@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_client::format::{Channel, LineName, ProductName, Tag};
+use mainstay_client::format::{Channel, LineName, ProductName, Tag, schema::Instant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod amendment;
@@ -17,7 +18,7 @@ pub use amendment::{Amendment, Change, Exit};
 pub use tier::{Preset, Tier, Tiers};
 
 /// What a contract says at one instant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
     /// Whether the contract grants anything at all.
@@ -64,7 +65,7 @@ pub struct Contract {
 }
 
 /// Whether a contract grants anything at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It does.
@@ -77,7 +78,7 @@ pub enum State {
 }
 
 /// What stays granted when the paid time is over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {
     /// What came out in the paid time, for ever.
@@ -88,7 +89,7 @@ pub enum Fallback {
 }
 
 /// Whether a critical fix may come from a line that the contract does not own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bridge {
     /// It may not.
@@ -99,12 +100,16 @@ pub enum Bridge {
 }
 
 /// A time for which maintenance is paid: from `start` on, and no longer at `end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Term {
     /// The first instant that is in.
+    #[schemars(with = "Instant")]
     pub start: Timestamp,
     /// The first instant that is out.
+    #[schemars(with = "Instant")]
     pub end: Timestamp,
 }
 

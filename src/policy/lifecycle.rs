@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::format::LineName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +15,9 @@ use super::{
 };
 
 /// Where a line stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LineStatus {
     /// It gets releases.
@@ -191,7 +194,7 @@ fn after_term(contract: &Contract, until: Timestamp) -> String {
 }
 
 /// A line as its vendor looks at it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LineView {
     /// The line and its dates.
     #[serde(flatten)]

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::format::{Channel, Platform, Version};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -112,7 +113,7 @@ impl Seat {
 }
 
 /// Versions kept from a machine: those above `over` up to and with `through`, or `through` alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// The highest version below the block; absent where only `through` is blocked.

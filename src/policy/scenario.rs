@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use mainstay_client::format::{ProductName, Version};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Catalogue, Change, Contract, Decision, Line, Release, Standing};
@@ -32,7 +33,7 @@ pub struct Scenario {
 }
 
 /// A decision with all that a person asks about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// The decision.
     #[serde(flatten)]

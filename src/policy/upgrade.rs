@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mainstay_client::format::{Channel, LineName, Version};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 };
 
 /// The hops from what runs to a version, through the stops that lie between (`min_from`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpgradePath {
     /// What runs; nothing on a fresh machine.
     pub from: Option<Version>,
@@ -24,7 +25,7 @@ pub struct UpgradePath {
 }
 
 /// One hop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {
     /// Whether the contract grants it, and why.
     #[serde(flatten)]

@@ -1,7 +1,8 @@
 //! Tokens: who may ask for what.
 
 use jiff::Timestamp;
-use mainstay_client::format::{Digest, OrganisationName};
+use mainstay_client::format::{Digest, OrganisationName, schema::Instant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -38,7 +39,7 @@ impl Secret {
 }
 
 /// `POST /v1/tokens`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {
     /// What the bearer may do.
@@ -51,11 +52,12 @@ pub struct CreateToken {
     pub organisation: Option<OrganisationName>,
     /// From when on it is not accepted.
     #[serde(default)]
+    #[schemars(with = "Option<Instant>")]
     pub expires_at: Option<Timestamp>,
 }
 
 /// A token as it is shown once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IssuedToken {
     /// By what people and the audit trail name it.
     pub id: String,
@@ -64,6 +66,7 @@ pub struct IssuedToken {
     /// What the bearer may do.
     pub role: Role,
     /// From when on it is not accepted.
+    #[schemars(with = "Option<Instant>")]
     pub expires_at: Option<Timestamp>,
 }
 
@@ -82,7 +85,7 @@ impl Service {
             )));
         }
         let CreateToken { role, organisation, expires_at, .. } = request;
-        if organisation.is_some() && !matches!(role, Role::Support | Role::Viewer) {
+        if organisation.is_some() && !Scope::ROLES.contains(&role) {
             return Err(ServiceError::input(format!(
                 "a token of an organisation has the role {role}: expected support or viewer"
             )));

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_client::format::{Channel, ContractName, CustomerName, ProductName};
+use mainstay_client::format::{Channel, ContractName, CustomerName, ProductName, schema::Instant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// `POST /v1/customers`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateCustomer {
     /// The short name.
@@ -28,7 +29,7 @@ pub struct CreateCustomer {
 }
 
 /// `POST /v1/contracts`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateContract {
     /// The name.
@@ -40,27 +41,29 @@ pub struct CreateContract {
 }
 
 /// `POST /v1/contracts/{contract}/amendments`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AmendContract {
     /// From when on it is in force; now where it is absent.
     #[serde(default)]
+    #[schemars(with = "Option<Instant>")]
     pub at: Option<Timestamp>,
     /// What changes.
     pub change: Change,
 }
 
 /// `POST /v1/contracts/{contract}/activation-keys`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateActivationKey {
     /// From when on it is not accepted.
     #[serde(default)]
+    #[schemars(with = "Option<Instant>")]
     pub expires_at: Option<Timestamp>,
 }
 
 /// An activation key as it is shown once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IssuedActivationKey {
     /// By what people and the audit trail name it.
     pub id: String,
@@ -69,17 +72,19 @@ pub struct IssuedActivationKey {
     /// The contract under which machines enrol.
     pub contract: ContractName,
     /// From when on it is not accepted.
+    #[schemars(with = "Option<Instant>")]
     pub expires_at: Option<Timestamp>,
 }
 
 /// `POST /v1/contracts/{contract}/explain`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainContract {
     /// The product.
     pub product: ProductName,
     /// The instant; now where it is absent.
     #[serde(default)]
+    #[schemars(with = "Option<Instant>")]
     pub at: Option<Timestamp>,
     /// A change to try. It is not made.
     #[serde(default)]
@@ -87,7 +92,7 @@ pub struct ExplainContract {
 }
 
 /// What a contract grants of one release, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContractExplanation {
     /// The decision, its rule and its sentence.
     #[serde(flatten)]
@@ -97,11 +102,12 @@ pub struct ContractExplanation {
     /// Whether the vendor still gives it out.
     pub status: Status,
     /// When it was published.
+    #[schemars(with = "Instant")]
     pub published_at: Timestamp,
 }
 
 /// A contract with what it says now.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ContractView {
     /// Its amendments.
     #[serde(flatten)]

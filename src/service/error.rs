@@ -48,6 +48,49 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
+    /// Every code that an error can have, beside those of decisions. The description of the interface
+    /// lists them.
+    pub const CODES: &[&str] = &[
+        "ACTIVATION_KEY_EXPIRED",
+        "ACTIVATION_KEY_UNKNOWN",
+        "BELOW_FLOOR",
+        "BLOB_MISMATCH",
+        "BLOB_TOO_LARGE",
+        "BODY_TOO_LARGE",
+        "BUSY",
+        "CHANNEL_NOT_COVERED",
+        "CONFLICT",
+        "CONTRACT_REFUSED",
+        "DOCUMENT_REFUSED",
+        "IMPORT_REFUSED",
+        "INTERNAL",
+        "INVALID_REQUEST",
+        "LAST_ADMIN_TOKEN",
+        "MACHINE_ONLY",
+        "MACHINE_RETIRED",
+        "METADATA_REFUSED",
+        "NOT_FOUND",
+        "NO_PATH",
+        "NO_SUCH_ROUTE",
+        "ONLINE_KEY_LOST",
+        "PRODUCT_NOT_COVERED",
+        "PRODUCT_REFUSED",
+        "PROOF_INVALID",
+        "RELEASE_REFUSED",
+        "RETIREMENT_REFUSED",
+        "ROLE_NOT_ALLOWED",
+        "ROLLBACK_IMPOSSIBLE",
+        "STAFF_ONLY",
+        "STORAGE_FULL",
+        "TOKEN_EXPIRED",
+        "UNAUTHENTICATED",
+        "UNAVAILABLE",
+        "UPLOAD_BUSY",
+        "UPLOAD_OFFSET",
+        "VENDOR_ONLY",
+        "WRONG_PRODUCT",
+    ];
+
     /// The code of an error because of a full disk.
     pub(super) const STORAGE_FULL: &str = "STORAGE_FULL";
 

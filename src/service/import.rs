@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use mainstay_client::format::{ContractName, CustomerName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,11 +15,12 @@ use crate::{
 };
 
 /// `POST /v1/contracts/import`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportContracts {
     /// The rows, each an [`ImportedContract`]. They are read one by one, so that each that is wrong
     /// is named.
+    #[schemars(with = "Vec<ImportedContract>")]
     pub contracts: Vec<Value>,
     /// Whether only to say what would come of it.
     #[serde(default)]
@@ -26,7 +28,7 @@ pub struct ImportContracts {
 }
 
 /// A contract as another system has it now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportedContract {
     /// The name.
@@ -41,7 +43,7 @@ pub struct ImportedContract {
 }
 
 /// What came of an import, or would come of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Imported {
     /// The customers that were added.
     pub customers: Vec<CustomerName>,

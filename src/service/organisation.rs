@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use mainstay_client::format::{CustomerName, OrganisationName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult};
 use crate::store::OrganisationRecord;
 
 /// `POST /v1/organisations`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateOrganisation {
     /// The short name.

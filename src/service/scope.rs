@@ -8,7 +8,7 @@ use mainstay_client::format::{ContractName, CustomerName, MachineName, ProductNa
 use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
 use crate::{
     policy::{Code, Contract},
-    store::{ContractRecord, CustomerRecord, MachineRecord, StoreError, StoreResult},
+    store::{ContractRecord, CustomerRecord, MachineRecord, Role, StoreError, StoreResult},
 };
 
 /// Whose affairs somebody may see and act on. What lies outside does not exist for them.
@@ -44,6 +44,9 @@ impl OfCustomer for MachineRecord {
 }
 
 impl Scope {
+    /// The roles that a token of an organisation can have.
+    pub const ROLES: [Role; 2] = [Role::Support, Role::Viewer];
+
     /// Whether a decision may be shown. What the vendor keeps from a customer's machines, it keeps
     /// from whoever supports that customer.
     pub(super) fn shows(&self, code: Code) -> bool {

@@ -11,7 +11,8 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_client::format::{ContractName, MachineName, ProductName, Version};
+use mainstay_client::format::{ContractName, MachineName, ProductName, Version, schema::Instant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -27,7 +28,7 @@ use crate::{
 const ALLOCATION_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
 /// `POST /v1/machines/{machine}/retire`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetireMachine {
     /// Why.
@@ -38,7 +39,7 @@ pub struct RetireMachine {
 }
 
 /// How many of a contract's seats are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SeatUse {
     /// How many seats there are; absent for no limit.
     pub limit: Option<u32>,
@@ -65,7 +66,7 @@ impl fmt::Display for SeatUse {
 }
 
 /// `GET /v1/contracts/{contract}/seats`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ContractSeats {
     /// How many seats are taken.
     pub seats: SeatUse,
@@ -74,7 +75,7 @@ pub struct ContractSeats {
 }
 
 /// A machine and its seat.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SeatView {
     /// The machine.
     pub machine: MachineName,
@@ -85,15 +86,17 @@ pub struct SeatView {
     /// The version that it reports as running.
     pub running: Option<Version>,
     /// Since when it has its claim.
+    #[schemars(with = "Instant")]
     pub since: Timestamp,
     /// When it was last heard of.
+    #[schemars(with = "Instant")]
     pub seen_at: Timestamp,
     /// Whether it has a seat.
     pub seat: SeatStanding,
 }
 
 /// Whether a machine has a seat, and why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SeatStanding {
     /// It has.

@@ -1,10 +1,12 @@
 //! What is to be done, so that no machine is left with metadata whose time is over.
 
 use jiff::Timestamp;
+use mainstay_client::format::schema::Instant;
 use mainstay_client::{
     format::ProductName,
     tuf::{Envelope, RoleKeys, Root, SigningKey},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Service, ServiceResult, chain, keys::OnlineRole};
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// `GET /v1/status`: one product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProductStatus {
     /// The product.
     pub product: ProductName,
@@ -27,13 +29,14 @@ pub struct ProductStatus {
 }
 
 /// A role and its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleStatus {
     /// `root`, `targets`, `snapshot`, `timestamp`, or a channel.
     pub role: String,
     /// Its version.
     pub version: u64,
     /// From when on machines do not trust it.
+    #[schemars(with = "Instant")]
     pub expires: Timestamp,
     /// The whole days until then.
     pub days_left: i64,
@@ -46,7 +49,7 @@ pub struct RoleStatus {
 }
 
 /// Who renews a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RenewedBy {
     /// The server, by itself.
@@ -56,7 +59,7 @@ pub enum RenewedBy {
 }
 
 /// How the server's keys stand to a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnlineKeyState {
     /// The vendor has authorised the newest.

@@ -1,6 +1,7 @@
 //! What a technician asks and orders.
 
 use mainstay_client::format::{Channel, MachineName, Notice, Version};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -19,7 +20,7 @@ use crate::{
 const EVENTS_SHOWN: usize = 50;
 
 /// A machine with what it reported.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MachineView {
     /// The machine.
     pub machine: MachineRecord,
@@ -35,7 +36,7 @@ pub struct MachineView {
 }
 
 /// What a machine would be told.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct NextStep {
     /// `stay`, `update` or `rollback`.
     pub action: String,
@@ -44,7 +45,7 @@ pub struct NextStep {
 }
 
 /// Why a machine gets a release or does not.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The version.
     pub version: Version,
@@ -65,7 +66,7 @@ pub struct Explanation {
 }
 
 /// What a release is to a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MachineStanding {
     /// It runs.
@@ -83,7 +84,7 @@ pub enum MachineStanding {
 }
 
 /// `POST /v1/machines/{machine}/rollback`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderRollback {
     /// The version to go back to.

@@ -8,20 +8,23 @@ use jiff::Timestamp;
 use mainstay_client::{
     format::{
         Artifact, ChannelName, ContractName, CustomerName, Digest, Lines, MachineName,
-        OrganisationName, Platform, ProductName, TargetFile, TargetPath, Version, wire::Event,
+        OrganisationName, Platform, ProductName, TargetFile, TargetPath, Version, schema::Instant,
+        wire::Event,
     },
     tuf::{KeyId, PublicKey},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Amendment, Block, Claim, Listing, Release, retirement::Listed};
 
 /// A product and the newest metadata of its repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProductRecord {
     /// The name.
     pub name: ProductName,
     /// When it was registered.
+    #[schemars(with = "Instant")]
     pub created_at: Timestamp,
     /// Rises by one with everything that the vendor signs: a publish, new roots or targets.
     pub revision: u64,
@@ -30,7 +33,7 @@ pub struct ProductRecord {
 }
 
 /// The newest metadata of a product's TUF repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repository {
     /// The newest root.
     pub root: StoredFile,
@@ -53,7 +56,7 @@ pub struct Repository {
 }
 
 /// A metadata file in the blob store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredFile {
     /// The document's version.
     pub version: u64,
@@ -62,6 +65,7 @@ pub struct StoredFile {
     /// The blob.
     pub sha256: Digest,
     /// From when on it is not to be trusted.
+    #[schemars(with = "Instant")]
     pub expires: Timestamp,
 }
 
@@ -75,7 +79,7 @@ pub struct RepositoryFile {
 }
 
 /// A published release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseRecord {
     /// What the entitlement decision looks at.
     pub release: Release,
@@ -89,6 +93,7 @@ pub struct ReleaseRecord {
     pub artifacts: BTreeMap<Platform, Artifact>,
     /// When it was retired, where it was. Absent in records from before releases could be.
     #[serde(default)]
+    #[schemars(with = "Option<Instant>")]
     pub retired_at: Option<Timestamp>,
 }
 
@@ -156,31 +161,33 @@ impl ReleaseRecord {
 }
 
 /// A customer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CustomerRecord {
     /// The short name.
     pub name: CustomerName,
     /// What people call it.
     pub title: String,
     /// When it was added.
+    #[schemars(with = "Instant")]
     pub created_at: Timestamp,
 }
 
 /// Who supports customers: a third party, or people of a customer's own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrganisationRecord {
     /// The short name.
     pub name: OrganisationName,
     /// What people call it.
     pub title: String,
     /// When it was added.
+    #[schemars(with = "Instant")]
     pub created_at: Timestamp,
     /// The customers that it serves. Its tokens see what is theirs, and nothing else.
     pub customers: BTreeSet<CustomerName>,
 }
 
 /// A contract: its amendments, never changed, only added to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContractRecord {
     /// The name.
     pub name: ContractName,
@@ -191,7 +198,9 @@ pub struct ContractRecord {
 }
 
 /// What a token's bearer may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything.
@@ -243,7 +252,7 @@ impl FromStr for Role {
 }
 
 /// An API token. The secret itself is known to its bearer only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenRecord {
     /// By what people and the audit trail name it.
     pub id: String,
@@ -257,10 +266,13 @@ pub struct TokenRecord {
     #[serde(default)]
     pub organisation: Option<OrganisationName>,
     /// When it was made.
+    #[schemars(with = "Instant")]
     pub created_at: Timestamp,
     /// From when on it is not accepted.
+    #[schemars(with = "Option<Instant>")]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
+    #[schemars(with = "Option<Instant>")]
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -280,7 +292,7 @@ pub struct ActivationKeyRecord {
 }
 
 /// A machine: one installation of one product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineRecord {
     /// Rises by one with every change.
     pub revision: u64,
@@ -301,8 +313,10 @@ pub struct MachineRecord {
     /// The digest of its token's secret.
     pub token_sha256: Digest,
     /// When it first enrolled.
+    #[schemars(with = "Instant")]
     pub enrolled_at: Timestamp,
     /// When it was last heard of.
+    #[schemars(with = "Instant")]
     pub seen_at: Timestamp,
     /// The version of its agent.
     pub agent: String,
@@ -323,6 +337,7 @@ pub struct MachineRecord {
     pub event_number: u64,
     /// Since when it has its claim to a seat; absent for since it first enrolled.
     #[serde(default)]
+    #[schemars(with = "Option<Instant>")]
     pub seated_at: Option<Timestamp>,
     /// How it was retired, where it was and has not enrolled again.
     #[serde(default)]
@@ -336,9 +351,10 @@ pub struct MachineRecord {
 }
 
 /// How a machine was retired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetiredRecord {
     /// When.
+    #[schemars(with = "Instant")]
     pub at: Timestamp,
     /// Who retired it: a token's identifier.
     pub by: String,
@@ -350,38 +366,42 @@ pub struct RetiredRecord {
 
 /// What a machine remembers of the repository's timestamp. One machine never forgets; two with one
 /// key remember in turn more and less.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryRecord {
     /// The version that it last said it knows.
     pub timestamp: u64,
     /// When that was last below what it had said before.
+    #[schemars(with = "Option<Instant>")]
     pub fell_at: Option<Timestamp>,
 }
 
 /// Why a machine seems to be two.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CloneRecord {
     /// When that was first noticed.
+    #[schemars(with = "Instant")]
     pub at: Timestamp,
     /// The newest sign of it.
+    #[schemars(with = "Instant")]
     pub last_at: Timestamp,
     /// What was noticed first, in words.
     pub why: String,
 }
 
 /// Versions that a machine is not to be given, and since when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineBlock {
     /// The versions and the reason.
     pub block: Block,
     /// Since when.
+    #[schemars(with = "Instant")]
     pub at: Timestamp,
     /// Who wanted it: a token's identifier, or the machine itself.
     pub by: String,
 }
 
 /// A technician's order to go back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderRecord {
     /// Counts up on each machine.
     pub number: u64,
@@ -394,6 +414,7 @@ pub struct OrderRecord {
     /// The ticket that it belongs to.
     pub ticket: Option<String>,
     /// When it was given.
+    #[schemars(with = "Instant")]
     pub at: Timestamp,
     /// Who gave it: a token's identifier.
     pub by: String,
@@ -402,7 +423,7 @@ pub struct OrderRecord {
 }
 
 /// What has become of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
     /// The machine has not carried it out yet.
@@ -414,31 +435,35 @@ pub enum OrderState {
 }
 
 /// The newest plan of a machine. Its bytes are kept apart, since most requests do not need them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanRecord {
     /// The plan's version.
     pub version: u64,
     /// The digest of what the plan says, without its version and times.
     pub content_sha256: Digest,
     /// When it was signed.
+    #[schemars(with = "Instant")]
     pub issued: Timestamp,
     /// From when on no machine may act on it.
+    #[schemars(with = "Instant")]
     pub expires: Timestamp,
 }
 
 /// Something that a machine reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRecord {
     /// When the server heard of it.
+    #[schemars(with = "Instant")]
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
 }
 
 /// A change that somebody made, as it is about to be recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditEntry {
     /// When.
+    #[schemars(with = "Instant")]
     pub at: Timestamp,
     /// Who: a token's identifier, a machine's name, or `server`.
     pub actor: String,
@@ -460,7 +485,7 @@ pub struct AuditEntry {
 }
 
 /// A recorded change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRecord {
     /// Counts up without gaps.
     pub number: u64,

@@ -11,7 +11,7 @@ use mainstay_client::format::wire::Problem;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::harness::Server;
+use crate::{harness::Server, openapi::expect_as_described};
 
 /// What a server answered.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ impl Answer {
         Self::parse(&received).unwrap_or_else(|| panic!("no answer: {}", received.escape_ascii()))
     }
 
-    fn parse(received: &[u8]) -> Option<Self> {
+    /// The answer in what was received, once its head is whole.
+    pub(crate) fn parse(received: &[u8]) -> Option<Self> {
         let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&received[..end]).into_owned();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -107,7 +108,8 @@ impl Server {
         connection
     }
 
-    /// Asks with headers.
+    /// Asks with headers, and expects the answer to be as the interface is described.
+    #[track_caller]
     pub(crate) fn request_with(
         &self,
         method: &str,
@@ -120,7 +122,9 @@ impl Server {
         connection.write_all(head.as_bytes()).unwrap();
         // A server that has refused already may close before it has read everything.
         let _refused = connection.write_all(body);
-        Answer::read(&mut connection)
+        let answer = Answer::read(&mut connection);
+        expect_as_described(method, path, &answer);
+        answer
     }
 
     /// Asks as the bearer of `token`.

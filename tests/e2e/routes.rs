@@ -18,6 +18,7 @@ use crate::{
 const MATRIX: &[(&str, &str)] = &[
     ("GET /healthz", "-"),
     ("GET /readyz", "-"),
+    ("GET /v1/openapi.json", "-"),
     ("POST /v1/enroll", "-"),
     ("POST /v1/check", "machine"),
     ("POST /v1/report", "machine"),

@@ -4,6 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ParseError, text_serde};
 
+const EXPECTED: &str = "64 lower-case hex digits";
+
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -65,7 +67,7 @@ impl FromStr for Digest {
         crate::hex::decode(text)
             .and_then(|bytes| bytes.try_into().ok())
             .map(Self)
-            .ok_or_else(|| ParseError::new("SHA-256 digest", text, "64 lower-case hex digits"))
+            .ok_or_else(|| ParseError::new("SHA-256 digest", text, EXPECTED))
     }
 }
 
@@ -81,7 +83,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-text_serde!(Digest);
+text_serde!(Digest, EXPECTED);
 
 #[cfg(test)]
 mod tests {

@@ -35,7 +35,7 @@ macro_rules! identifier {
             }
         }
 
-        text_serde!($name);
+        text_serde!($name, $expected);
     };
 }
 

@@ -4,26 +4,33 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::LineName;
+#[cfg(feature = "schema")]
+use super::schema;
 
 /// The dates of a product's lines, as the vendor signs them in the top-level targets.
 ///
 /// They are well formed: each line says something, in whole seconds, and comes to its ends in
 /// order. A line stands there once, for they are a map.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "BTreeMap<LineName, LineDates>", into = "BTreeMap<LineName, LineDates>")]
 pub struct Lines(BTreeMap<LineName, LineDates>);
 
 /// The dates of one line, all of them in whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LineDates {
     /// When it became generally available; absent for when its opening release was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::Instant>"))]
     pub ga: Option<Timestamp>,
     /// From when on its patch releases need extended support (end of support).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::Instant>"))]
     pub eos: Option<Timestamp>,
     /// From when on its patch releases are for nobody (end of life).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::Instant>"))]
     pub eol: Option<Timestamp>,
 }
 

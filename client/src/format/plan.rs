@@ -91,6 +91,7 @@ pub struct PlanTarget {
 
 /// A target by path, length and digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TargetFile {
     /// Where the repository lists it.
     pub path: TargetPath,
@@ -130,6 +131,7 @@ pub struct Withheld {
 
 /// Something that the machine's owner ought to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notice {
     /// The stable code.
     pub code: String,

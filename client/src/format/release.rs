@@ -58,7 +58,7 @@ impl fmt::Display for Severity {
     }
 }
 
-text_serde!(Severity);
+text_serde!(Severity, one of ALL);
 
 /// The release manifest: the signed JSON target that describes one release.
 ///
@@ -107,6 +107,7 @@ pub struct ReleaseManifest {
 
 /// The packed tree of one release for one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Artifact {
     /// Length of the compressed artifact in bytes.
@@ -126,6 +127,7 @@ pub struct Artifact {
 
 /// The release's own check that it works, run on the machine right after the switch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HealthCheck {
     /// Program and arguments. A program with a `/` is looked for below the release's tree, which

@@ -2,6 +2,9 @@ use std::{fmt, str::FromStr};
 
 use super::{ChannelName, Digest, ParseError, Platform, Version, text_serde};
 
+const EXPECTED: &str =
+    "segments of A-Z, a-z, 0-9, '.', '_', '-' joined by '/', none beginning with '.'";
+
 /// The path of a target in a product's TUF repository: `<channel>/<version>/<file>`, and of a release
 /// that is retired `archive/<channel>/<version>/<file>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,11 +54,7 @@ impl FromStr for TargetPath {
         if text.len() <= 255 && text.split('/').all(segment) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ParseError::new(
-                "target path",
-                text,
-                "segments of A-Z, a-z, 0-9, '.', '_', '-' joined by '/', none beginning with '.'",
-            ))
+            Err(ParseError::new("target path", text, EXPECTED))
         }
     }
 }
@@ -66,7 +65,7 @@ impl fmt::Display for TargetPath {
     }
 }
 
-text_serde!(TargetPath);
+text_serde!(TargetPath, EXPECTED);
 
 #[cfg(test)]
 mod tests {

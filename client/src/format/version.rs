@@ -2,6 +2,10 @@ use std::{fmt, str::FromStr};
 
 use super::{ParseError, text_serde};
 
+const VERSION_EXPECTED: &str =
+    "a SemVer 2.0 version of at most 64 characters without build metadata, such as 2.4.1";
+const LINE_EXPECTED: &str = "major.minor, for example 2.4";
+
 /// A SemVer 2.0 version without build metadata.
 ///
 /// Build metadata does not take part in precedence (SemVer 2.0 §10), so two releases that differ in
@@ -30,9 +34,7 @@ impl FromStr for Version {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        const EXPECTED: &str =
-            "a SemVer 2.0 version of at most 64 characters without build metadata, such as 2.4.1";
-        let refuse = || ParseError::new("version", text, EXPECTED);
+        let refuse = || ParseError::new("version", text, VERSION_EXPECTED);
         if text.len() > 64 {
             return Err(refuse());
         }
@@ -51,7 +53,7 @@ impl fmt::Display for Version {
     }
 }
 
-text_serde!(Version);
+text_serde!(Version, VERSION_EXPECTED);
 
 /// A line: `major.minor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,7 +73,7 @@ impl FromStr for LineName {
                 let version = format!("{major}.{minor}.0").parse::<Version>().ok()?;
                 (!version.is_prerelease()).then(|| version.line())
             })
-            .ok_or_else(|| ParseError::new("line", text, "major.minor, for example 2.4"))
+            .ok_or_else(|| ParseError::new("line", text, LINE_EXPECTED))
     }
 }
 
@@ -81,7 +83,7 @@ impl fmt::Display for LineName {
     }
 }
 
-text_serde!(LineName);
+text_serde!(LineName, LINE_EXPECTED);
 
 /// The kind of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,7 +149,7 @@ impl fmt::Display for Channel {
     }
 }
 
-text_serde!(Channel);
+text_serde!(Channel, one of ALL);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+use super::schema;
 use super::{
     ChannelName, ContractName, CustomerName, Digest, MachineName, Platform, ProductName, Version,
 };
@@ -12,6 +14,7 @@ use crate::tuf::PublicKey;
 
 /// An error as RFC 9457 has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A URI that names the kind of problem: `urn:mainstay:problem:<code>`.
     #[serde(rename = "type")]
@@ -31,6 +34,7 @@ pub struct Problem {
 
 /// `POST /v1/enroll`: a machine introduces itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EnrollRequest {
     /// The customer's activation key.
@@ -61,6 +65,7 @@ impl EnrollRequest {
 
 /// The answer to [`EnrollRequest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrollResponse {
     /// The machine's name from now on.
     pub machine: MachineName,
@@ -76,6 +81,7 @@ pub struct EnrollResponse {
 
 /// `POST /v1/check`: a machine says what it runs and what it knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckRequest {
     /// The product.
@@ -93,6 +99,7 @@ pub struct CheckRequest {
 
 /// The versions of the metadata that a machine trusts; 0 where it has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnownMetadata {
     /// The root.
@@ -113,6 +120,7 @@ pub struct KnownMetadata {
 
 /// The answer to [`CheckRequest`]: one round trip brings everything that a decision needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckResponse {
     /// The signed plan, byte for byte.
     pub plan: String,
@@ -123,6 +131,7 @@ pub struct CheckResponse {
 
 /// `POST /v1/report`: a machine says what happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReportRequest {
     /// The product.
@@ -141,6 +150,7 @@ impl ReportRequest {
 
 /// One thing that happened on a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// Counts up on each machine, so that an event that is reported twice is noticed.
@@ -167,6 +177,7 @@ impl Event {
 
 /// What can happen on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// `to` was switched on and is on probation.
@@ -208,10 +219,12 @@ impl EventKind {
 
 /// `GET /v1/products/{product}/publishing`: what a publisher builds the next release upon.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishingState {
     /// The repository's revision; a publish names the one that it was built upon.
     pub revision: u64,
     /// The server's clock.
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Instant"))]
     pub now: Timestamp,
     /// The newest metadata, byte for byte, by file name, with every root.
     pub metadata: BTreeMap<String, String>,
@@ -219,6 +232,7 @@ pub struct PublishingState {
 
 /// `POST /v1/products`: the vendor's signed root and top-level targets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateProductRequest {
     /// The product.
@@ -231,6 +245,7 @@ pub struct CreateProductRequest {
 
 /// `POST /v1/products/{product}/releases`: the commit of a release whose blobs are uploaded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PublishRequest {
     /// The revision that the release was built upon.
@@ -243,6 +258,7 @@ pub struct PublishRequest {
 
 /// The answer to [`PublishRequest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishResponse {
     /// The product.
     pub product: ProductName,
@@ -254,6 +270,7 @@ pub struct PublishResponse {
 
 /// `POST /v1/products/{product}/retirements`: releases move from their channels to the archive.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RetireRequest {
     /// The revision that it was built upon.
@@ -267,6 +284,7 @@ pub struct RetireRequest {
 
 /// The answer to [`RetireRequest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetireResponse {
     /// The product.
     pub product: ProductName,
@@ -279,6 +297,7 @@ pub struct RetireResponse {
 /// `POST /v1/products/{product}/metadata`: what the vendor has signed anew: a root, top-level
 /// targets, channels, all in one step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AmendMetadataRequest {
     /// The revision that it was built upon.
@@ -296,6 +315,7 @@ pub struct AmendMetadataRequest {
 
 /// The answer to [`AmendMetadataRequest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AmendMetadataResponse {
     /// The product.
     pub product: ProductName,
@@ -305,6 +325,7 @@ pub struct AmendMetadataResponse {
 
 /// The server's public keys, by which a vendor's root and targets authorise it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServerKeys {
     /// Signs timestamps.
     pub timestamp: PublicKey,
@@ -316,6 +337,7 @@ pub struct ServerKeys {
 
 /// The state of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UploadState {
     /// How many bytes have arrived.
     pub received: u64,

@@ -8,6 +8,8 @@ use crate::{
     hex,
 };
 
+const EXPECTED: &str = "128 lower-case hex digits";
+
 /// The digests of a file (TUF 1.0.34 §4.4 and §4.5). All that are given must match; other algorithms
 /// than these are passed over, and a file that has none of these is never accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +119,7 @@ impl std::str::FromStr for Sha512Digest {
         hex::decode(text)
             .and_then(|bytes| bytes.try_into().ok())
             .map(Self)
-            .ok_or_else(|| ParseError::new("SHA-512 digest", text, "128 lower-case hex digits"))
+            .ok_or_else(|| ParseError::new("SHA-512 digest", text, EXPECTED))
     }
 }
 
@@ -133,7 +135,7 @@ impl fmt::Debug for Sha512Digest {
     }
 }
 
-text_serde!(Sha512Digest);
+text_serde!(Sha512Digest, EXPECTED);
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,8 @@ use crate::{
     hex,
 };
 
+const KEY_ID_EXPECTED: &str = "1 to 128 letters and digits";
+
 /// The identifier of a key: the SHA-256 of its canonical form (TUF 1.0.34 §4.2), or whatever
 /// another repository calls it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +32,7 @@ impl FromStr for KeyId {
         if (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(ParseError::new("key id", text, "1 to 128 letters and digits"))
+            Err(ParseError::new("key id", text, KEY_ID_EXPECTED))
         }
     }
 }
@@ -41,13 +43,14 @@ impl fmt::Display for KeyId {
     }
 }
 
-text_serde!(KeyId);
+text_serde!(KeyId, KEY_ID_EXPECTED);
 
 /// A public key as TUF metadata lists it, of one of the schemes of TUF 1.0.34 §4.2.
 ///
 /// However a document spells a key, one key is one value: keys are compared, and counted, by what
 /// they verify.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "KeyDocument"))]
 #[serde(try_from = "KeyDocument", into = "KeyDocument")]
 pub struct PublicKey(Material);
 
@@ -62,6 +65,7 @@ enum Material {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct KeyDocument {
     keytype: String,
     scheme: String,
@@ -69,6 +73,7 @@ struct KeyDocument {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct KeyValue {
     public: String,
 }

@@ -1,21 +1,23 @@
 use jiff::Timestamp;
-use mainstay_client::format::{Channel, LineName, Tag};
+use mainstay_client::format::{Channel, LineName, Tag, schema::Instant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bridge, Contract, Fallback, Preset, State, Term, Tier};
 
 /// One change of a contract, in force from an instant on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Amendment {
     /// From when on the change is in force.
+    #[schemars(with = "Instant")]
     pub at: Timestamp,
     /// What changes.
     pub change: Change,
 }
 
 /// What an amendment changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
     /// The contract as first signed, or signed anew in place of all that was said before.
@@ -31,6 +33,7 @@ pub enum Change {
     /// The latest term ends later.
     Extend {
         /// Its end from now on.
+        #[schemars(with = "Instant")]
         until: Timestamp,
     },
     /// The contract takes over all that a tier stands for ([`Contract::set_tier`]).
@@ -122,7 +125,7 @@ pub enum Change {
 }
 
 /// What a customer keeps of a contract that was terminated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exit {
     /// Nothing is granted any more.

@@ -4,13 +4,16 @@ use std::{
 };
 
 use mainstay_client::format::Channel;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Bridge, Contract, Fallback};
 
 /// A named preset of a contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Patches of the line that was bought.
@@ -24,7 +27,7 @@ pub enum Tier {
 }
 
 /// What a tier stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
     /// The kinds of release covered.
@@ -72,7 +75,7 @@ impl Preset {
 }
 
 /// What each tier stands for on one server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tiers(BTreeMap<Tier, Preset>);
 
 impl Default for Tiers {

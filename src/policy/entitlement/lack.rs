@@ -3,13 +3,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use mainstay_client::format::{Channel, LineName, Tag};
+use mainstay_client::format::{Channel, LineName, Tag, schema::Instant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Code, Decision, Release, Standing};
 
 /// Something that a contract lacks for a release, and that can be bought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Lack {
     /// A licence for lines up to this one.
@@ -35,6 +36,7 @@ pub enum Lack {
     /// A term that ends after this instant, and has begun.
     PaidTime {
         /// When what is wanted came out.
+        #[schemars(with = "Instant")]
         past: Timestamp,
     },
 }
