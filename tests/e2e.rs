@@ -42,6 +42,8 @@ mod crash;
 mod download;
 #[path = "e2e/enrolment.rs"]
 mod enrolment;
+#[path = "e2e/hooks.rs"]
+mod hooks;
 #[path = "e2e/key_rotation.rs"]
 mod key_rotation;
 #[path = "e2e/key_signing.rs"]

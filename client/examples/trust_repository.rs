@@ -54,7 +54,7 @@ fn run(arguments: &[String]) -> Outcome<()> {
     let [dir, targets] = arguments else { return Err("expected DIR TARGETS".into()) };
     let (dir, releases) = (Path::new(dir), targets.parse::<u64>()? / 2);
     // Whole seconds, as documents have them: `tough` writes fractions in another way.
-    let now = Timestamp::from_second(clock::system()().as_second())?;
+    let now = Timestamp::from_second(clock::system()().wall.as_second())?;
     let vendor = Vendor::new(now);
     let before = vendor.repository(releases, 1)?;
     let after = vendor.repository(releases + 1, 2)?;

@@ -85,7 +85,7 @@ impl Arguments {
 
     fn refresh(&self) -> Result<Updater, Box<dyn Error>> {
         let metadata = mirror("--metadata-url", self.metadata_url.as_deref())?;
-        let now = clock::system()();
+        let now = clock::system()().wall;
         Ok(Updater::refresh(metadata, &self.metadata_dir, tuf::Limits::DEFAULT, now)?)
     }
 

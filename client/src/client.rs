@@ -145,7 +145,7 @@ impl Client {
         // Before the lock is taken, which makes the folder: a wrong path must not leave one.
         let enrolment = Enrolment::read(&crate::install::Layout::new(root_dir))?;
         let installation =
-            Installation::open_with(root_dir, clock(), Box::new(LocalFileSystem), install_limits)?;
+            Installation::open_with(root_dir, &clock(), Box::new(LocalFileSystem), install_limits)?;
         let token = Enrolment::read_token(installation.layout())?;
         let transport = connect(&enrolment.server, enrolment.ca_file.as_deref())?;
         let settled = installation.recovery().and(installation.record().last_outcome.clone());

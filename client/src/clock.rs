@@ -1,12 +1,23 @@
 //! The only place in this crate that reads the time. Everything else is given a [`Clock`].
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::install::Moment;
 
 /// What tells the time.
-pub type Clock = Box<dyn Fn() -> Timestamp + Send>;
+pub type Clock = Box<dyn Fn() -> Moment + Send>;
 
-/// The machine's own clock.
+/// The machine's own clocks.
 pub fn system() -> Clock {
+    // Where it cannot be read, a start is noticed by the time since it, which is less than before.
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = boot.trim().to_owned();
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
-    Box::new(Timestamp::now)
+    let now = move || Moment {
+        wall: Timestamp::now(),
+        boot: boot.clone(),
+        uptime_seconds: clock_gettime(ClockId::Boottime).tv_sec.try_into().unwrap_or(0),
+    };
+    Box::new(now)
 }

@@ -25,8 +25,8 @@ pub use plan::{
     Action, Notice, PLAN_FORMAT, Plan, PlanTarget, RollbackOrder, TargetFile, Withheld,
 };
 pub use release::{
-    Artifact, HealthCheck, RELEASE_DESCRIPTION, RELEASE_FORMAT, ReleaseDescription,
-    ReleaseManifest, Severity,
+    Artifact, DataEpochs, EpochRange, HealthCheck, Hook, Hooks, RELEASE_DESCRIPTION,
+    RELEASE_FORMAT, ReleaseDescription, ReleaseManifest, Severity,
 };
 pub use target_path::TargetPath;
 pub use version::{Channel, LineName, Version};

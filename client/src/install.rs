@@ -1,8 +1,8 @@
 //! The install engine: puts a release in its place, and takes it out again when it does not work.
 //!
 //! ```text
-//! idle ─> fetched ─> staged ─> switching ─> probation ─> committed
-//!            └──────────┴──────────┴────────────┴──────> undone
+//! idle ─> fetched ─> staged ─> preparing ─> switching ─> probation ─> committed
+//!            └──────────┴──────────┴────────────┴────────────┴──────> undone
 //! ```
 //!
 //! Each arrow is one durable write of the journal. Whenever the machine stops, the next
@@ -20,24 +20,25 @@
 //!
 //! # Health
 //!
-//! See [`HealthCheck`](crate::format::HealthCheck). The check runs in the new tree with the
-//! variables `PATH`, `HOME`, `MAINSTAY_VERSION`, `MAINSTAY_PREVIOUS_VERSION`, `MAINSTAY_ROOT` and
-//! `MAINSTAY_DATA` and no others, and what is left of its process group is killed when it ends.
-//! The time to confirm starts when the check has passed.
+//! See [`HealthCheck`](crate::format::HealthCheck) and [`Hooks`](crate::format::Hooks). The time to
+//! confirm starts when the check has passed. It is the time that the machine runs: neither a clock
+//! that is set nor the time that it is off counts ([`Watch`]).
 
 mod data;
 mod engine;
 mod error;
-mod health;
 mod journal;
 mod layout;
 mod limits;
 mod live;
 mod lock;
+mod moment;
 mod observed;
+mod orphans;
 mod record;
 mod recover;
 mod retain;
+mod script;
 mod settle;
 
 #[cfg(test)]
@@ -48,11 +49,10 @@ use std::{
     path::Path,
 };
 
-use jiff::Timestamp;
-
 pub use error::{Error, ErrorKind};
 pub use layout::Layout;
 pub use limits::Limits;
+pub use moment::{Moment, Watch};
 pub use record::{
     Attempt, AttemptKind, Block, KeptTree, Outcome, Probation, Record, Recorded, StageName,
     Verification,
@@ -62,7 +62,7 @@ use self::{
     engine::Engine,
     error::Reason,
     journal::{Change, Draft, Journal, shorten},
-    live::Checked,
+    live::{Checked, Prepared},
     lock::Lock,
     observed::{Current, Observed},
     settle::Cause,
@@ -73,6 +73,7 @@ use crate::{
         wire::{Event, EventKind},
     },
     fs::{FileSystem, LocalFileSystem},
+    hex,
 };
 
 /// An installation, locked for as long as this lives.
@@ -88,14 +89,14 @@ impl Installation {
     ///
     /// Creates what is missing, takes the lock, and finishes or undoes what a crash interrupted
     /// and a probation whose deadline has passed.
-    pub fn open(root: &Path, now: Timestamp) -> Result<Self, Error> {
+    pub fn open(root: &Path, now: &Moment) -> Result<Self, Error> {
         Self::open_with(root, now, Box::new(LocalFileSystem), Limits::default())
     }
 
     /// As [`open`](Self::open), on another file system or within other limits.
     pub fn open_with(
         root: &Path,
-        now: Timestamp,
+        now: &Moment,
         files: Box<dyn FileSystem>,
         limits: Limits,
     ) -> Result<Self, Error> {
@@ -158,7 +159,7 @@ impl Installation {
         &mut self,
         attempt: Attempt,
         payload: Option<&mut dyn Read>,
-        now: &dyn Fn() -> Timestamp,
+        now: &dyn Fn() -> Moment,
     ) -> Result<Outcome, Error> {
         self.engine.settle(Cause::Failed("it had failed"))?;
         self.expect_allowed(&attempt)?;
@@ -172,8 +173,8 @@ impl Installation {
             // What runs now may be below where the order leads.
             self.expect_allowed(&attempt)?;
         }
-        let from = self.running().cloned();
-        let result = change(&mut self.engine, Change { from, attempt }, payload, now);
+        let (from, run) = (self.running().cloned(), run_name()?);
+        let result = change(&mut self.engine, Change { from, attempt, run }, payload, now);
         if let Err(error) = &result {
             // Where this fails too, the next call or the next `open` tries again.
             let _ = self.engine.settle(Cause::Failed(&sentence(error)));
@@ -187,7 +188,7 @@ impl Installation {
     }
 
     /// Undoes a probation whose deadline has passed. [`open`](Self::open) has done so already.
-    pub fn end_probation(&mut self, now: Timestamp) -> Result<Option<Outcome>, Error> {
+    pub fn end_probation(&mut self, now: &Moment) -> Result<Option<Outcome>, Error> {
         end_probation(&mut self.engine, now)
     }
 
@@ -311,26 +312,40 @@ fn change(
     engine: &mut Engine,
     change: Change,
     payload: Option<&mut (dyn Read + '_)>,
-    now: &dyn Fn() -> Timestamp,
+    now: &dyn Fn() -> Moment,
 ) -> Result<Outcome, Error> {
-    let switching = engine.idle()?.fetch(change)?.stage(payload)?.switch()?;
-    match switching.check() {
-        Checked::Failed(switching, reason) => switching.undo(&reason),
+    let ready = match engine.idle()?.fetch(change)?.stage(payload)?.prepare()? {
+        Prepared::Ready(ready) => ready,
+        Prepared::Halted(halted, trouble) => return halted.abort(trouble),
+    };
+    match ready.switch()?.check() {
+        Checked::Failed(switching, trouble) => switching.give_up(trouble),
         Checked::Healthy(healthy) => match healthy.confirm_within() {
             None => healthy.commit(),
-            Some(time) => healthy.prove(now().checked_add(time).unwrap_or(Timestamp::MAX)),
+            Some(seconds) => healthy.prove(seconds, &now()),
         },
     }
 }
 
-fn end_probation(engine: &mut Engine, now: Timestamp) -> Result<Option<Outcome>, Error> {
-    match &engine.journal.record.probation {
-        Some(Probation { deadline, .. }) if *deadline <= now => {
-            let reason = format!("it was not confirmed by {deadline}");
-            engine.on_probation()?.undo(&reason).map(Some)
-        }
-        _ => Ok(None),
+/// A name that no other attempt has.
+fn run_name() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Reason::NoRandomness { what: error.to_string() })?;
+    Ok(hex::encode(&bytes))
+}
+
+/// Looks how much of a probation is over, and undoes what was not confirmed in time.
+fn end_probation(engine: &mut Engine, now: &Moment) -> Result<Option<Outcome>, Error> {
+    let Some(before) = engine.journal.record.probation.clone() else { return Ok(None) };
+    let probation = before.at(now);
+    if let Some(reason) = probation.overdue(&engine.limits) {
+        return engine.on_probation()?.undo(&reason).map(Some);
     }
+    if probation.watch != before.watch {
+        engine.write(|journal| journal.record.probation = Some(probation))?;
+    }
+    Ok(None)
 }
 
 /// Creates the directories that the engine works in.

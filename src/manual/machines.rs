@@ -66,6 +66,7 @@
 //! | `undone` | it failed; what ran before runs again, and why |
 //! | `interrupted` | its installation broke off for a reason of the machine's, and which; the same reason is told once |
 //! | `rolled_back` | the machine went back, by which order, and why |
+//! | `deferred` | it said not now |
 //! | `refused` | it would not do what its plan said, and why |
 //! | `lost` | the tree that should run is gone |
 //! | `unblocked` | somebody at the machine lifted a block |
@@ -88,9 +89,11 @@
 //! server's answer get lost, enrol once more without `--new-machine`. A machine that the vendor has
 //! retired is refused (`MACHINE_RETIRED`) until it is enrolled again.
 //!
-//! # The health check
+//! # What a release brings with it
 //!
-//! `mainstay.toml` at the root of the release's tree; the publisher signs it into the manifest.
+//! `mainstay.toml` at the root of the release's tree says how the release is looked after;
+//! `mainstay publish` signs what it says into the manifest, and refuses what makes no sense or names a
+//! program that is not in the tree.
 //!
 //! ```
 //! use mainstay_client::format::ReleaseDescription;
@@ -99,19 +102,67 @@
 //!     r#"
 //! [health]
 //! command = ["bin/my-app", "--self-test"] # below the tree, or a program in PATH
-//! timeout_seconds = 30                    # 60 unless set, 3600 at most
+//! timeout_seconds = 30                    # of one run; 60 unless set, 3600 at most
+//! grace_seconds = 20                      # a failure so soon after the switch does not count; 0
+//! retries = 2                             # so many failures are put up with; 0 unless set
+//! retry_after_seconds = 5                 # between two runs; 1 unless set
 //! confirm_within_seconds = 600            # optional: the program must also say that it works
+//!
+//! [hooks.before]                          # while the old version runs, before its data are copied
+//! command = ["bin/my-app", "--stop"]
+//! timeout_seconds = 120                   # 60 unless set, 3600 at most
+//!
+//! [hooks.after]                           # after the switch, before the check
+//! command = ["bin/my-app", "--start"]
 //! "#,
 //! )?;
-//! assert_eq!(description.health.unwrap().timeout_seconds, 30);
+//! assert!(description.problems().is_empty());
+//! assert_eq!(description.health.unwrap().retries, 2);
 //! # Ok::<(), toml::de::Error>(())
 //! ```
 //!
-//! It runs in the new tree with standard input closed and with `MAINSTAY_VERSION`,
-//! `MAINSTAY_PREVIOUS_VERSION`, `MAINSTAY_ROOT`, `MAINSTAY_DATA` and `PATH` set, and nothing else of
-//! the agent's environment. Exit status 0 means that the release works. With `confirm_within_seconds`
-//! the version stays on probation until `mainstay-agent confirm`; the first command after the deadline
-//! undoes it.
+//! Manifests from before there were hooks mean what they meant. An agent from before them refuses a
+//! release that has some.
+//!
+//! **How they run.** In the release's tree as the working directory, as the user that the agent runs
+//! as, with standard input closed, in a process group of their own, of which nothing is left when they
+//! end. They see these variables and nothing else of the agent's environment:
+//!
+//! | variable | value |
+//! |---|---|
+//! | `PATH`, `HOME` | the agent's |
+//! | `MAINSTAY_HOOK` | `before`, `after`, `check` |
+//! | `MAINSTAY_VERSION` | the version whose program it is |
+//! | `MAINSTAY_PREVIOUS_VERSION` | the version that is left, if any |
+//! | `MAINSTAY_ROOT` | the installation |
+//! | `MAINSTAY_DATA` | `<root>/data` |
+//! | `MAINSTAY_DATA_DIRS` | every directory that is copied and restored, one a line |
+//! | `MAINSTAY_RUN` | names the attempt |
+//!
+//! **What they say.** Exit status 0 means that all is well. 21 means *not now*: nothing is blamed on the
+//! release, what ran before runs on (or again, with its data), `update` ends with 16, the server is told
+//! `deferred`, and the next `update` tries again without fetching anything anew. Anything else, or to
+//! take too long, is a failure: of `before`, with nothing changed; of `after` or the check, and the
+//! update is undone. A version that failed is blocked. The last 16 KiB of the output are kept, and
+//! 4,096 characters of them reported; what passing hooks print is reported with `installed`.
+//!
+//! **When else they run.** `after` of the version that runs again runs once more when a change is undone,
+//! put off, or given up after `before` had begun: what the one has stopped, the other starts. Hooks
+//! belong to the version that is switched to, on the way back too. After a crash they may run again, so
+//! they must bear that.
+//!
+//! **What a killed agent leaves.** The next agent finds every process of the attempt by `MAINSTAY_RUN` in
+//! its environment, in whatever group or session, and ends it before it recovers. A daemon that a hook
+//! is to leave behind must be started by a service manager, or in a session of its own.
+//!
+//! # Probation
+//!
+//! With `confirm_within_seconds` the version stays on probation until `mainstay-agent confirm`; the
+//! first command after the time is over undoes it. The time is that of the running machine
+//! (`CLOCK_BOOTTIME`): setting the clock neither shortens nor lengthens it. After a restart it goes on
+//! with what remained when an agent last looked; the time that the machine is off does not count. A
+//! machine that is started more than five times on probation has failed it. The `deadline` in documents
+//! is for people: what the clock would show.
 //!
 //! # Going back
 //!
@@ -130,6 +181,7 @@
 //! | 13 | installed, on probation until it is confirmed |
 //! | 14 | the update failed its probation and was undone |
 //! | 15 | up to date, nothing changed; newer releases are withheld, and it says why |
+//! | 16 | the release asked to be tried again later, and nothing changed |
 //! | 17 | `verify`: the installed files are not those that were signed |
 //! | 30 | the machine is not enrolled |
 //! | 31 | another agent holds the installation's lock |
@@ -156,6 +208,7 @@
 //! | `not_on_probation` | confirm | `version_from` (what runs) |
 //! | `probation` | update | `version_from`, `version_to`, `deadline` |
 //! | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
+//! | `deferred` | update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
 //! | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 //! | `status` | status | `status` |
 //! | `intact`, `modified` | verify | `version_from`, `tree` |
@@ -165,8 +218,8 @@
 //! a sentence. `withheld` lists `{version, channel, code, message, alternative}`.
 //!
 //! `status` in that document has `running`, `probation`, `confirmed`, `kept`, `blocked`, `floor`,
-//! `plan`, `pending_events`, `server`, `stage` (`idle`, `fetched`, `staged`, `switching`, `probation`,
-//! `undoing`) and `attempted`, the version that the stage is about. A stage other than `idle` and
+//! `plan`, `pending_events`, `server`, `stage` (`idle`, `fetched`, `staged`, `preparing`, `switching`,
+//! `probation`, `undoing`) and `attempted`, the version that the stage is about. A stage other than `idle` and
 //! `probation` means that another agent is at work, or that one was cut off: the next command mends it.
 //!
 //! # In a program of your own

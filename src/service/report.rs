@@ -104,6 +104,7 @@ impl Service {
             EventKind::Confirmed
             | EventKind::Installed
             | EventKind::Interrupted
+            | EventKind::Deferred
             | EventKind::Lost => {}
         }
     }

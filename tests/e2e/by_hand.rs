@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, num::NonZeroU64, path::Path};
 use jiff::SignedDuration;
 use mainstay_client::{
     format::{
-        Artifact, Channel, Digest, HealthCheck, Lines, Plan, Platform, RELEASE_FORMAT,
+        Artifact, Channel, Digest, HealthCheck, Hooks, Lines, Plan, Platform, RELEASE_FORMAT,
         ReleaseManifest, Severity,
         wire::{
             CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, KnownMetadata,
@@ -52,6 +52,8 @@ impl Packed {
             payload_sha256: Digest::of(payload),
             window_log: compression.window_log,
             health,
+            hooks: Hooks::default(),
+            data: None,
         };
         Self { artifact, bytes }
     }
@@ -70,8 +72,7 @@ pub(crate) fn upload_path(digest: &Digest, offset: usize, length: usize) -> Stri
 
 /// A check that runs `program`.
 pub(crate) fn health_check(program: &str) -> HealthCheck {
-    let command = vec![program.to_owned()];
-    HealthCheck { command, timeout_seconds: 60, confirm_within_seconds: None }
+    HealthCheck::of(vec![program.to_owned()])
 }
 
 /// A release that is about to be published: sound, unless somebody changes it.

@@ -204,7 +204,7 @@ fn the_health_check_is_the_one_in_the_tree() {
         (&undescribed, Some(health_check("run"))),
     ] {
         let problems = problems_of(&server, &Packed::payload(&archive(entries), health));
-        assert_only(&problems, "the manifest's health check is not the one in mainstay.toml");
+        assert_only(&problems, "the manifest's health check is not what mainstay.toml says");
     }
     let nonsense = [TarEntry::file("mainstay.toml", 0o644, "helth = 1\n")];
     let problems = problems_of(&server, &Packed::payload(&archive(&nonsense), None));

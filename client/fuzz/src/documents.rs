@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use mainstay_client::{
     format::{
-        Digest, HealthCheck, ReleaseDescription, ReleaseManifest, TargetPath,
+        Digest, ReleaseDescription, ReleaseManifest, TargetPath,
         wire::{
             CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest, EnrollResponse,
             KnownMetadata, Problem, PublishRequest, PublishResponse, PublishingState,
@@ -111,7 +111,7 @@ pub(crate) fn release(bytes: &[u8]) {
     }
     let Ok(text) = str::from_utf8(bytes) else { return };
     let Ok(description) = toml::from_str::<ReleaseDescription>(text) else { return };
-    expect_printable(&description.health.as_ref().map(HealthCheck::problems).unwrap_or_default());
+    expect_printable(&description.problems());
     let written = toml::to_string(&description).unwrap();
     assert_eq!(toml::from_str::<ReleaseDescription>(&written).unwrap(), description);
 }

@@ -2,7 +2,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use mainstay_client::{
     format::{Digest, Version},
-    install::{Installation, Layout, Record},
+    install::{Installation, Layout, Moment, Record},
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,10 @@ pub(crate) fn journal(bytes: &[u8]) {
     }
 }
 
+fn moment() -> Moment {
+    Moment { wall: now(), boot: "the first".to_owned(), uptime_seconds: 0 }
+}
+
 const VERSIONS: [&str; 4] = ["1.0.0", "1.1.0", "2.0.0-rc.1", "9.9.9"];
 
 /// Whatever the journal says and the disk holds: an installation opens on a whole version or on
@@ -38,11 +42,11 @@ pub(crate) fn recovery(bytes: &[u8]) {
     let layout = Layout::new(dir.path().join("root"));
     lay_out(&layout, &mut input);
     fs::write(layout.journal(), with_heading(input.rest())).unwrap();
-    let Ok(installation) = Installation::open(layout.root(), now()) else { return };
+    let Ok(installation) = Installation::open(layout.root(), &moment()) else { return };
     let running = installation.running().cloned();
     expect_whole(&layout, running.as_ref());
     drop(installation);
-    let again = Installation::open(layout.root(), now()).unwrap();
+    let again = Installation::open(layout.root(), &moment()).unwrap();
     assert_eq!(again.recovery(), None, "it was settled before");
     assert_eq!(again.running(), running.as_ref());
 }

@@ -258,6 +258,7 @@ fn exit_of(outcome: &Outcome) -> Exit {
         Outcome::Committed { .. } | Outcome::RolledBack { .. } => Exit::Done,
         Outcome::Probation { .. } => Exit::Probation,
         Outcome::Undone { .. } => Exit::Undone,
+        Outcome::Deferred { .. } => Exit::Deferred,
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
 /// | `not_on_probation` | confirm | `version_from` (what runs) |
 /// | `probation` | update | `version_from`, `version_to`, `deadline` |
 /// | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
+/// | `deferred` | update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
 /// | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 /// | `status` | status | `status` |
 /// | `intact`, `modified` | verify | `version_from`, `tree` |
@@ -296,6 +297,13 @@ impl Document {
                 message,
                 ..self
             },
+            Outcome::Deferred { version, running, .. } => Self {
+                outcome: "deferred",
+                version_from: running,
+                version_to: Some(version),
+                message,
+                ..self
+            },
             Outcome::RolledBack { from, to } => Self {
                 outcome: "rolled_back",
                 version_from: Some(from),
@@ -379,6 +387,12 @@ fn in_words(outcome: &Outcome) -> String {
         }
         Outcome::Undone { from, to: None, reason } => {
             format!("{from} was undone and nothing runs: {reason}")
+        }
+        Outcome::Deferred { version, running: Some(running), reason } => {
+            format!("{version} is tried again later and {running} runs: {reason}")
+        }
+        Outcome::Deferred { version, running: None, reason } => {
+            format!("{version} is tried again later and nothing runs: {reason}")
         }
         Outcome::RolledBack { from, to } => format!("rolled back from {from} to {to}"),
     }

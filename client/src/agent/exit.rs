@@ -24,6 +24,8 @@ pub enum Exit {
     Undone,
     /// 15: up to date, nothing changed; newer releases are withheld, and it says why.
     Withheld,
+    /// 16: the release asked to be tried again later, and nothing changed.
+    Deferred,
     /// 17: the installed files are not those that were signed (`verify`).
     Modified,
     /// 30: the machine is not enrolled.
@@ -44,7 +46,7 @@ pub enum Exit {
 
 impl Exit {
     /// All ways to end, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Done,
         Self::Other,
         Self::Usage,
@@ -54,6 +56,7 @@ impl Exit {
         Self::Probation,
         Self::Undone,
         Self::Withheld,
+        Self::Deferred,
         Self::Modified,
         Self::NotEnrolled,
         Self::Locked,
@@ -76,6 +79,7 @@ impl Exit {
             Self::Probation => 13,
             Self::Undone => 14,
             Self::Withheld => 15,
+            Self::Deferred => 16,
             Self::Modified => 17,
             Self::NotEnrolled => 30,
             Self::Locked => 31,
@@ -101,6 +105,7 @@ impl Exit {
             Self::Withheld => {
                 "up to date, nothing changed; newer releases are withheld, and it says why"
             }
+            Self::Deferred => "the release asked to be tried again later, and nothing changed",
             Self::Modified => "verify: the installed files are not those that were signed",
             Self::NotEnrolled => "the machine is not enrolled",
             Self::Locked => "another agent holds the installation's lock",

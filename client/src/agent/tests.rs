@@ -19,7 +19,7 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let server = Arc::new(Mutex::new(Server::new(crate::clock::system()())));
+        let server = Arc::new(Mutex::new(Server::new(crate::clock::system()().wall)));
         let answering = Arc::clone(&server);
         let http = TestServer::start(move |request| answering.lock().unwrap().handle(request));
         Self { folder: tempfile::tempdir().unwrap(), server, http }

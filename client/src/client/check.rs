@@ -38,7 +38,7 @@ impl Client {
     /// last report is reported.
     pub fn check(&mut self) -> Result<Check, Error> {
         let now = (self.clock)();
-        let settled = self.installation.end_probation(now)?.or(self.settled.take());
+        let settled = self.installation.end_probation(&now)?.or(self.settled.take());
         let undelivered = self.report().err();
         let root = self.refresh().root(self.enrolment.pinned_root())?;
         let answer = self.remote.check(&CheckRequest {
@@ -48,7 +48,7 @@ impl Client {
             known: self.store.known(root.version()),
             agent: env!("CARGO_PKG_VERSION").to_owned(),
         })?;
-        let mut repository = self.refresh().repository(root, &answer.metadata, now)?;
+        let mut repository = self.refresh().repository(root, &answer.metadata, now.wall)?;
         let plan = self.plan(&mut repository, &answer)?;
         self.raise_floor(&repository)?;
         let target = plan.action.target();

@@ -142,7 +142,7 @@ pub(super) fn enroll(
     let remote = Remote::new(transport, surroundings.fetch_limits, surroundings.retry);
     let installation = Installation::open_with(
         &options.root_dir,
-        (surroundings.clock)(),
+        &(surroundings.clock)(),
         Box::new(LocalFileSystem),
         surroundings.install_limits,
     )?;

@@ -12,13 +12,19 @@ use tempfile::TempDir;
 
 use self::vendor::{Direct, PRODUCT, Server, begin};
 use super::*;
-use crate::format::Version;
+use crate::{format::Version, install::Moment};
 
 /// A machine, its server, and the clock of both.
 struct Machine {
     folder: TempDir,
     server: Arc<Mutex<Server>>,
     now: Arc<Mutex<Timestamp>>,
+}
+
+/// The moment at which a machine's clock says so, which nobody sets.
+fn moment(wall: Timestamp) -> Moment {
+    let uptime_seconds = wall.as_second().try_into().unwrap();
+    Moment { wall, boot: "the first".to_owned(), uptime_seconds }
 }
 
 impl Machine {
@@ -55,7 +61,7 @@ impl Machine {
         let (server, now) = (Arc::clone(&self.server), Arc::clone(&self.now));
         Surroundings {
             connect: Box::new(move |_, _| Ok(Box::new(Direct(server)))),
-            clock: Box::new(move || *now.lock().unwrap()),
+            clock: Box::new(move || moment(*now.lock().unwrap())),
             retry: Retry::AT_ONCE,
             ..Surroundings::default()
         }

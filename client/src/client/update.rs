@@ -78,7 +78,10 @@ impl Client {
                     let outcome = self.carry_out(&check.plan, |client| {
                         client.roll_back_to(&target, &order, progress)
                     })?;
-                    self.store.note(Noted::OrderDone, number)?;
+                    // What was put off is still to be done.
+                    if !matches!(outcome, Outcome::Deferred { .. }) {
+                        self.store.note(Noted::OrderDone, number)?;
+                    }
                     Some(outcome)
                 }
             };
@@ -113,8 +116,8 @@ impl Client {
         let manifest = self.manifest(target)?;
         rules::expect_step(&manifest, self.installation.running())?;
         let wanted = self.wanted(AttemptKind::Update, target, &manifest)?;
-        let wanted = Wanted { floor, ..wanted };
-        self.fetch_and_install(&wanted, progress)
+        // The tree may be there since the last try, which was put off or broke off.
+        self.restore(&Wanted { floor, ..wanted }, progress)
     }
 
     fn roll_back_to(
@@ -169,7 +172,7 @@ impl Client {
         Ok(Wanted::new(kind, target, artifact))
     }
 
-    /// Brings back a version: from its kept tree where that is whole, else from the repository.
+    /// Lets a version run: from its kept tree where that is whole, else from the repository.
     pub(super) fn restore(
         &mut self,
         wanted: &Wanted,

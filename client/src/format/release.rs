@@ -1,7 +1,13 @@
+mod description;
+
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use description::{
+    DataEpochs, EpochRange, HealthCheck, Hook, Hooks, RELEASE_DESCRIPTION, ReleaseDescription,
+};
 
 use super::{
     AdvisoryId, Channel, ChannelName, Digest, ParseError, Platform, ProductName, Tag, TargetPath,
@@ -11,10 +17,6 @@ use crate::tuf::{Target, TargetKind, TargetsCustom};
 
 /// The format number that this program writes and reads in a release manifest.
 pub const RELEASE_FORMAT: u32 = 1;
-
-/// The file at the root of a release's tree that describes how the release is looked after on a
-/// machine. See [`ReleaseDescription`].
-pub const RELEASE_DESCRIPTION: &str = "mainstay.toml";
 
 /// How much a release matters to those who do not have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,72 +125,20 @@ pub struct Artifact {
     /// How a machine finds out whether the release works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,
-}
-
-/// The release's own check that it works, run on the machine right after the switch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct HealthCheck {
-    /// Program and arguments. A program with a `/` is looked for below the release's tree, which
-    /// is also the working directory.
-    pub command: Vec<String>,
-    /// How long the check may take, in seconds.
-    #[serde(default = "HealthCheck::timeout_seconds_default")]
-    pub timeout_seconds: u32,
-    /// Where set, the program itself must also confirm within so many seconds of the switch
-    /// (`mainstay-agent confirm`), or the update is undone.
+    /// What runs before and after the switch to the release.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
+    /// Which forms of the program's data the release reads and writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confirm_within_seconds: Option<u32>,
+    pub data: Option<DataEpochs>,
 }
 
-impl HealthCheck {
-    /// The longest that a health check may take, in seconds.
-    pub const TIMEOUT_SECONDS_MAX: u32 = 3600;
-
-    const fn timeout_seconds_default() -> u32 {
-        60
+impl Artifact {
+    /// How the release is looked after, as its tree says.
+    pub fn description(&self) -> ReleaseDescription {
+        let Self { health, hooks, data, .. } = self.clone();
+        ReleaseDescription { health, hooks, data }
     }
-
-    /// Everything that is wrong with the check.
-    pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let program = self.command.first().map(String::as_str).unwrap_or_default();
-        if program.is_empty() {
-            problems.push("health.command is empty: expected a program".to_owned());
-        }
-        if program.starts_with('/') || program.split('/').any(|part| part == "..") {
-            problems.push(format!(
-                "health.command `{}` leaves the release's tree: expected a path below it",
-                program.escape_debug()
-            ));
-        }
-        if self.command.iter().any(|word| word.contains('\0')) {
-            problems.push("health.command contains a NUL character".to_owned());
-        }
-        if !(1..=Self::TIMEOUT_SECONDS_MAX).contains(&self.timeout_seconds) {
-            problems.push(format!(
-                "health.timeout_seconds is {}: expected 1 to {}",
-                self.timeout_seconds,
-                Self::TIMEOUT_SECONDS_MAX
-            ));
-        }
-        // Nobody confirms within no time: such a release would be undone everywhere.
-        if self.confirm_within_seconds == Some(0) {
-            let problem = "health.confirm_within_seconds is 0: expected at least 1, or none";
-            problems.push(problem.to_owned());
-        }
-        problems
-    }
-}
-
-/// The contents of [`RELEASE_DESCRIPTION`], the file by which a release's tree says how it is
-/// looked after. It travels inside the artifact and is repeated in the signed manifest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReleaseDescription {
-    /// The release's own health check.
-    pub health: Option<HealthCheck>,
 }
 
 impl ReleaseManifest {
@@ -294,11 +244,11 @@ impl ReleaseManifest {
                 )
             });
         }
-        let health_problems = self.artifacts.iter().flat_map(|(platform, artifact)| {
-            let found = artifact.health.as_ref().map(HealthCheck::problems).unwrap_or_default();
+        let description_problems = self.artifacts.iter().flat_map(|(platform, artifact)| {
+            let found = artifact.description().problems();
             found.into_iter().map(move |problem| format!("{platform}: {problem}"))
         });
-        problems.extend(health_problems);
+        problems.extend(description_problems);
         problems
     }
 }

@@ -195,6 +195,8 @@ pub enum EventKind {
     RolledBack,
     /// The machine would not do what its plan said.
     Refused,
+    /// `to` asked to be tried again later, and `from` runs. It is tried again with the next update.
+    Deferred,
     /// The tree of `to`, which ran, is gone from the disk; nothing runs.
     Lost,
     /// Somebody at the machine lifted the block of `to` there: it may be tried again.
@@ -211,6 +213,7 @@ impl EventKind {
             Self::Interrupted => "interrupted",
             Self::RolledBack => "rolled_back",
             Self::Refused => "refused",
+            Self::Deferred => "deferred",
             Self::Lost => "lost",
             Self::Unblocked => "unblocked",
         }

@@ -7,6 +7,7 @@ use super::{
     observed::{Current, Observed},
     record::{AttemptKind, Block, Outcome},
     retain,
+    script::{Occasion, Place, Verdict},
     settle::DataFate,
 };
 use crate::{
@@ -54,10 +55,10 @@ impl Engine {
     }
 
     /// The last transition of a change that worked.
-    pub(super) fn commit(&mut self, switch: &Switch) -> Result<Outcome, Error> {
+    pub(super) fn commit(&mut self, switch: &Switch, said: &str) -> Result<Outcome, Error> {
         let observed = Observed::of(&self.layout)?;
         let limits = self.limits.clone();
-        let Switch { change: Change { from, attempt }, .. } = switch;
+        let Switch { change: Change { from, attempt, .. }, .. } = switch;
         let to = attempt.version.clone();
         let outcome = match (&attempt.kind, from) {
             (AttemptKind::Rollback { .. } | AttemptKind::LocalRollback, Some(from)) => {
@@ -90,7 +91,8 @@ impl Engine {
                 journal.queue(&Draft { detail: &detail, ..draft(EventKind::RolledBack) }, &limits);
             } else {
                 if !was_on_probation {
-                    journal.queue(&draft(EventKind::Installed), &limits);
+                    let installed = draft(EventKind::Installed);
+                    journal.queue(&Draft { detail: said, ..installed }, &limits);
                 }
                 journal.queue(&draft(EventKind::Confirmed), &limits);
             }
@@ -121,7 +123,6 @@ impl Engine {
             self.begin_undoing(&undoing, stopped)?;
         }
         let Undoing { switch: Switch { change, left, .. }, mut reason, mut fault } = undoing;
-        let Change { from, attempt } = change;
         // Data before `current`: the newer release has seen the older data before, and the older
         // release has never seen the newer data.
         match fate {
@@ -137,22 +138,48 @@ impl Engine {
                 );
             }
         }
-        self.point(from.as_ref())?;
+        self.point(change.from.as_ref())?;
+        // Neither may what cut it off so often cut it off once more.
+        if fate == DataFate::Restored {
+            reason = self.resume(&change, reason);
+        }
+        self.end(&change, &reason, fault)
+    }
+
+    /// Gives up a change of which nothing has been made but the tree.
+    pub(super) fn abort(
+        &mut self,
+        change: &Change,
+        reason: String,
+        fault: Fault,
+    ) -> Result<Outcome, Error> {
+        let reason = self.resume(change, reason);
+        self.end(change, &reason, fault)
+    }
+
+    /// The last transition of a change that came to nothing.
+    fn end(&mut self, change: &Change, reason: &str, fault: Fault) -> Result<Outcome, Error> {
+        let Change { from, attempt, .. } = change;
         let observed = Observed::of(&self.layout)?;
         let limits = self.limits.clone();
-        let outcome = Outcome::Undone {
-            from: attempt.version.clone(),
-            to: from.clone(),
-            reason: reason.clone(),
+        let (version, reason) = (attempt.version.clone(), reason.to_owned());
+        let outcome = match fault {
+            Fault::NotNow => {
+                Outcome::Deferred { version, running: from.clone(), reason: reason.clone() }
+            }
+            Fault::Release | Fault::Machine => {
+                Outcome::Undone { from: version, to: from.clone(), reason: reason.clone() }
+            }
         };
         self.write(|journal| {
             let stopped = journal.stopped.take();
             journal.settled();
-            journal.record.running.clone_from(&from);
+            journal.record.running.clone_from(from);
             journal.record.last_outcome = Some(outcome.clone());
             if fault == Fault::Machine {
                 journal.stopped = stopped;
-            } else {
+            }
+            if fault == Fault::Release {
                 if !attempt.kind.is_rollback() {
                     journal.block(&attempt.version, &reason, &limits);
                 }
@@ -163,6 +190,7 @@ impl Engine {
                 kind: match fault {
                     Fault::Release => EventKind::Undone,
                     Fault::Machine => EventKind::Interrupted,
+                    Fault::NotNow => EventKind::Deferred,
                 },
                 from: from.as_ref(),
                 to: &attempt.version,
@@ -173,6 +201,38 @@ impl Engine {
         })?;
         self.sweep();
         Ok(outcome)
+    }
+
+    /// Where the programs of `version` run, in the attempt called `run`.
+    pub(super) fn place<'a>(
+        &'a self,
+        version: &'a Version,
+        previous: Option<&'a Version>,
+        run: &'a str,
+    ) -> Place<'a> {
+        Place {
+            layout: &self.layout,
+            version,
+            previous,
+            data: self.layout.data().display().to_string(),
+            run,
+            output_bytes_max: self.limits.output_bytes_max,
+        }
+    }
+
+    /// Runs the hook of what runs again, which the change may have stopped. What goes wrong with
+    /// that is added to `reason`: there is no way back from the way back.
+    pub(super) fn resume(&self, change: &Change, reason: String) -> String {
+        let tree = change.from.as_ref().and_then(|from| self.journal.record.kept_tree(from));
+        let Some(tree) = tree else { return reason };
+        let Some(hook) = &tree.artifact.hooks.after else { return reason };
+        let place = self.place(&tree.version, Some(&change.attempt.version), &change.run);
+        match place.run(Occasion::After, &hook.command, hook.timeout_seconds) {
+            Verdict::Passed(_) => reason,
+            Verdict::NotNow(trouble) | Verdict::Failed(trouble) => {
+                format!("{reason}; and then, as {} ran again, {trouble}", tree.version)
+            }
+        }
     }
 
     /// Removes what no journal entry names: unfinished work, discarded trees and old snapshots.
@@ -273,6 +333,10 @@ pub(super) fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Undone { from, to, reason } => {
             format!("version {from} was undone ({reason}); {} runs again", describe(to.as_ref()))
+        }
+        Outcome::Deferred { version, running, reason } => {
+            let runs = describe(running.as_ref());
+            format!("version {version} is to be tried again later ({reason}); {runs} runs")
         }
         Outcome::Committed { to, .. }
         | Outcome::Probation { to, .. }

@@ -134,6 +134,8 @@ pub(super) enum Reason {
          them", path.display()
     )]
     SnapshotMissing { path: PathBuf },
+    #[error("the system gives no random bytes, of which a name was to be made: {what}")]
+    NoRandomness { what: String },
     #[error("cannot {doing} `{}`", path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot make `{}` durable", path.display())]
@@ -168,7 +170,7 @@ impl Error {
             Reason::Payload { .. } => ErrorKind::Unpack,
             Reason::DataUnusable { .. } => ErrorKind::DataUnusable,
             Reason::NoSpace { .. } => ErrorKind::NoSpace,
-            Reason::SnapshotMissing { .. } => ErrorKind::Io,
+            Reason::SnapshotMissing { .. } | Reason::NoRandomness { .. } => ErrorKind::Io,
             Reason::Io { source, .. } => io_kind(source),
             Reason::Sync { source, .. } => file_system_kind(source),
         }

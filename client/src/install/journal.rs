@@ -80,6 +80,8 @@ pub(super) enum Stage {
     Fetched(Change),
     /// The tree is in its place; nothing else has changed.
     Staged(Change),
+    /// The hook before the switch runs or has run; nothing else has changed.
+    Preparing(Change),
     /// The data snapshot is taken; data and `current` may have changed.
     Switching(Switch),
     /// The new version runs and passed its health check.
@@ -94,6 +96,9 @@ pub(super) enum Stage {
 pub(super) struct Change {
     pub(super) from: Option<Version>,
     pub(super) attempt: Attempt,
+    /// By which what the release runs is found again.
+    #[serde(default)]
+    pub(super) run: String,
 }
 
 /// A change for which the data are taken care of.
@@ -124,6 +129,8 @@ pub(super) enum Fault {
     Release,
     /// The machine: the same release may be tried again.
     Machine,
+    /// The release asked for it: not now.
+    NotNow,
 }
 
 /// A copy of the program's data.
@@ -200,10 +207,11 @@ impl Journal {
             Stage::Idle => probation.is_none(),
             Stage::Fetched(change)
             | Stage::Staged(change)
+            | Stage::Preparing(change)
             | Stage::Switching(Switch { change, .. }) => {
                 probation.is_none() && *running == change.from
             }
-            Stage::Probation(Switch { change: Change { from, attempt }, .. }) => {
+            Stage::Probation(Switch { change: Change { from, attempt, .. }, .. }) => {
                 running.as_ref() == Some(&attempt.version)
                     && probation.as_ref().is_some_and(|probation| {
                         (&probation.version, &probation.from) == (&attempt.version, from)
@@ -243,6 +251,18 @@ impl Journal {
         });
         let surplus = self.events.len().saturating_sub(limits.events_kept);
         self.events.drain(..surplus);
+    }
+
+    /// The name of the attempt whose programs may be running.
+    pub(super) fn run(&self) -> Option<&str> {
+        let change = match &self.stage {
+            Stage::Preparing(change) | Stage::Switching(Switch { change, .. }) => change,
+            Stage::Undoing(Undoing { switch, .. }) => &switch.change,
+            Stage::Idle | Stage::Fetched(_) | Stage::Staged(_) | Stage::Probation(_) => {
+                return None;
+            }
+        };
+        Some(change.run.as_str()).filter(|run| !run.is_empty())
     }
 
     pub(super) fn snapshot(&self, number: u64) -> Option<&Snapshot> {

@@ -25,6 +25,9 @@ pub struct Limits {
     /// How often in a row the machine may stop while one version is being switched on, before
     /// that counts as a failure of the version.
     pub interruptions_max: u32,
+    /// How often a machine may be started while a version is on probation, before that counts as a
+    /// failure of the version.
+    pub probation_starts_max: u32,
     /// How large a payload may be.
     pub pack: pack::Limits,
 }
@@ -41,6 +44,7 @@ impl Default for Limits {
             lock_wait: Duration::ZERO,
             recoveries_max: 5,
             interruptions_max: 3,
+            probation_starts_max: 5,
             pack: pack::Limits::default(),
         }
     }

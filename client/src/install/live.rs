@@ -2,11 +2,13 @@
 //! it enters, so that an order other than this does not compile.
 //!
 //! ```text
-//! Idle ─fetch─> Fetched ─stage─> Staged ─switch─> Switching ─check─> Healthy ─┬─────────> committed
-//!                                                     │                 │     └─prove─> OnProbation
-//!                                                     └────── undo ─────┴─────── undo ──────┘ │
-//!                                                               v                             v
-//!                                                            undone                       committed
+//! Idle ─fetch─> Fetched ─stage─> Staged ─prepare─> Ready ─switch─> Switching ─check─> Healthy
+//!                                            └───> Halted               │                │
+//!                                                    │                  │       ┌────────┤
+//!                                                  abort                │       │        prove
+//!                                                    v       undo       v       v        v
+//!                                                 undone <──────────────┴── committed <─ OnProbation
+//!                                                    ^───────────────── undo ─────────────┘
 //! ```
 //!
 //! Every transition is one durable journal write. A change that fails on its way is left to
@@ -14,15 +16,14 @@
 
 use std::io::{self, Read};
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::{
+    Moment, Watch,
     engine::Engine,
     error::{Error, Reason},
-    health::Check,
     journal::{Change, Content, Draft, Fault, Stage, Switch, Undoing},
-    record::{AttemptKind, KeptTree, Outcome, Probation, Verification},
+    record::{AttemptKind, KeptTree, Outcome, Probation, Verification, later},
     retain,
+    script::{Occasion, Verdict},
     settle::DataFate,
 };
 use crate::{
@@ -42,41 +43,25 @@ pub(super) struct Idle;
 pub(super) struct Fetched(Change);
 /// The tree is in its place.
 pub(super) struct Staged(Change);
+/// The hook before the switch passed, or there is none.
+pub(super) struct Ready {
+    change: Change,
+    said: String,
+}
+/// The hook before the switch did not pass.
+pub(super) struct Halted(Change);
 /// The new version is switched on and nothing is known about it.
-pub(super) struct Switching(Switch);
+pub(super) struct Switching {
+    switch: Switch,
+    said: String,
+}
 /// The new version passed its health check, or has none.
-pub(super) struct Healthy(Switch);
+pub(super) struct Healthy {
+    switch: Switch,
+    said: String,
+}
 /// The new version runs and is to be confirmed.
 pub(super) struct OnProbation(Switch);
-
-/// A state that can be left for undone.
-pub(super) trait Undoable {
-    fn switch(self) -> Switch;
-}
-
-/// A state that can be left for committed.
-pub(super) trait Committable: Undoable {}
-
-impl Undoable for Switching {
-    fn switch(self) -> Switch {
-        self.0
-    }
-}
-
-impl Undoable for Healthy {
-    fn switch(self) -> Switch {
-        self.0
-    }
-}
-
-impl Undoable for OnProbation {
-    fn switch(self) -> Switch {
-        self.0
-    }
-}
-
-impl Committable for Healthy {}
-impl Committable for OnProbation {}
 
 impl Engine {
     /// The engine with nothing going on; an error where a version is on probation.
@@ -205,10 +190,60 @@ impl<'a> Live<'a, Fetched> {
     }
 }
 
+/// Why a change does not go on.
+pub(super) struct Trouble {
+    fault: Fault,
+    reason: String,
+}
+
+impl Trouble {
+    /// What a program said beside its verdict, or the trouble that it makes.
+    fn judge(verdict: Verdict) -> Result<String, Self> {
+        match verdict {
+            Verdict::Passed(said) => Ok(said),
+            Verdict::NotNow(reason) => Err(Self { fault: Fault::NotNow, reason }),
+            Verdict::Failed(reason) => Err(Self { fault: Fault::Release, reason }),
+        }
+    }
+}
+
+/// What the hook before the switch found.
+pub(super) enum Prepared<'a> {
+    Ready(Live<'a, Ready>),
+    Halted(Live<'a, Halted>, Trouble),
+}
+
 impl<'a> Live<'a, Staged> {
+    /// Runs the release's hook before the switch.
+    pub(super) fn prepare(self) -> Result<Prepared<'a>, Error> {
+        let Live { engine, state: Staged(change) } = self;
+        let Some(hook) = change.attempt.artifact.hooks.before.clone() else {
+            let state = Ready { change, said: String::new() };
+            return Ok(Prepared::Ready(Live { engine, state }));
+        };
+        engine.write(|journal| journal.stage = Stage::Preparing(change.clone()))?;
+        let (version, from) = (&change.attempt.version, change.from.as_ref());
+        let place = engine.place(version, from, &change.run);
+        let verdict = place.run(Occasion::Before, &hook.command, hook.timeout_seconds);
+        Ok(match Trouble::judge(verdict) {
+            Ok(said) => Prepared::Ready(Live { engine, state: Ready { change, said } }),
+            Err(trouble) => Prepared::Halted(Live { engine, state: Halted(change) }, trouble),
+        })
+    }
+}
+
+impl Live<'_, Halted> {
+    /// Gives the change up, of which nothing has been made but the tree.
+    pub(super) fn abort(self, trouble: Trouble) -> Result<Outcome, Error> {
+        let Live { engine, state: Halted(change) } = self;
+        engine.abort(&change, trouble.reason, trouble.fault)
+    }
+}
+
+impl<'a> Live<'a, Ready> {
     /// Copies the data, brings those of a rollback back, and lets `current` point to the new tree.
     pub(super) fn switch(self) -> Result<Live<'a, Switching>, Error> {
-        let Live { engine, state: Staged(change) } = self;
+        let Live { engine, state: Ready { change, said } } = self;
         let version = &change.attempt.version;
         let newest = retain::newest(&engine.journal.snapshots, version).cloned();
         let brought = newest.filter(|_| change.attempt.kind.is_rollback());
@@ -233,49 +268,61 @@ impl<'a> Live<'a, Staged> {
             engine.restore_data(brought)?;
         }
         engine.point(Some(&switch.change.attempt.version))?;
-        Ok(Live { engine, state: Switching(switch) })
+        Ok(Live { engine, state: Switching { switch, said } })
     }
 }
 
-/// What a health check found.
+/// What the hook after the switch and the health check found.
 pub(super) enum Checked<'a> {
     Healthy(Live<'a, Healthy>),
-    Failed(Live<'a, Switching>, String),
+    Failed(Live<'a, Switching>, Trouble),
 }
 
 impl<'a> Live<'a, Switching> {
-    /// Runs the release's own check.
+    /// Runs the release's hook after the switch, and its own check.
     pub(super) fn check(self) -> Checked<'a> {
-        let Live { engine, state: Switching(switch) } = self;
-        let attempt = &switch.change.attempt;
-        let checked = attempt.artifact.health.as_ref().map_or(Ok(()), |health| {
-            let check = Check {
-                health,
-                layout: &engine.layout,
-                version: &attempt.version,
-                previous: switch.change.from.as_ref(),
-                output_bytes_max: engine.limits.output_bytes_max,
-            };
-            check.run()
+        let Live { engine, state: Switching { switch, mut said } } = self;
+        let Change { from, attempt, run } = &switch.change;
+        let artifact = &attempt.artifact;
+        let place = engine.place(&attempt.version, from.as_ref(), run);
+        let after = artifact.hooks.after.as_ref().map(|hook| {
+            Trouble::judge(place.run(Occasion::After, &hook.command, hook.timeout_seconds))
+        });
+        let checked = after.unwrap_or_else(|| Ok(String::new())).and_then(|after| {
+            if !after.is_empty() && !said.is_empty() {
+                said.push('\n');
+            }
+            said.push_str(&after);
+            artifact.health.as_ref().map_or(Ok(String::new()), |it| Trouble::judge(place.check(it)))
         });
         match checked {
-            Ok(()) => Checked::Healthy(Live { engine, state: Healthy(switch) }),
-            Err(reason) => Checked::Failed(Live { engine, state: Switching(switch) }, reason),
+            Ok(_) => Checked::Healthy(Live { engine, state: Healthy { switch, said } }),
+            Err(trouble) => {
+                Checked::Failed(Live { engine, state: Switching { switch, said } }, trouble)
+            }
         }
+    }
+
+    /// Brings back what ran before.
+    pub(super) fn give_up(self, trouble: Trouble) -> Result<Outcome, Error> {
+        let Trouble { fault, reason } = trouble;
+        let undoing = Undoing { switch: self.state.switch, reason, fault };
+        self.engine.undo(undoing, DataFate::Restored)
     }
 }
 
 impl Live<'_, Healthy> {
-    /// How long the program has to confirm; nothing where it need not.
-    pub(super) fn confirm_within(&self) -> Option<SignedDuration> {
-        let health = self.state.0.change.attempt.artifact.health.as_ref()?;
-        Some(SignedDuration::from_secs(health.confirm_within_seconds?.into()))
+    /// How many seconds the program has to confirm; nothing where it need not.
+    pub(super) fn confirm_within(&self) -> Option<u64> {
+        let health = self.state.switch.change.attempt.artifact.health.as_ref()?;
+        health.confirm_within_seconds.map(u64::from)
     }
 
-    /// Lets the program confirm until `deadline`.
-    pub(super) fn prove(self, deadline: Timestamp) -> Result<Outcome, Error> {
-        let Live { engine, state: Healthy(switch) } = self;
-        let Change { from, attempt } = switch.change.clone();
+    /// Lets the program confirm for so many seconds from `now` on.
+    pub(super) fn prove(self, seconds: u64, now: &Moment) -> Result<Outcome, Error> {
+        let (deadline, watch) = (later(now.wall, seconds), Some(Watch::begin(seconds, now)));
+        let Live { engine, state: Healthy { switch, said } } = self;
+        let Change { from, attempt, .. } = switch.change.clone();
         let to = attempt.version;
         let outcome = Outcome::Probation { from: from.clone(), to: to.clone(), deadline };
         let limits = engine.limits.clone();
@@ -285,27 +332,30 @@ impl Live<'_, Healthy> {
             journal.record.raise_floor(attempt.floor.as_ref());
             journal.record.last_outcome = Some(outcome.clone());
             if attempt.kind == AttemptKind::Update {
-                let kind = EventKind::Installed;
-                let draft = Draft { kind, from: from.as_ref(), to: &to, order: None, detail: "" };
-                journal.queue(&draft, &limits);
+                let (kind, from) = (EventKind::Installed, from.as_ref());
+                journal
+                    .queue(&Draft { from, detail: &said, ..Draft::about(kind, &to, "") }, &limits);
             }
-            journal.record.probation = Some(Probation { version: to, from, deadline });
+            journal.record.probation = Some(Probation { version: to, from, deadline, watch });
         })?;
         Ok(outcome)
     }
-}
 
-impl<S: Undoable> Live<'_, S> {
-    /// Brings back what ran before, since the release does not work.
-    pub(super) fn undo(self, reason: &str) -> Result<Outcome, Error> {
-        let (switch, reason) = (self.state.switch(), reason.to_owned());
-        self.engine.undo(Undoing { switch, reason, fault: Fault::Release }, DataFate::Restored)
+    pub(super) fn commit(self) -> Result<Outcome, Error> {
+        self.engine.commit(&self.state.switch, &self.state.said)
     }
 }
 
-impl<S: Committable> Live<'_, S> {
+impl Live<'_, OnProbation> {
+    /// Brings back what ran before, since the release does not work.
+    pub(super) fn undo(self, reason: &str) -> Result<Outcome, Error> {
+        let (switch, reason) = (self.state.0, reason.to_owned());
+        let undoing = Undoing { switch, reason, fault: Fault::Release };
+        self.engine.undo(undoing, DataFate::Restored)
+    }
+
     pub(super) fn commit(self) -> Result<Outcome, Error> {
-        self.engine.commit(&self.state.switch())
+        self.engine.commit(&self.state.0, "")
     }
 }
 

@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Layout, Limits,
+    Layout, Limits, Moment, Watch,
     error::Error,
     journal::{Change, Journal, Stage, Switch, Undoing},
 };
@@ -100,6 +100,15 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// The release asked to be tried again later; what ran before runs.
+    Deferred {
+        /// The release.
+        version: Version,
+        /// What runs; nothing where nothing ran before.
+        running: Option<Version>,
+        /// What it said.
+        reason: String,
+    },
     /// The machine went back.
     RolledBack {
         /// The version that was left.
@@ -154,6 +163,8 @@ pub enum StageName {
     Fetched,
     /// The tree is in its place; nothing else has changed.
     Staged,
+    /// The hook before the switch runs or has run; nothing else has changed.
+    Preparing,
     /// The new version is being switched on and checked.
     Switching,
     /// The new version runs and is to be confirmed.
@@ -174,6 +185,7 @@ impl Recorded {
             Stage::Idle => (StageName::Idle, None),
             Stage::Fetched(change) => (StageName::Fetched, Some(change)),
             Stage::Staged(change) => (StageName::Staged, Some(change)),
+            Stage::Preparing(change) => (StageName::Preparing, Some(change)),
             Stage::Switching(Switch { change, .. }) => (StageName::Switching, Some(change)),
             Stage::Probation(Switch { change, .. }) => (StageName::Probation, Some(change)),
             Stage::Undoing(Undoing { switch, .. }) => (StageName::Undoing, Some(&switch.change)),
@@ -217,8 +229,41 @@ pub struct Probation {
     pub version: Version,
     /// What runs again if it is not confirmed.
     pub from: Option<Version>,
-    /// Until when it must be confirmed.
+    /// Until when it must be confirmed, as far as could be said when that was last looked at.
     pub deadline: Timestamp,
+    /// How much of the time is over. Absent in a journal that an older agent wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+}
+
+impl Probation {
+    /// The same at `now`.
+    pub(super) fn at(&self, now: &Moment) -> Self {
+        let left = || self.deadline.duration_since(now.wall).as_secs().try_into().unwrap_or(0);
+        let begun = || Watch::begin(left(), now);
+        let watch = self.watch.as_ref().map_or_else(begun, |watch| watch.at(now));
+        let deadline = later(now.wall, watch.remaining_seconds);
+        Self { deadline, watch: Some(watch), ..self.clone() }
+    }
+
+    /// Why it is over, if it is.
+    pub(super) fn overdue(&self, limits: &Limits) -> Option<String> {
+        let watch = self.watch.as_ref()?;
+        if watch.starts > limits.probation_starts_max {
+            let starts = watch.starts;
+            return Some(format!(
+                "the machine was started {starts} times and it was not confirmed"
+            ));
+        }
+        let deadline = self.deadline;
+        (watch.remaining_seconds == 0).then(|| format!("it was not confirmed by {deadline}"))
+    }
+}
+
+/// So many seconds after `moment`, as far as times go.
+pub(super) fn later(moment: Timestamp, seconds: u64) -> Timestamp {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    moment.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 impl Record {

@@ -63,7 +63,7 @@ pub(super) fn recover(journal: &Journal, observed: &Observed, limits: &Limits) -
             None => Action::Stop,
             Some(running) => keep_running(running, observed),
         },
-        Stage::Fetched(change) | Stage::Staged(change) => {
+        Stage::Fetched(change) | Stage::Staged(change) | Stage::Preparing(change) => {
             if change.from.as_ref().is_none_or(has_tree) { Action::Abandon } else { Action::Forget }
         }
         Stage::Switching(Switch { change, .. }) => back_or_on(change),

@@ -6,6 +6,7 @@ use super::{
     error::{Error, Reason},
     journal::{Change, Draft, Fault, GivenUp, Journal, Stage, Stopped, Switch, Undoing, shorten},
     observed::{Current, Observed},
+    orphans,
     recover::{Action, recover},
 };
 use crate::format::{Version, wire::EventKind};
@@ -60,6 +61,10 @@ pub(super) fn blame(
 impl Engine {
     /// Brings disk and journal together, for `cause`, and says what that took.
     pub(super) fn settle(&mut self, cause: Cause<'_>) -> Result<Option<String>, Error> {
+        let left_over = match (cause, self.journal.run()) {
+            (Cause::Stopped, Some(run)) => orphans::end(run),
+            _ => 0,
+        };
         let observed = Observed::of(&self.layout)?;
         let action = recover(&self.journal, &observed, &self.limits);
         if action == Action::Keep {
@@ -76,7 +81,10 @@ impl Engine {
             let _ = self.write(|journal| journal.recoveries = journal.recoveries.saturating_sub(1));
         }
         self.sweep();
-        settled.map(Some)
+        settled.map(|said| match left_over {
+            0 => Some(said),
+            _ => Some(format!("{said}; {left_over} of its processes were left over and ended")),
+        })
     }
 
     fn carry_out(
@@ -93,8 +101,11 @@ impl Engine {
         match (action, self.journal.stage.clone()) {
             (Action::Stop, _) => Err(self.obstructed(&observed.current)),
             (Action::Forget, _) => self.forget(observed),
+            (Action::Abandon, Stage::Preparing(change)) => {
+                self.abandon(&change, &self.resume(&change, cause.as_str().to_owned()))
+            }
             (Action::Abandon, Stage::Fetched(change) | Stage::Staged(change)) => {
-                self.abandon(&change, cause)
+                self.abandon(&change, cause.as_str())
             }
             (Action::Undo | Action::UndoWithoutData, Stage::Switching(switch)) => {
                 self.undo_switch(switch, cause, fate)
@@ -132,7 +143,7 @@ impl Engine {
         let version = &switch.change.attempt.version;
         let (fault, stopped) = blame(&self.journal, version, cause, &self.limits);
         let reason = match fault {
-            Fault::Machine => cause.as_str().to_owned(),
+            Fault::Machine | Fault::NotNow => cause.as_str().to_owned(),
             Fault::Release => format!(
                 "the machine stopped {} times in a row while it was switched on",
                 self.limits.interruptions_max
@@ -173,11 +184,11 @@ impl Engine {
         Ok(said)
     }
 
-    fn abandon(&mut self, change: &Change, cause: Cause<'_>) -> Result<String, Error> {
+    fn abandon(&mut self, change: &Change, cause: &str) -> Result<String, Error> {
         self.point(change.from.as_ref())?;
-        let Change { from, attempt } = change;
+        let Change { from, attempt, .. } = change;
         let limits = self.limits.clone();
-        let given_up = GivenUp { version: attempt.version.clone(), cause: shorten(cause.as_str()) };
+        let given_up = GivenUp { version: attempt.version.clone(), cause: shorten(cause) };
         self.write(|journal| {
             journal.stage = Stage::Idle;
             journal.recoveries = 0;
@@ -195,7 +206,7 @@ impl Engine {
             }
             journal.given_up = Some(given_up);
         })?;
-        let (version, cause) = (&attempt.version, cause.as_str());
+        let version = &attempt.version;
         let from = describe(from.as_ref());
         Ok(format!("the installation of {version} was given up ({cause}); {from} runs"))
     }
@@ -205,7 +216,7 @@ impl Engine {
             self.restore_data(brought)?;
         }
         self.point(Some(&switch.change.attempt.version))?;
-        self.commit(switch)?;
+        self.commit(switch, "")?;
         let (version, from) = (&switch.change.attempt.version, &switch.change.from);
         let from = describe(from.as_ref());
         Ok(format!("{version} runs, for the tree of {from}, which ran before, is gone"))

@@ -1,6 +1,7 @@
 mod blocks;
 mod crash;
 mod data;
+mod hooks;
 mod journal;
 mod loops;
 mod probation;
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    format::{Artifact, Digest, HealthCheck, RollbackOrder},
+    format::{Artifact, DataEpochs, Digest, HealthCheck, Hook, Hooks, RollbackOrder},
     fs::{FailingFileSystem, Failure},
     pack,
 };
@@ -27,8 +28,13 @@ pub(super) fn version(text: &str) -> Version {
     text.parse().unwrap()
 }
 
-pub(super) fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
+/// A moment of a machine that was started once and for all at second 0.
+pub(super) fn at(second: u32) -> Moment {
+    Moment { wall: wall(second), boot: "the first".to_owned(), uptime_seconds: second.into() }
+}
+
+pub(super) fn wall(second: u32) -> Timestamp {
+    Timestamp::from_second(second.into()).unwrap()
 }
 
 /// Files by path, symbolic links as `-> target`.
@@ -52,6 +58,8 @@ pub(super) fn contents(root: &Path) -> BTreeMap<PathBuf, String> {
 pub(super) struct Release {
     version: Version,
     health: Option<HealthCheck>,
+    hooks: Hooks,
+    data: Option<DataEpochs>,
     floor: Option<Version>,
     payload: Vec<u8>,
     files: BTreeMap<PathBuf, String>,
@@ -72,17 +80,21 @@ fn pack_release(text: &str) -> Release {
     let (payload, _) =
         pack::pack_tree(dir.path(), Vec::new(), &pack::Limits::default(), &mut |_| {}).unwrap();
     let files = contents(dir.path());
-    Release { version: version(text), health: None, floor: None, payload, files }
+    Release {
+        version: version(text),
+        health: None,
+        hooks: Hooks::default(),
+        data: None,
+        floor: None,
+        payload,
+        files,
+    }
 }
 
 impl Release {
     /// The release with a health check by a shell.
     pub(super) fn checked(mut self, script: &str) -> Self {
-        self.health = Some(HealthCheck {
-            command: ["sh", "-c", script].map(str::to_owned).into(),
-            timeout_seconds: 60,
-            confirm_within_seconds: None,
-        });
+        self.health = Some(HealthCheck::of(["sh", "-c", script].map(str::to_owned).into()));
         self
     }
 
@@ -91,6 +103,16 @@ impl Release {
         let mut release = self.checked("exit 0");
         release.health.as_mut().unwrap().confirm_within_seconds = Some(seconds);
         release
+    }
+
+    /// The release with shell scripts that run before and after the switch.
+    pub(super) fn hooked(mut self, before: Option<&str>, after: Option<&str>) -> Self {
+        let hook = |script: &str| Hook {
+            command: ["sh", "-c", script].map(str::to_owned).into(),
+            timeout_seconds: 60,
+        };
+        self.hooks = Hooks { before: before.map(hook), after: after.map(hook) };
+        self
     }
 
     /// The release with a rollback floor.
@@ -107,6 +129,8 @@ impl Release {
             payload_sha256: Digest::of(&self.payload),
             window_log: 20,
             health: self.health.clone(),
+            hooks: self.hooks.clone(),
+            data: self.data,
         }
     }
 
@@ -154,7 +178,7 @@ impl Machine {
 
     pub(super) fn try_open(
         &self,
-        now: Timestamp,
+        now: Moment,
         files: FailingFileSystem,
     ) -> Result<Installation, Error> {
         self.try_open_within(Self::limits(), now, files)
@@ -167,13 +191,14 @@ impl Machine {
         Limits { reserve_bytes: 0, recoveries_max, interruptions_max, ..Limits::default() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the tests read better")]
     pub(super) fn try_open_within(
         &self,
         limits: Limits,
-        now: Timestamp,
+        now: Moment,
         files: FailingFileSystem,
     ) -> Result<Installation, Error> {
-        Installation::open_with(&self.root(), now, Box::new(files), limits)
+        Installation::open_with(&self.root(), &now, Box::new(files), limits)
     }
 
     /// What is seen through `current`, after asserting that all of it belongs together.

@@ -6,10 +6,8 @@ use std::{
 
 use clap::Args;
 use mainstay_client::{
-    format::{
-        Artifact, Digest, Hasher, HealthCheck, Platform, RELEASE_DESCRIPTION, ReleaseDescription,
-    },
-    pack::{self, Compression, Compressor, TreePlan},
+    format::{Artifact, Digest, Hasher, Platform, RELEASE_DESCRIPTION, ReleaseDescription},
+    pack::{self, Compression, Compressor, EntryKind, TreePlan},
 };
 
 use crate::cli::{CliError, Connection, Output};
@@ -62,7 +60,7 @@ impl PackedArtifact {
         output: Output,
     ) -> Result<Self, CliError> {
         let tree = pack::scan_tree(dir, &pack::Limits::default())?;
-        let health = health_check(dir, &tree)?;
+        let ReleaseDescription { health, hooks, data } = description(dir, &tree)?;
         let payload_length = tree.summary().payload_length;
         let compression = compression.choose(payload_length);
         let progress = output.progress(&format!("pack {platform}"), tree.summary().bytes);
@@ -87,6 +85,8 @@ impl PackedArtifact {
             payload_sha256,
             window_log: compression.window_log,
             health,
+            hooks,
+            data,
         };
         output.say(&format!(
             "{platform}: packed {} entries, {} bytes, to {length} bytes",
@@ -114,18 +114,30 @@ impl PackedArtifact {
     }
 }
 
-/// The health check that the tree describes, if it does.
-fn health_check(dir: &Path, tree: &TreePlan) -> Result<Option<HealthCheck>, CliError> {
+/// How the tree says that the release is looked after.
+fn description(dir: &Path, tree: &TreePlan) -> Result<ReleaseDescription, CliError> {
     let described = tree.entries().any(|entry| entry.path().as_str() == RELEASE_DESCRIPTION);
     if !described {
-        return Ok(None);
+        return Ok(ReleaseDescription::default());
     }
     let path = dir.join(RELEASE_DESCRIPTION);
     let text = fs::read_to_string(&path).map_err(|source| CliError::file("read", &path, source))?;
     let description: ReleaseDescription = toml::from_str(&text).map_err(|error| {
         CliError::Input(format!("{}: {}", path.display(), error.to_string().trim_end()))
     })?;
-    Ok(description.health)
+    let is_there = |program: &str| {
+        tree.entries().any(|entry| {
+            let kind = entry.kind();
+            entry.path().as_str() == program.trim_start_matches("./")
+                && matches!(kind, EntryKind::File { mode, .. } if mode.is_executable())
+        })
+    };
+    let missing = description.programs().filter(|(_, program)| program.contains('/'));
+    let missing = missing.filter(|(_, program)| !is_there(program)).map(|(name, program)| {
+        format!("{name}.command `{}` is not an executable file of the tree", program.escape_debug())
+    });
+    let problems: Vec<_> = description.problems().into_iter().chain(missing).collect();
+    if problems.is_empty() { Ok(description) } else { Err(CliError::Unsound(problems)) }
 }
 
 /// Hashes what is written through it.

@@ -144,7 +144,8 @@ impl<'a> Fleet<'a> {
         let running = update.check.running.clone();
         let machine = &member.machine;
         match update.outcome {
-            None => story.step(Step {
+            // None of the demonstration's releases puts anything off.
+            None | Some(Outcome::Deferred { .. }) => story.step(Step {
                 sentence: format!(
                     "{machine} runs {} and has what it may have",
                     shown(running.as_ref())

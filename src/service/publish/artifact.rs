@@ -6,7 +6,7 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
 use mainstay_client::{
-    format::{Artifact, HealthCheck, ReleaseDescription, ReleaseManifest},
+    format::{Artifact, ReleaseDescription, ReleaseManifest},
     pack::{self, Payload, PayloadIdentity, TreePath},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -98,16 +98,14 @@ fn payload_problems(reader: impl Read, artifact: &Artifact) -> Vec<String> {
         Ok(inspection)
     };
     match inspect() {
-        Ok(inspection) => description_problems(&inspection, artifact.health.as_ref()),
+        Ok(inspection) => description_problems(&inspection, &artifact.description()),
         Err(error) => vec![chain(&error)],
     }
 }
 
-/// What the tree says of its health check must be what the manifest says, and must be there.
-fn description_problems(
-    inspection: &pack::Inspection,
-    health: Option<&HealthCheck>,
-) -> Vec<String> {
+/// What the tree says of how it is looked after must be what the manifest says, and what it runs
+/// must be there.
+fn description_problems(inspection: &pack::Inspection, signed: &ReleaseDescription) -> Vec<String> {
     let described = match &inspection.description {
         None => ReleaseDescription::default(),
         Some(bytes) => {
@@ -119,17 +117,23 @@ fn description_problems(
         }
     };
     let mut problems = Vec::new();
-    if described.health.as_ref() != health {
-        problems.push("the manifest's health check is not the one in mainstay.toml".to_owned());
+    for (what, is_same) in [
+        ("health check is", described.health == signed.health),
+        ("hooks are", described.hooks == signed.hooks),
+        ("data epochs are", described.data == signed.data),
+    ] {
+        if !is_same {
+            let found = format!("the manifest's {what} not what mainstay.toml says");
+            problems.push(found);
+        }
     }
-    if let Some(program) = health.and_then(|health| health.command.first())
-        && program.contains('/')
-        && !program.parse::<TreePath>().is_ok_and(|path| inspection.is_executable(&path))
-    {
-        problems.push(format!(
-            "health.command `{}` is not an executable file of the tree",
-            program.escape_debug()
-        ));
+    for (name, program) in signed.programs().filter(|(_, program)| program.contains('/')) {
+        if !program.parse::<TreePath>().is_ok_and(|path| inspection.is_executable(&path)) {
+            problems.push(format!(
+                "{name}.command `{}` is not an executable file of the tree",
+                program.escape_debug()
+            ));
+        }
     }
     problems
 }

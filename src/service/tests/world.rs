@@ -314,6 +314,8 @@ impl World {
             payload_sha256: Digest::of(&payload),
             window_log: WINDOW_LOG,
             health: None,
+            hooks: mainstay_client::format::Hooks::default(),
+            data: None,
         }
     }
 

@@ -244,6 +244,8 @@ fn release(version: &str) -> ReleaseRecord {
         payload_sha256: Digest::of(b"payload"),
         window_log: 20,
         health: None,
+        hooks: mainstay_client::format::Hooks::default(),
+        data: None,
     };
     let path = TargetPath::manifest(&channel.into(), &version);
     ReleaseRecord {

@@ -17,9 +17,9 @@ use crate::{
         test_server::{Body, Received, Reply},
     },
     format::{
-        Action, Artifact, Channel, ChannelName, Digest, HealthCheck, Lines, PLAN_FORMAT, Plan,
-        PlanTarget, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest, RollbackOrder,
-        Severity, TargetFile, Version,
+        Action, Artifact, Channel, ChannelName, DataEpochs, Digest, HealthCheck, Hooks, Lines,
+        PLAN_FORMAT, Plan, PlanTarget, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest,
+        RollbackOrder, Severity, TargetFile, Version,
         wire::{CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, Event, ReportRequest},
     },
     pack,
@@ -50,6 +50,7 @@ pub(crate) struct Particulars {
     pub(crate) floor: Option<&'static str>,
     pub(crate) min_from: Option<&'static str>,
     pub(crate) confirm_within_seconds: Option<u32>,
+    pub(crate) data: Option<DataEpochs>,
 }
 
 pub(crate) struct Vendor {
@@ -327,9 +328,8 @@ fn pack_release(version: &str, particulars: &Particulars) -> (Vec<u8>, Artifact)
     compressor.write_all(&payload).unwrap();
     let packed = compressor.finish().unwrap();
     let health = particulars.confirm_within_seconds.map(|seconds| HealthCheck {
-        command: vec!["true".to_owned()],
-        timeout_seconds: 10,
         confirm_within_seconds: Some(seconds),
+        ..HealthCheck::of(vec!["true".to_owned()])
     });
     let artifact = Artifact {
         length: packed.len() as u64,
@@ -338,6 +338,8 @@ fn pack_release(version: &str, particulars: &Particulars) -> (Vec<u8>, Artifact)
         payload_sha256: Digest::of(&payload),
         window_log: 20,
         health,
+        hooks: Hooks::default(),
+        data: particulars.data,
     };
     (packed, artifact)
 }

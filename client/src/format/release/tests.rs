@@ -15,6 +15,8 @@ fn artifact() -> Artifact {
         payload_sha256: Digest::of(b"abcd"),
         window_log: 20,
         health: Some(health()),
+        hooks: Hooks::default(),
+        data: None,
     }
 }
 
@@ -23,6 +25,7 @@ fn health() -> HealthCheck {
         command: vec!["bin/check".to_owned(), "--quick".to_owned()],
         timeout_seconds: 30,
         confirm_within_seconds: Some(600),
+        ..HealthCheck::of(Vec::new())
     }
 }
 
@@ -245,9 +248,9 @@ fn all_problems_are_listed_at_once() {
             window_log: 99,
             payload_length: u64::MAX,
             health: Some(HealthCheck {
-                command: Vec::new(),
                 timeout_seconds: 0,
                 confirm_within_seconds: Some(0),
+                ..HealthCheck::of(Vec::new())
             }),
             ..artifact()
         };

@@ -20,7 +20,7 @@ const OTHER: &str = "9.9.9";
 pub(in crate::install) fn journals(from: Option<&str>) -> Vec<Journal> {
     let from = from.map(version);
     let attempt = release(NEW).attempt(AttemptKind::Update);
-    let change = Change { from: from.clone(), attempt };
+    let change = Change { from: from.clone(), attempt, run: String::new() };
     let switch = Switch { change: change.clone(), left: 1, brought: None };
     let undoing = |fault| {
         Stage::Undoing(Undoing { switch: switch.clone(), reason: "broken".to_owned(), fault })
@@ -28,11 +28,13 @@ pub(in crate::install) fn journals(from: Option<&str>) -> Vec<Journal> {
     let stages = [
         Stage::Idle,
         Stage::Fetched(change.clone()),
-        Stage::Staged(change),
+        Stage::Staged(change.clone()),
+        Stage::Preparing(change),
         Stage::Switching(switch.clone()),
         Stage::Probation(switch.clone()),
         undoing(Fault::Release),
         undoing(Fault::Machine),
+        undoing(Fault::NotNow),
     ];
     let journal = |stage: Stage| {
         let mut journal = Journal { stage, snapshots_made: 1, ..Journal::default() };
@@ -51,6 +53,7 @@ pub(in crate::install) fn journals(from: Option<&str>) -> Vec<Journal> {
                 version: version(NEW),
                 from: from.clone(),
                 deadline: jiff::Timestamp::MAX,
+                watch: None,
             });
         }
         journal
@@ -132,7 +135,7 @@ fn every_state_of_journal_and_disk_ends_in_the_old_version_or_the_new_one() {
             }
         }
     }
-    assert_eq!(cases, 2 * 2 * 7 * 6 * 8);
+    assert_eq!(cases, 2 * 2 * 9 * 6 * 8);
 }
 
 #[test]
@@ -146,8 +149,10 @@ fn an_interrupted_switch_is_undone_and_a_probation_survives() {
         Action::Point,
         Action::Abandon,
         Action::Abandon,
+        Action::Abandon,
         Action::Undo,
         Action::Keep,
+        Action::Undo,
         Action::Undo,
         Action::Undo,
     ];

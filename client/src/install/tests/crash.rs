@@ -51,6 +51,30 @@ const FAILING_UPDATE: Scenario = Scenario {
     changes_min: 45,
 };
 
+/// A release that has all that a release can have, over one that has it too.
+const HOOKED_UPDATE: Scenario = Scenario {
+    prepare: |machine| {
+        machine.open().update(&release("1.0.0").hooked(Some("exit 0"), Some("exit 0")));
+        machine.write_data("old");
+    },
+    act: |installation| {
+        let new = release("1.1.0").checked("exit 0").hooked(Some("exit 0"), Some(MIGRATES));
+        installation.put(&new, AttemptKind::Update)
+    },
+    changes_min: 28,
+    ..UPDATE
+};
+
+/// A release whose hook after the switch says not now.
+const DEFERRED_UPDATE: Scenario = Scenario {
+    act: |installation| {
+        let script = format!("{MIGRATES}; exit 21");
+        let new = release("1.1.0").hooked(Some("exit 0"), Some(&script));
+        installation.put(&new, AttemptKind::Update)
+    },
+    ..FAILING_UPDATE
+};
+
 const ROLLBACK: Scenario = Scenario {
     prepare: |machine| {
         let mut installation = machine.open();
@@ -212,6 +236,10 @@ failures! {
     an_update_survives_a_crash: UPDATE, Failure::Crash, true;
     an_update_survives_a_refusal: UPDATE, Failure::Refused, true;
     an_update_survives_an_unreported_change: UPDATE, Failure::Unreported, true;
+    an_update_with_hooks_survives_a_crash: HOOKED_UPDATE, Failure::Crash, true;
+    an_update_with_hooks_survives_a_refusal: HOOKED_UPDATE, Failure::Refused, true;
+    an_update_put_off_survives_a_crash: DEFERRED_UPDATE, Failure::Crash, true;
+    an_update_put_off_survives_a_refusal: DEFERRED_UPDATE, Failure::Refused, true;
     an_undone_update_survives_a_crash: FAILING_UPDATE, Failure::Crash, true;
     an_undone_update_survives_a_refusal: FAILING_UPDATE, Failure::Refused, true;
     an_undone_update_survives_an_unreported_change: FAILING_UPDATE, Failure::Unreported, true;

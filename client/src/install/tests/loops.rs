@@ -28,10 +28,15 @@ fn prepared() -> Machine {
 /// The machine stops while `release` is being checked.
 fn stop_while_switching(installation: &mut Installation, release: &Release) {
     let from = installation.running().cloned();
-    let change = Change { from, attempt: release.attempt(AttemptKind::Update) };
+    let attempt = release.attempt(AttemptKind::Update);
+    let change = Change { from, attempt, run: String::new() };
     let fetched = installation.engine.idle().unwrap().fetch(change).unwrap();
     let mut payload = &*release.payload;
-    fetched.stage(Some(&mut payload)).unwrap().switch().unwrap();
+    let Prepared::Ready(ready) = fetched.stage(Some(&mut payload)).unwrap().prepare().unwrap()
+    else {
+        panic!("there is no hook");
+    };
+    ready.switch().unwrap();
 }
 
 #[test]

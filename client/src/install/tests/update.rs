@@ -188,7 +188,7 @@ fn a_lack_of_space_is_found_before_anything_is_unpacked() {
     drop(machine.open());
     let limits = Limits { reserve_bytes: u64::MAX, ..Limits::default() };
     let files = Box::new(FailingFileSystem::new(Failure::Crash, 0));
-    let mut full = Installation::open_with(&machine.root(), at(0), files, limits).unwrap();
+    let mut full = Installation::open_with(&machine.root(), &at(0), files, limits).unwrap();
     let error = full.put(&release("1.0.0"), AttemptKind::Update).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoSpace);
     assert_eq!(machine.seen(), None);
@@ -208,7 +208,7 @@ fn one_process_at_a_time() {
 #[test]
 fn the_real_file_system_does_it_all() {
     let machine = Machine::new();
-    let mut installation = Installation::open(&machine.root(), at(0)).unwrap();
+    let mut installation = Installation::open(&machine.root(), &at(0)).unwrap();
     let (old, new) = (release("1.0.0"), release("1.1.0"));
     installation.update(&old);
     machine.write_data("old");

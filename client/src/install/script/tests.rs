@@ -1,22 +1,54 @@
 use super::*;
 
-fn check(script: &str, output_bytes_max: usize) -> Result<(), String> {
+/// Runs `test` for a release with an empty tree.
+fn in_place<T>(output_bytes_max: usize, test: impl FnOnce(&Place<'_>) -> T) -> T {
     let dir = tempfile::tempdir().unwrap();
     let (layout, version) = (Layout::new(dir.path()), "1.0.0".parse().unwrap());
     std::fs::create_dir_all(layout.tree(&version)).unwrap();
-    let health = HealthCheck {
-        command: ["sh", "-c", script].map(str::to_owned).into(),
-        timeout_seconds: 600,
-        confirm_within_seconds: None,
-    };
-    let check = Check {
-        health: &health,
+    test(&Place {
         layout: &layout,
         version: &version,
         previous: None,
+        data: String::new(),
+        run: "a-test",
         output_bytes_max,
-    };
-    check.run()
+    })
+}
+
+fn shell(script: &str) -> Vec<String> {
+    ["sh", "-c", script].map(str::to_owned).into()
+}
+
+fn check(script: &str, output_bytes_max: usize) -> Result<(), String> {
+    in_place(output_bytes_max, |place| match place.run(Occasion::Check, &shell(script), 600) {
+        Verdict::Passed(_) => Ok(()),
+        Verdict::NotNow(reason) | Verdict::Failed(reason) => Err(reason),
+    })
+}
+
+#[test]
+fn a_failing_check_is_tried_as_often_as_its_release_says() {
+    let counting = "echo x >> runs; test \"$(wc -l < runs)\" -ge 3";
+    let health = |retries| HealthCheck { retries, ..HealthCheck::of(shell(counting)) };
+    let verdict = in_place(64, |place| place.check(&health(2)));
+    assert_eq!(verdict, Verdict::Passed(String::new()));
+    let Verdict::Failed(reason) = in_place(64, |place| place.check(&health(1))) else { panic!() };
+    assert!(reason.starts_with("2 times: the health check"), "{reason}");
+}
+
+#[test]
+fn a_failure_within_the_grace_does_not_count() {
+    let counting = "echo x >> runs; test \"$(wc -l < runs)\" -ge 3";
+    let health = HealthCheck { grace_seconds: 3600, ..HealthCheck::of(shell(counting)) };
+    let verdict = in_place(64, |place| place.check(&health));
+    assert_eq!(verdict, Verdict::Passed(String::new()));
+}
+
+#[test]
+fn a_program_can_say_not_now_and_is_believed_at_once() {
+    let health = HealthCheck { retries: 9, ..HealthCheck::of(shell("echo at night; exit 21")) };
+    let Verdict::NotNow(reason) = in_place(64, |place| place.check(&health)) else { panic!() };
+    assert!(reason.contains("said not now") && reason.ends_with("at night"), "{reason}");
 }
 
 fn in_a_group(script: &str) -> (Child, PipeReader) {
@@ -72,18 +104,15 @@ fn programs_with_a_slash_are_those_of_the_tree() {
     std::fs::create_dir_all(&bin).unwrap();
     std::fs::write(bin.join("check"), "#!/bin/sh\ntest \"$1\" = word && pwd\nexit 4\n").unwrap();
     std::fs::set_permissions(bin.join("check"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let health = HealthCheck {
-        command: ["bin/check", "word"].map(str::to_owned).into(),
-        timeout_seconds: 600,
-        confirm_within_seconds: None,
-    };
-    let check = Check {
-        health: &health,
+    let place = Place {
         layout: &layout,
         version: &version,
         previous: None,
+        data: String::new(),
+        run: "a-test",
         output_bytes_max: 4096,
     };
-    let reason = check.run().unwrap_err();
+    let command = ["bin/check", "word"].map(str::to_owned);
+    let Verdict::Failed(reason) = place.run(Occasion::Check, &command, 600) else { panic!() };
     assert!(reason.contains("exit status: 4") && reason.contains("versions/1.0.0"), "{reason}");
 }
