@@ -20,6 +20,7 @@ mod delegation;
 pub mod enroll;
 mod error;
 pub mod import;
+pub(crate) mod instant;
 pub mod keys;
 pub mod metadata;
 pub mod organisation;

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     policy::{Bridge, Change, Contract, Fallback, State, Term, Tier, Tiers},
-    service::contract::{ContractView, CreateActivationKey, CreateContract, IssuedActivationKey},
+    service::{
+        contract::{ContractView, CreateActivationKey, CreateContract, IssuedActivationKey},
+        instant,
+    },
 };
 
 /// Make, amend and show contracts; make activation keys.
@@ -50,6 +53,9 @@ pub(super) struct Create {
     /// Whose contract it is.
     #[arg(long)]
     customer: CustomerName,
+    /// From when on it is in effect, past or to come [default: now].
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    at: Option<Timestamp>,
     /// The whole contract as a JSON document, in place of all that follows.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tier", "product", "base_line", "start", "end"])]
     file: Option<PathBuf>,
@@ -63,10 +69,10 @@ pub(super) struct Create {
     #[arg(long, value_name = "LINE", required_unless_present = "file")]
     base_line: Option<LineName>,
     /// The beginning of the term, which is in it.
-    #[arg(long, value_name = "TIME", required_unless_present = "file")]
+    #[arg(long, value_name = "TIME", value_parser = instant::parse, required_unless_present = "file")]
     start: Option<Timestamp>,
     /// The end of the term, which is out of it.
-    #[arg(long, value_name = "TIME", required_unless_present = "file")]
+    #[arg(long, value_name = "TIME", value_parser = instant::parse, required_unless_present = "file")]
     end: Option<Timestamp>,
     /// The highest line licensed [default: no limit].
     #[arg(long, value_name = "LINE", conflicts_with = "file")]
@@ -116,7 +122,7 @@ pub(super) struct ActivationKey {
     /// The contract under which machines enrol.
     contract: ContractName,
     /// From when on it is not accepted [default: never].
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
     expires_at: Option<Timestamp>,
 }
 
@@ -197,6 +203,7 @@ impl Create {
         let request = CreateContract {
             name: self.contract.clone(),
             customer: self.customer.clone(),
+            at: self.at,
             contract: self.document(server)?,
         };
         server.post("/v1/contracts", &request)
@@ -246,10 +253,15 @@ fn list(contracts: &[ContractView]) -> String {
 fn show(view: &ContractView) -> String {
     let document = serde_json::to_string_pretty(&view.now).unwrap_or_default();
     let seats = view.seats.map(|seats| format!("{seats}\n")).unwrap_or_default();
+    let amendments = view.record.amendments.iter().map(|amendment| {
+        let change = serde_json::to_value(&amendment.change).unwrap_or_default();
+        let kind = change["kind"].as_str().unwrap_or_default().to_owned();
+        [amendment.at.to_string(), or_dash(amendment.recorded_at), kind]
+    });
     format!(
-        "{seats}Contract {} of {}, {} amendment(s); now:\n{document}",
+        "{seats}Contract {} of {}\n\n{}\n\nNow:\n{document}",
         view.record.name,
         view.record.customer,
-        view.record.amendments.len()
+        table(["IN EFFECT FROM", "RECORDED", "CHANGE"], amendments),
     )
 }

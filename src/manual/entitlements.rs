@@ -138,8 +138,27 @@
 //! ```
 //!
 //! `--at` asks for another time: what was there by then, by the amendments as they are recorded
-//! now. That a release was withdrawn later is not left out, for the server does not keep when that
+//! now. A time before the contract began is refused. That a release was withdrawn later is not left out, for the server does not keep when that
 //! was. `--with` tries an amendment and shows what it changes.
+//!
+//! # Contracts that are entered late, or early
+//!
+//! Every amendment has two times: from when on it is in effect (`at`), by which all decisions go, and
+//! when it was written down (`recorded_at`), which decides nothing. `contract show` has both, and so has
+//! the audit trail, whose records are of the latter. A contract begins with its first amendment:
+//!
+//! ```sh
+//! mainstay contract create --contract initech-db --customer initech --at 2026-05-01T00:00:00Z …
+//! mainstay contract explain initech-db --product acme-db --at 2026-05-03T00:00:00Z
+//! ```
+//!
+//! `at` may lie in the past or in the future; until then the contract grants nothing. `contract amend`
+//! has `--at` too, and a row of `contract import` its `at`: what the contract says from then on, in place
+//! of what it said; what was amended to later times stays on top. A row that says what the contract
+//! says at that time changes nothing. Nothing can be dated before the contract began. Without `at`, all
+//! of these mean now. Times have a zone: `2026-05-03T00:00:00Z`.
+//!
+//! # Asking without a server
 //!
 //! Without a server, `mainstay contract explain --scenario FILE` evaluates a document
 //! ([`Scenario`](crate::policy::Scenario)):

@@ -116,6 +116,7 @@
 //! | `POST /v1/products/{p}/retirements` | publisher | commit: versions, their channels and the archive signed anew, expected revision |
 //! | `GET`, `POST /v1/customers`, `/v1/contracts` | account (support and viewer look) | customers and contracts |
 //! | `POST /v1/contracts/{c}/amendments`, `…/activation-keys` | account | amend; make a key |
+//! | `POST /v1/contracts` | account | `{"name", "customer", "at"?, "contract"}`; `at` is from when on it is in effect, now where it is absent |
 //! | `GET /v1/tiers` | account, support, viewer | what each tier stands for |
 //! | `POST /v1/contracts/import` | account | rows as `contract export` writes them: all or none |
 //! | `POST /v1/contracts/{c}/explain` | account, support, viewer | what it grants of a product's releases, now or at a time, and with a change to try |

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Actor, Service, ServiceError, ServiceResult,
     access::{ACTIVATION_KEY_PREFIX, Secret},
+    instant,
     seats::SeatUse,
 };
 use crate::{
@@ -36,6 +37,11 @@ pub struct CreateContract {
     pub name: ContractName,
     /// Whose contract it is.
     pub customer: CustomerName,
+    /// From when on it is in effect, which may be before it is recorded or after; now where it is
+    /// absent.
+    #[serde(default, deserialize_with = "instant::read")]
+    #[schemars(with = "Option<Instant>")]
+    pub at: Option<Timestamp>,
     /// What it says.
     pub contract: Contract,
 }
@@ -45,7 +51,7 @@ pub struct CreateContract {
 #[serde(deny_unknown_fields)]
 pub struct AmendContract {
     /// From when on it is in force; now where it is absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "instant::read")]
     #[schemars(with = "Option<Instant>")]
     pub at: Option<Timestamp>,
     /// What changes.
@@ -57,7 +63,7 @@ pub struct AmendContract {
 #[serde(deny_unknown_fields)]
 pub struct CreateActivationKey {
     /// From when on it is not accepted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "instant::read")]
     #[schemars(with = "Option<Instant>")]
     pub expires_at: Option<Timestamp>,
 }
@@ -83,7 +89,7 @@ pub struct ExplainContract {
     /// The product.
     pub product: ProductName,
     /// The instant; now where it is absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "instant::read")]
     #[schemars(with = "Option<Instant>")]
     pub at: Option<Timestamp>,
     /// A change to try. It is not made.
@@ -155,17 +161,16 @@ impl Service {
         actor: &Actor,
         request: CreateContract,
     ) -> ServiceResult<ContractView> {
-        let CreateContract { name, customer, contract } = request;
+        let CreateContract { name, customer, at, contract } = request;
         let problems = [contract.problems(), self.tiers.deviations(&contract)].concat();
         refuse_if_any(&name, problems)?;
         let now = self.clock.now();
-        let record = ContractRecord {
-            name,
-            customer,
-            amendments: vec![Amendment { at: now, change: Change::Create { contract } }],
-        };
+        let at = at.unwrap_or(now);
+        let change = Change::Create { contract };
+        let amendments = vec![Amendment { at, recorded_at: Some(now), change }];
+        let record = ContractRecord { name, customer, amendments };
         let mut audit = self.audit(actor, "contract.create", &record.name);
-        audit.detail = format!("customer {}", record.customer);
+        audit.detail = format!("customer {}, in effect from {at} on", record.customer);
         self.meta.create_contract(record.clone(), audit).await?;
         Ok(view(record, now))
     }
@@ -180,19 +185,18 @@ impl Service {
         let now = self.clock.now();
         let mut record = self.contract_in(&actor.scope, name).await?;
         let at = request.at.unwrap_or(now);
-        let created_at = record.amendments.first().map_or(now, |first| first.at);
-        if at < created_at {
+        if let Some(began_at) = record.began_at().filter(|began_at| at < *began_at) {
             return Err(ServiceError::input(format!(
-                "the amendment is dated {at}, before the contract began: expected {created_at} or \
+                "the amendment is dated {at}, before the contract began: expected {began_at} or \
                  later"
             )));
         }
         let change = self.settled(request.change)?;
-        let detail = serde_json::to_string(&change)?;
+        let detail = format!("in effect from {at} on: {}", serde_json::to_string(&change)?);
         let before = Contract::at(&record.amendments, now);
         let amended = Contract::at(&record.amendments, at);
         refuse_if_any(name, amended.and_then(|it| it.objection(&change)).into_iter().collect())?;
-        record.amendments.push(Amendment { at, change });
+        record.amendments.push(Amendment { at, recorded_at: Some(now), change });
         refuse_if_any(name, problems_from(&record, at.max(now)))?;
         let mut audit = self.audit(actor, "contract.amend", name);
         audit.detail = detail;
@@ -254,8 +258,9 @@ impl Service {
         }
         let at = at.unwrap_or_else(|| self.clock.now());
         let contract = Contract::at(&record.amendments, at).ok_or_else(|| {
+            let began_at = record.began_at().unwrap_or(Timestamp::MAX);
             ServiceError::input(format!(
-                "contract {name} had not begun at {at}: expected a later time"
+                "contract {name} had not begun at {at}: expected {began_at} or later"
             ))
         })?;
         let standing = self.product_in(&actor.scope, &contract, &product).await?;

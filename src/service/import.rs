@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_client::format::{ContractName, CustomerName};
+use mainstay_client::format::{ContractName, CustomerName, schema::Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Actor, Service, ServiceError, ServiceResult, contract::problems_from};
+use super::{Actor, Service, ServiceError, ServiceResult, contract::problems_from, instant};
 use crate::{
     policy::{Amendment, Change, Contract},
     store::{AuditEntry, ContractImport, ContractRecord, CustomerRecord, StoreError, StoreResult},
@@ -38,6 +38,10 @@ pub struct ImportedContract {
     /// What people call a customer that is added; the short name where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// From when on it says so, which may be before it is recorded or after; now where it is absent.
+    #[serde(default, deserialize_with = "instant::read", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
+    pub at: Option<Timestamp>,
     /// What the contract says.
     pub contract: Contract,
 }
@@ -130,18 +134,24 @@ impl Service {
             let detail = "imported".to_owned();
             AuditEntry { detail, ..self.audit(actor, action, subject) }
         };
+        let contract_audit = |action: &str, contract: &ContractRecord| {
+            let effect = contract.amendments.last().map(|newest| newest.at);
+            let effect = effect.map(|at| format!("imported, in effect from {at} on"));
+            let detail = effect.unwrap_or_default();
+            AuditEntry { detail, ..audit(action, &contract.name) }
+        };
         let mut import = ContractImport::default();
         for customer in changes.customers {
             let entry = audit("customer.create", &customer.name);
             import.customers.push((customer, entry));
         }
         for contract in changes.created {
-            let entry = audit("contract.create", &contract.name);
+            let entry = contract_audit("contract.create", &contract);
             import.created.push((contract, entry));
         }
         for (contract, before) in changes.changed {
             let before = before.map(serde_json::to_value).transpose()?;
-            let entry = AuditEntry { before, ..audit("contract.amend", &contract.name) };
+            let entry = AuditEntry { before, ..contract_audit("contract.amend", &contract) };
             import.changed.push((contract, entry));
         }
         Ok(import)
@@ -157,14 +167,23 @@ impl Changes {
         known: Option<&ContractRecord>,
         now: Timestamp,
     ) -> Vec<String> {
-        let ImportedContract { name, customer, contract, .. } = row;
-        let before = known.and_then(|known| Contract::at(&known.amendments, now));
-        if known.is_some() && before.as_ref() == Some(&contract) {
+        let ImportedContract { name, customer, at, contract, .. } = row;
+        let at = at.unwrap_or(now);
+        let said_at = |at| known.and_then(|known| Contract::at(&known.amendments, at));
+        if said_at(at).as_ref() == Some(&contract) {
             self.unchanged += 1;
             return Vec::new();
         }
+        let began_at = known.and_then(ContractRecord::began_at);
+        if let Some(began_at) = began_at.filter(|began_at| at < *began_at) {
+            return vec![format!(
+                "at is {at}, before the contract began: expected {began_at} or later"
+            )];
+        }
+        let before = said_at(now);
         let mut amendments = known.map(|known| known.amendments.clone()).unwrap_or_default();
-        amendments.push(Amendment { at: now, change: Change::Create { contract } });
+        let change = Change::Create { contract };
+        amendments.push(Amendment { at, recorded_at: Some(now), change });
         let record = ContractRecord { name, customer, amendments };
         match known {
             Some(known) if known.customer != record.customer => {
@@ -176,7 +195,7 @@ impl Changes {
             Some(_) => self.changed.push((record.clone(), before)),
             None => self.created.push(record.clone()),
         }
-        problems_from(&record, now)
+        problems_from(&record, at)
     }
 }
 

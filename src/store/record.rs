@@ -197,6 +197,13 @@ pub struct ContractRecord {
     pub amendments: Vec<Amendment>,
 }
 
+impl ContractRecord {
+    /// From when on it is in effect.
+    pub fn began_at(&self) -> Option<Timestamp> {
+        self.amendments.first().map(|first| first.at)
+    }
+}
+
 /// What a token's bearer may do.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

@@ -308,3 +308,112 @@ fn an_import_with_a_bad_row_changes_nothing() {
     let contracts = server.mainstay(&["--json", "contract", "list"]).succeeds().json();
     assert_eq!(contracts.as_array().unwrap().len(), 1);
 }
+
+/// Creates a contract of initech's, by the command line, which is in effect from `at` on.
+fn create_at(server: &Server, name: &str, at: &str) -> Ran {
+    let create = ["--json", "contract", "create", "--contract", name, "--customer", "initech"];
+    let says = ["--tier", "basic", "--product", PRODUCT, "--base-line", "1.0"];
+    let term = ["--start", "2020-01-01T00:00:00Z", "--end", "2100-01-01T00:00:00Z"];
+    as_role(server, "account", &[&create[..], &says, &term, &["--at", at]].concat())
+}
+
+#[test]
+fn a_contract_that_is_entered_late_tells_what_it_granted_before() {
+    let server = with_a_basic_contract();
+    // The releases are out; the contract is recorded after that.
+    let before = server.publishing_state().now.to_string();
+    let created = create_at(&server, "late", &before).succeeds().json();
+    let [first] = created["amendments"].as_array().unwrap().as_slice() else { panic!() };
+    assert_eq!(first["at"], before.as_str());
+    assert!(first["recorded_at"].as_str().unwrap() >= before.as_str(), "{first}");
+
+    let explain = |name: &str, at: &str| {
+        let explain = ["--json", "contract", "explain", name, "--product", PRODUCT, "--at", at];
+        server.mainstay(&explain)
+    };
+    assert_eq!(codes(&explain("late", &before).succeeds())[1].1, "IN_TERM");
+    let refused = explain("late", "2020-05-03T00:00:00Z").exits(3).json();
+    assert!(refused["message"].as_str().unwrap().contains(&before), "{refused}");
+    // One from long before all releases granted none of them, and that is no error.
+    let may = "2020-05-03T00:00:00Z";
+    let created = create_at(&server, "old", may).succeeds().json();
+    assert_eq!(explain("old", may).succeeds().json(), json!([]));
+
+    let recorded_at = created["amendments"][0]["recorded_at"].as_str().unwrap();
+    let shown = server.mainstay(&["contract", "show", "old"]).succeeds().stdout();
+    let row = shown.lines().find(|line| line.contains("create")).unwrap();
+    assert!(row.contains(may) && row.contains(recorded_at), "{shown}");
+    let trail = server.mainstay(&["--json", "audit"]).succeeds().json();
+    let told = trail.as_array().unwrap().iter().find(|it| it["subject"] == "old").unwrap();
+    assert!(told["detail"].as_str().unwrap().contains(may), "{told}");
+    assert!(told["at"].as_str().unwrap() >= recorded_at, "{told}");
+}
+
+#[test]
+fn a_contract_can_be_entered_ahead_of_time() {
+    let server = with_a_basic_contract();
+    let begins = "2099-01-01T00:00:00Z";
+    let created = create_at(&server, "ahead", begins).succeeds().json();
+    assert_eq!((&created["now"], &created["amendments"][0]["at"]), (&json!(null), &json!(begins)));
+    // It goes to another system and comes back as what it is to say then.
+    for format in ["json", "csv"] {
+        let exported = server.mainstay(&["contract", "export", "--format", format]).succeeds();
+        let exported = exported.stdout();
+        assert!(exported.contains(begins), "{exported}");
+        let again = import(&server, &format!("crm.{format}"), &exported, &[]).succeeds().json();
+        assert_eq!(again["unchanged"], 2, "{again}");
+    }
+    let early = r#"{"kind":"suspend"}"#;
+    let refused = server.mainstay(&["contract", "amend", "ahead", "--change", early]).exits(3);
+    assert!(refused.stderr().contains("before the contract began"), "{}", refused.stderr());
+}
+
+#[test]
+fn what_is_imported_has_its_own_time_too() {
+    let server = with_a_basic_contract();
+    let header = "name,customer,at,products,channels,terms,base_line,seats";
+    let terms = "2020-01-01T00:00:00Z/2100-01-01T00:00:00Z";
+    let table = |at: &str, seats: &str| {
+        format!("{header}\nlate,initech,{at},{PRODUCT},bugfix,{terms},1.0,{seats}\n")
+    };
+    let may = table("2026-05-03T00:00:00Z", "5");
+    let imported = import(&server, "crm.csv", &may, &[]).succeeds().json();
+    assert_eq!(imported["created"], json!(["late"]));
+    let show = || server.mainstay(&["--json", "contract", "show", "late"]).succeeds().json();
+    assert_eq!(show()["amendments"][0]["at"], "2026-05-03T00:00:00Z");
+    // What was amended since stays so, however often the same is imported.
+    let change = r#"{"kind":"set_seats","seats":7}"#;
+    server.mainstay(&["contract", "amend", "late", "--change", change]).succeeds();
+    let again = import(&server, "crm.csv", &may, &[]).succeeds().json();
+    assert_eq!((&again["unchanged"], &show()["now"]["seats"]), (&json!(1), &json!(7)));
+    // What it said from June on was recorded late as well.
+    let june = table("2026-06-01T00:00:00Z", "6");
+    let changed = import(&server, "crm.csv", &june, &[]).succeeds().json();
+    assert_eq!(changed["changed"], json!(["late"]));
+    assert_eq!(show()["now"]["seats"], 7);
+
+    for (at, expected) in [
+        ("2026-05-02T00:00:00Z", "before the contract began: expected 2026-05-03T00:00:00Z"),
+        ("2026-05-03T00:00:00", "row 1 (late): time `2026-05-03T00:00:00` is not valid"),
+        ("3 May", "row 1 (late): time `3 May` is not valid"),
+    ] {
+        let refused = import(&server, "crm.csv", &table(at, "8"), &[]).exits(3).json();
+        let problem = refused["problems"][0].as_str().unwrap();
+        assert!(problem.contains(expected), "{problem}");
+    }
+}
+
+#[test]
+fn a_time_has_a_zone() {
+    let server = with_a_basic_contract();
+    for time in ["2026-05-03", "2026-05-03T00:00:00", "yesterday"] {
+        let refused = create_at(&server, "late", time).exits(2).stderr();
+        assert!(refused.contains("--at") && refused.contains("2026-05-03T00:00:00Z"), "{refused}");
+    }
+    let view: Value = server.get("/v1/contracts/initech").has_status(200).json();
+    let mut request = json!({ "name": "late", "customer": "initech", "contract": view["now"] });
+    request["at"] = json!("2026-05-03T00:00:00");
+    let problem = server.post("/v1/contracts", &request).refuses(400, "INVALID_REQUEST");
+    let expected = "time `2026-05-03T00:00:00` is not valid: expected one with its zone";
+    assert!(problem.detail.contains(expected), "{}", problem.detail);
+}

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     policy::{Bridge, Change, Exit, Fallback, Term},
-    service::contract::{AmendContract, ContractView},
+    service::{
+        contract::{AmendContract, ContractView},
+        instant,
+    },
 };
 
 #[derive(Debug, Args)]
@@ -25,7 +28,7 @@ pub(in super::super) struct Amend {
     /// Which contract.
     contract: ContractName,
     /// From when on the change is in force [default: now].
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
     at: Option<Timestamp>,
     /// The change as a JSON document, in place of a verb.
     #[arg(long, value_name = "JSON")]
@@ -39,16 +42,16 @@ enum Verb {
     /// Maintenance is paid for a further time.
     Renew {
         /// The first instant that is in.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = instant::parse)]
         start: Timestamp,
         /// The first instant that is out.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = instant::parse)]
         end: Timestamp,
     },
     /// The latest term ends later.
     Extend {
         /// The first instant that is out.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = instant::parse)]
         until: Timestamp,
     },
     /// The contract takes over all that a tier stands for.

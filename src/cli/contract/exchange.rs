@@ -11,6 +11,7 @@ use super::{
     super::{CliError, CliResult, Output, ServerArgs},
     sheet,
 };
+use crate::policy::Contract;
 use crate::service::{
     contract::ContractView,
     import::{ImportContracts, Imported, ImportedContract},
@@ -81,11 +82,15 @@ impl Export {
         let contracts: Vec<_> = contracts
             .into_iter()
             .filter_map(|view| {
+                // One that has not begun says what it will say then.
+                let at = if view.now.is_some() { None } else { view.record.began_at() };
+                let to_come = || Contract::at(&view.record.amendments, at?);
                 Some(ImportedContract {
+                    contract: view.now.clone().or_else(to_come)?,
                     name: view.record.name,
                     customer: view.record.customer,
                     title: None,
-                    contract: view.now?,
+                    at,
                 })
             })
             .collect();

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     policy::{Change, Explained, Scenario, Verdict},
-    service::contract::{ContractExplanation, ExplainContract},
+    service::{
+        contract::{ContractExplanation, ExplainContract},
+        instant,
+    },
 };
 
 /// The largest scenario that is read, in bytes.
@@ -36,7 +39,7 @@ pub(in crate::cli) struct Explain {
     #[arg(long, value_name = "NAME")]
     product: Option<ProductName>,
     /// At which time, past or to come, for example 2026-05-03T00:00:00Z [default: now].
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
     at: Option<Timestamp>,
     /// Evaluate this document instead, without a server; `-` for standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["contract", "product", "at"])]

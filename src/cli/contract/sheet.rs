@@ -17,7 +17,7 @@ enum Form {
     Terms,
 }
 
-/// The columns of the contract itself; `name`, `customer` and `title` come before them.
+/// The columns of the contract itself; `name`, `customer`, `title` and `at` come before them.
 const COLUMNS: [(&str, Form); 15] = [
     ("state", Form::Text),
     ("tier", Form::Text),
@@ -35,7 +35,7 @@ const COLUMNS: [(&str, Form); 15] = [
     ("bridge", Form::Text),
     ("seats", Form::Number),
 ];
-const OWN_COLUMNS: [&str; 3] = ["name", "customer", "title"];
+const OWN_COLUMNS: [&str; 4] = ["name", "customer", "title", "at"];
 
 /// The rows as documents, or everything that is wrong with the table. What is wrong with a contract
 /// is the server's to say.
@@ -132,6 +132,7 @@ pub(super) fn write(contracts: &[ImportedContract]) -> Result<Vec<u8>, CliError>
             contract.name.to_string(),
             contract.customer.to_string(),
             contract.title.clone().unwrap_or_default(),
+            contract.at.map(|at| at.to_string()).unwrap_or_default(),
         ];
         let cells = COLUMNS.iter().map(|(name, form)| form.write(&document[*name]));
         table.write_record(own.into_iter().chain(cells)).map_err(wrong)?;
@@ -145,7 +146,7 @@ mod tests {
 
     fn contract() -> ImportedContract {
         serde_json::from_value(json!({
-            "name": "initech-db", "customer": "initech",
+            "name": "initech-db", "customer": "initech", "at": "2025-05-03T00:00:00Z",
             "contract": {
                 "state": "suspended", "products": ["a", "b"], "channels": ["bugfix", "security"],
                 "terms": [
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let mut bare = contract();
+        let mut bare = ImportedContract { at: None, ..contract() };
         bare.contract = serde_json::from_value(json!({
             "products": ["a"], "channels": ["bugfix"], "base_line": "1.0",
             "terms": [{ "start": "2025-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z" }]

@@ -268,6 +268,7 @@ impl Member {
         let contract = CreateContract {
             name: name.parse()?,
             customer: customer.parse()?,
+            at: None,
             contract: of_tier(server, tier, [product.clone()].into(), "1.0".parse()?, term)?,
         };
         let contract: ContractView = server.post("/v1/contracts", &contract)?;

@@ -12,6 +12,11 @@ pub struct Amendment {
     /// From when on the change is in force.
     #[schemars(with = "Instant")]
     pub at: Timestamp,
+    /// When it was written down; absent in records from before that was kept apart. It decides
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
+    pub recorded_at: Option<Timestamp>,
     /// What changes.
     pub change: Change,
 }

@@ -344,7 +344,7 @@ impl World {
         };
         contract.set_tier(tier, tier.preset());
         let (name, customer) = (name.parse().unwrap(), name.parse().unwrap());
-        let request = CreateContract { name, customer, contract };
+        let request = CreateContract { name, customer, at: None, contract };
         let view = service.create_contract(&actor(), request).await.unwrap();
         service
             .create_activation_key(&actor(), view.record.name, CreateActivationKey::default())

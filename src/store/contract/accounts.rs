@@ -234,7 +234,7 @@ fn contract(scope: &str, name: &str, customer: &CustomerName) -> ContractRecord 
 }
 
 fn amendment(seconds: i64, change: Change) -> Amendment {
-    Amendment { at: at(seconds), change }
+    Amendment { at: at(seconds), recorded_at: Some(at(seconds + 1)), change }
 }
 
 fn token(scope: &str, id: &str) -> TokenRecord {
