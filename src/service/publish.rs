@@ -78,7 +78,7 @@ impl Service {
         self.put_blob(request.manifest.as_bytes()).await?;
         let mut audit =
             self.audit(actor, "release.publish", format!("{name} {}", manifest.version));
-        audit.detail = format!("channel {channel}, severity {}", manifest.severity);
+        audit.detail = summary(&manifest);
         let version = manifest.version.clone();
         let release = release_record(manifest, request.manifest.as_bytes());
         self.commit(name, request.expected_revision, release, &channel_metadata, audit).await?;
@@ -132,6 +132,15 @@ impl Service {
             }
         }
     }
+}
+
+/// What of a release decides who is given it, for the audit trail.
+fn summary(manifest: &ReleaseManifest) -> String {
+    let ReleaseManifest { channel, severity, published_at, effective_at, .. } = manifest;
+    let is_dated_back = effective_at < published_at;
+    let dated_back = is_dated_back
+        .then(|| format!(", published at {published_at} and dated back to {effective_at}"));
+    format!("channel {channel}, severity {severity}{}", dated_back.unwrap_or_default())
 }
 
 pub(super) fn require_revision(product: &ProductRecord, expected: u64) -> ServiceResult<()> {

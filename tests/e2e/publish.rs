@@ -7,6 +7,7 @@ use mainstay_client::{
     format::{Channel, LineDates, Lines, Platform},
     tuf::{Delegations, SigningKey, Target, Targets},
 };
+use serde_json::Value;
 
 use crate::{
     by_hand::{Candidate, Packed, verified},
@@ -189,6 +190,33 @@ fn a_stamp_must_be_near_the_time_of_the_server() {
         (release.manifest.published_at, release.manifest.effective_at) = (stamp, stamp);
         assert_only(&refusal(&server, || release.commit(&server)), "published_at is");
     }
+}
+
+#[test]
+fn a_release_that_is_dated_back_is_in_the_audit_trail() {
+    let server = opened();
+    let before = server.publishing_state().now;
+    server.publish("1.0.1", "bugfix", &["--effective-at", "2025-03-01T00:00:00Z"]);
+    let trail: Vec<Value> = server.get("/v1/audit").has_status(200).json();
+    let record = trail.last().unwrap();
+    assert_eq!(record["action"], "release.publish");
+    assert_eq!(record["subject"], "acme-db 1.0.1");
+    assert!(record["actor"].as_str().unwrap().ends_with("(first administrator)"), "{record}");
+    assert_eq!(record["address"], "127.0.0.1");
+    let at: Timestamp = record["at"].as_str().unwrap().parse().unwrap();
+    assert!(before <= at && at <= server.publishing_state().now, "{record}");
+    let release = &server.visible().releases[1]["release"];
+    assert_eq!(release["effective_at"], "2025-03-01T00:00:00Z");
+    let published_at = release["published_at"].as_str().unwrap();
+    let expected = format!(
+        "channel bugfix, severity minor, published at {published_at} and dated back to \
+         2025-03-01T00:00:00Z"
+    );
+    assert_eq!(record["detail"], expected);
+    // What is not dated back does not say that it was.
+    server.publish("1.0.2", "bugfix", &[]);
+    let trail: Vec<Value> = server.get("/v1/audit").has_status(200).json();
+    assert_eq!(trail.last().unwrap()["detail"], "channel bugfix, severity minor");
 }
 
 #[test]
