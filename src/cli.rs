@@ -3,6 +3,7 @@
 //! Tables for people, `--json` for programs. Exit codes are those of [`ExitStatus`].
 
 mod audit;
+mod channel;
 mod connection;
 mod contract;
 mod customer;
@@ -56,6 +57,9 @@ enum Command {
     /// Change, sign and renew what machines trust: keys, thresholds, expiry.
     #[command(subcommand)]
     Trust(trust::Trust),
+    /// Make, list and end private channels, which list the custom builds for one customer.
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
     /// Publish a release.
     Publish(Box<publish::Publish>),
     /// List what is published; retire what is old.
@@ -135,6 +139,7 @@ impl Cli {
             Command::Keys(command) => command.run(output),
             Command::Product(command) => command.run(output),
             Command::Trust(command) => command.run(output),
+            Command::Channel(command) => command.run(output),
             Command::Publish(command) => command.run(output),
             Command::Release(command) => command.run(output),
             Command::Customer(command) => command.run(output),

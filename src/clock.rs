@@ -40,11 +40,16 @@ fn whole_seconds(instant: Timestamp) -> Timestamp {
 
 /// `BYTES` random bytes of the operating system in hexadecimal digits.
 pub fn random_hex<const BYTES: usize>() -> Result<String, RandomError> {
+    Ok(mainstay_client::hex::encode(&random_bytes::<BYTES>()?))
+}
+
+/// `BYTES` random bytes of the operating system.
+pub fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES], RandomError> {
     let mut bytes = [0; BYTES];
     rand::rngs::SysRng
         .try_fill_bytes(&mut bytes)
         .map_err(|error| RandomError(error.to_string()))?;
-    Ok(mainstay_client::hex::encode(&bytes))
+    Ok(bytes)
 }
 
 /// The operating system gave no random numbers.

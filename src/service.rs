@@ -3,7 +3,7 @@
 //!
 //! | module | who asks |
 //! |---|---|
-//! | [`product`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
+//! | [`product`], [`private_channel`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`support`], [`seats`] | the technician |
@@ -24,6 +24,7 @@ pub(crate) mod instant;
 pub mod keys;
 pub mod metadata;
 pub mod organisation;
+pub mod private_channel;
 pub mod product;
 pub mod publish;
 pub mod report;

@@ -20,7 +20,8 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName, Version,
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
+        ProductName, Version,
     },
     tuf::PublicKey,
 };
@@ -30,8 +31,8 @@ pub use self::{
     record::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
         EventRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord, OrderState,
-        OrganisationRecord, PlanRecord, ProductRecord, ReleaseRecord, Repository, RepositoryFile,
-        RetiredRecord, Role, StoredFile, TokenRecord,
+        OrganisationRecord, PlanRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord,
+        Repository, RepositoryFile, RetiredRecord, Role, StoredFile, TokenRecord,
     },
     sled::SledStore,
 };
@@ -178,6 +179,28 @@ pub trait MetaStore: Send + Sync + 'static {
 
     /// All releases of a product by version.
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>>;
+
+    /// Adds a private channel of an existing product, for an existing customer.
+    async fn create_private_channel(
+        &self,
+        channel: PrivateChannelRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// Ends a private channel that is open.
+    async fn end_private_channel(
+        &self,
+        product: &ProductName,
+        name: &PrivateChannelName,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// All private channels of a product by name.
+    async fn private_channels(
+        &self,
+        product: &ProductName,
+    ) -> StoreResult<Vec<PrivateChannelRecord>>;
 
     /// Adds a customer.
     async fn create_customer(&self, customer: CustomerRecord, audit: AuditEntry)

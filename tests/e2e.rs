@@ -60,6 +60,8 @@ mod memory;
 mod openapi;
 #[path = "e2e/organisation.rs"]
 mod organisation;
+#[path = "e2e/private.rs"]
+mod private;
 #[path = "e2e/publish.rs"]
 mod publish;
 #[path = "e2e/publish_artifact.rs"]

@@ -18,7 +18,7 @@ pub mod wire;
 pub use digest::{Digest, Hasher};
 pub use identifier::{
     AdvisoryId, ChannelName, ContractName, CustomerName, MachineName, OrganisationName, Platform,
-    ProductName, Tag,
+    PrivateChannelName, ProductName, Tag,
 };
 pub use lines::{LineDates, Lines, LinesError};
 pub use plan::{

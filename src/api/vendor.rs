@@ -1,6 +1,6 @@
 use actix_web::{HttpRequest, web};
 use mainstay_client::format::{
-    Digest, ProductName,
+    Digest, PrivateChannelName, ProductName,
     wire::{
         AmendMetadataRequest, AmendMetadataResponse, CreateProductRequest, PublishRequest,
         PublishResponse, PublishingState, RetireRequest, RetireResponse, ServerKeys, UploadState,
@@ -17,11 +17,15 @@ use super::{
 };
 use crate::{
     policy::lifecycle::LineView,
-    service::status::ProductStatus,
-    store::{ProductRecord, ReleaseRecord, Role},
+    service::{
+        private_channel::{CreatePrivateChannel, PrivateChannelView},
+        status::ProductStatus,
+    },
+    store::{PrivateChannelRecord, ProductRecord, ReleaseRecord, Role},
 };
 
 const PUBLISHER: &[Role] = &[Role::Publisher];
+const CHANNELS: &str = "/v1/products/{product}/channels";
 
 pub(super) const ROUTES: &[Route] = &[
     route!(
@@ -87,6 +91,27 @@ pub(super) const ROUTES: &[Route] = &[
         Who::Vendor(PUBLISHER),
         retire_releases,
         "Move releases from their channels to the archive."
+    ),
+    route!(
+        GET,
+        CHANNELS,
+        Who::Vendor(&Role::ALL),
+        private_channels,
+        "List the private channels of a product."
+    ),
+    route!(
+        POST,
+        CHANNELS,
+        Who::Vendor(PUBLISHER),
+        create_private_channel,
+        "Add a private channel for a customer."
+    ),
+    route!(
+        POST,
+        "/v1/products/{product}/channels/{channel}/end",
+        Who::Vendor(PUBLISHER),
+        end_private_channel,
+        "End a private channel."
     ),
     route!(
         GET,
@@ -180,6 +205,35 @@ async fn retire_releases(
     let product: ProductName = product.parse()?;
     let request = body.read(&service).await?;
     body::created(&service.retire(&actor, &product, request).await?)
+}
+
+async fn private_channels(
+    service: Shared,
+    _: Staff,
+    product: web::Path<String>,
+) -> Answer<Vec<PrivateChannelView>> {
+    let product: ProductName = product.parse()?;
+    body::ok(&service.private_channels(&product).await?)
+}
+
+async fn create_private_channel(
+    service: Shared,
+    Staff(actor): Staff,
+    product: web::Path<String>,
+    body: Body<CreatePrivateChannel>,
+) -> Made<PrivateChannelRecord> {
+    let product: ProductName = product.parse()?;
+    let request = body.read(&service).await?;
+    body::created(&service.create_private_channel(&actor, &product, request).await?)
+}
+
+async fn end_private_channel(
+    service: Shared,
+    Staff(actor): Staff,
+    path: web::Path<(String, String)>,
+) -> Answer<PrivateChannelRecord> {
+    let (product, name): (ProductName, PrivateChannelName) = (path.0.parse()?, path.1.parse()?);
+    body::ok(&service.end_private_channel(&actor, &product, &name).await?)
 }
 
 async fn upload_state(service: Shared, _: Staff, digest: web::Path<String>) -> Answer<UploadState> {

@@ -232,7 +232,12 @@ pub(super) fn archive(keys: RoleKeys) -> Result<DelegatedRole, CliError> {
     Ok(DelegatedRole { name, keys, terminating: true, paths })
 }
 
-fn role(what: &str, keys: &[PublicKey], threshold: NonZeroU64) -> Result<RoleKeys, CliError> {
+/// `threshold` of `keys`, which must be that many different ones.
+pub(super) fn role(
+    what: &str,
+    keys: &[PublicKey],
+    threshold: NonZeroU64,
+) -> Result<RoleKeys, CliError> {
     let role = RoleKeys { threshold, ..RoleKeys::any_of(keys) };
     if role.keyids.len() as u64 >= threshold.get() {
         return Ok(role);

@@ -10,8 +10,8 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        AdvisoryId, Channel, Lines, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest,
-        Severity, Tag, Version,
+        AdvisoryId, Channel, ChannelName, Lines, Platform, PrivateChannelName, ProductName,
+        RELEASE_FORMAT, ReleaseManifest, Severity, Tag, Version,
         wire::{PublishRequest, PublishResponse, PublishingState},
     },
     tuf::{self, Header, Signer, Targets, TrustedRepository},
@@ -47,6 +47,11 @@ pub(super) struct Publish {
     /// The kind of the release: bugfix, security, feature or major.
     #[arg(long)]
     channel: Channel,
+    /// Publish it as a custom build in this private channel (`mainstay channel create`), for its
+    /// customer alone. Its kind is bugfix or security, and its version is X.Y.Z-NAME.N, which comes
+    /// before X.Y.Z: for example 2.4.8-custom.1, built upon 2.4.7.
+    #[arg(long, value_name = "NAME")]
+    private_channel: Option<PrivateChannelName>,
     /// What it runs on, and the directory to pack: linux-x86_64=DIR. Give it again for each
     /// further platform.
     #[arg(long, required = true, value_parser = parse_platform, value_name = "PLATFORM=DIR")]
@@ -122,6 +127,7 @@ impl Publish {
             product: release.product,
             version: release.version,
             channel: release.channel,
+            private_channel: None,
             platform: vec![(Platform::of_this_program(), release.tree.to_owned())],
             notes: release.notes.to_owned(),
             severity: release.severity,
@@ -144,7 +150,7 @@ impl Publish {
             let proposal = Proposal::new(
                 self.product.clone(),
                 &candidate.state,
-                [(self.channel.to_string(), candidate.channel)].into(),
+                [(self.role().to_string(), candidate.channel)].into(),
                 Some(candidate.manifest),
             );
             return proposed(&proposal, file, &self.keys, output);
@@ -170,6 +176,14 @@ impl Publish {
         server.post(&format!("/v1/products/{}/releases", self.product), &request)
     }
 
+    /// The targets role that is to list the release.
+    fn role(&self) -> ChannelName {
+        match &self.private_channel {
+            Some(private) => private.clone().into(),
+            None => self.channel.into(),
+        }
+    }
+
     /// Packs, signs and uploads everything.
     fn candidate(&self, server: &Connection, output: Output) -> Result<Candidate, CliError> {
         // What can be wrong without reading a byte of the trees is said first.
@@ -193,7 +207,12 @@ impl Publish {
         let trust = VendorTrust::new(&self.keys.keys, &self.product);
         let mut view = trust.verify(&state, Clock::system().now())?;
         self.require_delegated(&view.repository, &release_keys)?;
-        self.require_room(view.channels.get(&self.channel.into()), output)?;
+        self.require_room(view.channels.get(&self.role()), output)?;
+        let bare = self.manifest(String::new(), state.now, &[]);
+        let problems = bare.custom_build_problems();
+        if !problems.is_empty() {
+            return Err(CliError::Unsound(problems));
+        }
 
         let mut artifacts = Vec::new();
         for (platform, dir) in &self.platform {
@@ -209,7 +228,7 @@ impl Publish {
             return Err(CliError::Unsound(problems));
         }
         let manifest_bytes = serde_json::to_vec(&manifest)?;
-        let previous = view.channels.remove(&self.channel.into());
+        let previous = view.channels.remove(&self.role());
         let channel = Self::channel_metadata(previous, &manifest, &manifest_bytes, state.now)?;
         let signers: Vec<_> = release_keys.iter().map(|key| key as &dyn Signer).collect();
         let channel = tuf::sign(&channel, &signers)?;
@@ -231,9 +250,9 @@ impl Publish {
             .targets()
             .delegations
             .as_ref()
-            .and_then(|delegations| delegations.role(self.channel.as_str()));
+            .and_then(|delegations| delegations.role(self.role().as_str()));
         let Some(role) = delegated else {
-            return Err(CliError::Input(format!("the product has no channel {}", self.channel)));
+            return Err(CliError::Input(format!("the product has no channel {}", self.role())));
         };
         for (name, key) in self.release_key.iter().zip(keys) {
             let id = key.public().id();
@@ -241,7 +260,7 @@ impl Publish {
                 return Err(CliError::Input(format!(
                     "key {name} ({id}) may not sign channel {}: the product's targets name other \
                      keys",
-                    self.channel
+                    self.role()
                 )));
             }
         }
@@ -253,10 +272,16 @@ impl Publish {
         let Limits { channel_targets_max: most, channel_targets_warned, .. } = Limits::DEFAULT;
         let listed = channel.map_or(0, |channel| channel.targets.len());
         let after = listed + 1 + self.platform.len();
+        let way_out = match &self.private_channel {
+            Some(_) => "create another private channel for the customer".to_owned(),
+            None => format!(
+                "retire old releases with `mainstay release retire --product {} --before VERSION`",
+                self.product
+            ),
+        };
         let retire = format!(
-            "channel {} would list {after} targets, of {most} at most: retire old releases with \
-             `mainstay release retire --product {} --before VERSION`",
-            self.channel, self.product
+            "channel {} would list {after} targets, of {most} at most: {way_out}",
+            self.role()
         );
         if after > most {
             return Err(CliError::Input(retire));
@@ -278,6 +303,7 @@ impl Publish {
             product: self.product.clone(),
             version: self.version.clone(),
             channel: self.channel,
+            private_channel: self.private_channel.clone(),
             severity: self.severity,
             published_at: now,
             effective_at: self.effective_at.unwrap_or(now),

@@ -36,6 +36,15 @@ impl Release {
     }
 }
 
+/// The kind of a release, and the private channel of a custom build.
+fn kind(record: &ReleaseRecord) -> String {
+    let channel = record.release.channel;
+    match &record.release.private_channel {
+        Some(private) => format!("{channel} ({private})"),
+        None => channel.to_string(),
+    }
+}
+
 impl List {
     fn run(self, output: Output) -> CliResult {
         let path = format!("/v1/products/{}/releases", self.product);
@@ -45,7 +54,7 @@ impl List {
                 let platforms: Vec<_> = record.artifacts.keys().map(ToString::to_string).collect();
                 [
                     record.release.version.to_string(),
-                    record.release.channel.to_string(),
+                    kind(record),
                     record.release.severity.to_string(),
                     record.release.published_at.to_string(),
                     or_dash(record.retired_at),

@@ -2,6 +2,7 @@ mod accept_older;
 mod base;
 mod change;
 mod confirm;
+mod create_channel;
 mod line;
 mod proposal;
 mod propose;
@@ -31,6 +32,7 @@ use self::{
 };
 pub(super) use self::{
     change::{next_header, unsigned},
+    create_channel::CreateChannel,
     proposal::Proposal,
     review::Review,
     seen::{Seen, SeenRoles},

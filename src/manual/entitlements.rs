@@ -14,7 +14,7 @@
 //!
 //! | rule | decides | codes |
 //! |---|---|---|
-//! | 1 | the product is not here; the release is a draft or for another audience | `UNKNOWN_PRODUCT`, `NOT_FOUND` |
+//! | 1 | the product is not here; the release is a draft, for another audience, or a custom build for another customer | `UNKNOWN_PRODUCT`, `NOT_FOUND` |
 //! | 2 | the contract's state, its first term, its products | `CONTRACT_TERMINATED`, `CONTRACT_SUSPENDED`, `NOT_STARTED`, `PRODUCT_NOT_COVERED` |
 //! | 3 | a release known to be harmful is for nobody | `REVOKED` |
 //! | 4 | what this machine has confirmed before it may go back to | grant `ROLLBACK` |
@@ -48,6 +48,27 @@
 //! says that `standard` is. So `contract create --file` refuses a document of a lower tier that differs
 //! in them from what the tier stands for here. `contract import` takes it: an import tells what was
 //! agreed elsewhere, or here before the operator changed the tier.
+//!
+//! # Custom builds
+//!
+//! A private channel lists what was built for one customer. Its machines get its releases beside those
+//! for everybody; for all others there are none (`NOT_FOUND`, as for a version that never was):
+//!
+//! - A custom build is a `bugfix` or a `security` release, and is decided by the rules of that kind: the
+//!   customer's contract must cover it as any other. It opens no line and dates none.
+//! - Its version is `X.Y.Z-NAME.N`, which comes after what is below X.Y.Z and before X.Y.Z itself: what is
+//!   built upon 2.4.7 is called 2.4.8-custom.1. So no release for everybody ever wants its version. It is
+//!   not for the preview ring alone, as other versions of that form are. No version is published twice,
+//!   in whatever channel.
+//! - As everywhere, the highest version that is granted and deliverable is installed. But a machine that
+//!   runs a custom build is updated to custom builds alone, for what was built for it would be gone:
+//!   releases for everybody are withheld from it with `CUSTOM_BUILD`, **security releases too**. The
+//!   vendor publishes a custom build of each that matters.
+//! - When the channel has ended (`mainstay channel end`), its releases are as retired ones: no machine is
+//!   updated to them, one that ran one can be ordered back to it, and machines that run one get the
+//!   releases for everybody again.
+//! - No custom build is named as an alternative, and a release for others cannot name one as its
+//!   `--min-from` or `--floor`.
 //!
 //! # Lines and their ends
 //!

@@ -23,7 +23,8 @@
 //! - **`tough`** takes in every delegated role before it looks for a target, and passes over all of
 //!   them, silently, where one is not in the snapshot. So it finds nothing before each channel has a
 //!   release and a first one is retired (a product that has no role `archive` needs none), and is of
-//!   use only to machines whose contract has every channel. For its sake the director has a targets
+//!   use only to machines whose contract has every channel, and of products without private channels,
+//!   of which no machine may have every one. For its sake the director has a targets
 //!   role, which lists nothing.
 //! - **`tough`** puts a target's digest before its whole path (`<sha256>.bugfix/1.0.1/release.json`),
 //!   the specification before the last part of it (§5.7.3). A transport of one's own must mend that;

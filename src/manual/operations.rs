@@ -227,6 +227,34 @@
 //!
 //! Where the channels have different release keys, `--add-archive=CHANNEL` says whose the archive has.
 //!
+//! # Custom builds for one customer
+//!
+//! A private channel lists what was built for one customer ([who gets what](super::entitlements),
+//! [what others learn](super::threat_model)). Give each a release key of its own, which need not be on
+//! any other computer:
+//!
+//! ```sh
+//! mainstay keys generate builds-1
+//! mainstay channel create --product my-app --customer northwind --release-key builds-1
+//! mainstay publish --product my-app --version 2.4.8-custom.1 --channel bugfix \
+//!   --private-channel vq5k… --release-key builds-1 \
+//!   --platform linux-x86_64=build/ --notes notes.md
+//! mainstay channel list --product my-app          # whose each is, and what is in it
+//! mainstay channel end --product my-app vq5k…
+//! ```
+//!
+//! `create` makes the name, has the server note whose it is, and signs the top-level targets anew, which
+//! takes the targets key; with `--propose FILE` it is signed and submitted by the ceremony above. Neither
+//! proposal nor targets say whose the channel is. Should something fail in between, repeat the command
+//! with `--channel NAME`. Call keys and versions so that nothing lies in that either: of both only the
+//! customer sees the version, but the people who sign see the names.
+//!
+//! All machines of the customer that run the product are given the custom builds, under whichever of its
+//! contracts they are. `mainstay trust renew` renews a private channel as it does the others, where its key
+//! is here; its keys change with `trust propose --channel NAME --add-release-key …`. Custom builds are not
+//! retired: the archive is for more than one customer to see. A channel that lists 1,000 targets is ended
+//! after another one was made for the customer.
+//!
 //! # Dates of lines
 //!
 //! GA, EOS and EOL of lines ([what they mean](super::entitlements)) are signed in the top-level targets,
@@ -300,6 +328,9 @@
 //! - A path pattern knows `*` and `?` and, as the specification has it, no sets in brackets.
 //! - An alternative that a denial names may be a retired release; what a machine gets is a later one
 //!   of the same channel. The archive is bounded by the 5 MB of a targets role, some 20,000 targets.
+//! - The delegation to a private channel that has ended stays in the targets, and `mainstay status` goes on
+//!   telling when its manifest expires: renew it for as long as a machine may be ordered back to one of
+//!   its releases. A custom build for machines under one contract of several is not possible.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There are no metrics but those of expiry, and no console, no export of the store, and no scale-out over PostgreSQL.
 //! - The vendor's programs and the agent are tested on Linux on x86-64 alone.

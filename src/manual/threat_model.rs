@@ -8,6 +8,7 @@
 //! | targets: delegations only | `targets` | the vendor, offline | 1 year |
 //! | `security`, `bugfix`, `feature`, `major` | `release`, threshold `--release-threshold` | the vendor's CI or workstation | 90 days after the last publish or renewal of the channel |
 //! | `archive`: retired releases | as the channels | as the channels | 90 days after the last retirement or renewal |
+//! | private channels: custom builds for one customer | `--release-key` of `channel create`, threshold `--release-threshold` | as the channels | as the channels |
 //! | snapshot | online | the server | 7 days; signed anew after half of that |
 //! | timestamp | online | the server | 1 day; signed anew after half of that |
 //! | `director`: plans | online | the server | 7 days; signed anew after half of that |
@@ -21,7 +22,7 @@
 //! 2. the product's repository, verified down from the pinned root, lists manifest and artifact in
 //!    the channel's role, or of a retired release the archive's, with the plan's length and SHA-256;
 //!    **and**
-//! 3. the manifest is for this product, version and channel, and its artifact for this platform is the
+//! 3. the manifest is for this product, version and channel (of a custom build, the private one), and its artifact for this platform is the
 //!    listed one; **and**
 //! 4. the machine's own rules allow it: never downwards unless the plan is a rollback, never below
 //!    the vendor-signed floor, never a version that failed here; **and**
@@ -132,6 +133,19 @@
 //! it, such as a release that the machine has confirmed, or whose contract has every channel that
 //! something in it comes from. Nothing is ever filtered out of a signed
 //! document.
+//!
+//! Of a **private channel** all customers of the product learn what the top-level targets and the snapshot
+//! cannot do without: a name of 26 random letters and digits, the public keys that sign it, and the number
+//! of its manifest's version, which rises with every custom build and every renewal. So they learn **how
+//! many** private channels a product has, when each was made (in which version of the targets it first
+//! stood), and how often something is published in one; not how much, for the snapshot leaves out length
+//! and digest; and not whose it is, for that is written in the server's records alone. A key of its own
+//! tells nothing more; one that signs two channels tells that they belong together. Manifest, artifacts
+//! and the channel's own document are to everybody else's machines, by whatever path, what was never
+//! there: the same answer to the byte. No answer to another customer or who supports it has a custom
+//! build in it, and none is other than it would be without one: decisions, plans, what is withheld, ways
+//! up, floors (`policy::resolve::tests`, `private::a_custom_build_reaches_its_customer_and_nobody_else_learns_of_it`).
+//! How long an answer takes is not evened out. The vendor's own people see all of it.
 //!
 //! Who supports customers without being of the vendor learns what is of those that the organisation
 //! serves ([operations](super::operations)); of what is not, neither that it exists.

@@ -5,7 +5,7 @@
 //! TUF 1.0.34, canonical JSON in the OLPC style without Unicode normalisation
 //! ([`mainstay_client::tuf::json`]). A repository is served under `/repo/<product>/`:
 //! `<n>.root.json`, `timestamp.json`, `<n>.snapshot.json`, `<n>.targets.json`, `<n>.<channel>.json`,
-//! `<n>.archive.json`, `<n>.director.json` and targets as
+//! `<n>.archive.json`, `<n>.director.json`, of a private channel `<n>.<name>.json`, and targets as
 //! `targets/<channel>/<version>/<sha256>.<file>`.
 //!
 //! Every one of them has a signed member of Mainstay's own, `x-mainstay-product`: the name of the
@@ -76,6 +76,19 @@
 //! bytes, and goes on saying in which channel it was published. The server also serves the targets
 //! where they were.
 //!
+//! # A custom build
+//!
+//! The name of a private channel
+//! ([`PrivateChannelName`](mainstay_client::format::PrivateChannelName)) is 26 of `a-z` and `2-7`: 130
+//! random bits, which no other role's name has the form of. The top-level targets delegate
+//! `<name>/*/*` to it, terminating, before `director`. It is a role like a channel, and lists
+//! `<name>/<version>/release.json` and `<name>/<version>/<platform>.tar.zst`. The manifest names it as
+//! `private_channel`, beside the kind in `channel`; the plan names it as `channel`. The snapshot lists it
+//! by its version alone, without `length` and `hashes`.
+//!
+//! A client must not ask for a role that its plan does not need: to whoever may not have it, it is not
+//! there (404 `NOT_FOUND`).
+//!
 //! # The machine's requests
 //!
 //! [`mainstay_client::format::wire`] has every body. A machine enrols with `POST /v1/enroll`, then
@@ -114,6 +127,9 @@
 //! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept |
 //! | `POST /v1/products/{p}/releases` | publisher | commit: manifest, signed channel role, expected revision |
 //! | `POST /v1/products/{p}/retirements` | publisher | commit: versions, their channels and the archive signed anew, expected revision |
+//! | `GET /v1/products/{p}/channels` | all roles | the private channels: `{"product", "name", "customer", "created_at", "ended_at", "delegated", "releases", "newest"}` |
+//! | `POST /v1/products/{p}/channels` | publisher | `{"name", "customer"}`: whose it is; the targets delegate to it by `…/metadata` |
+//! | `POST /v1/products/{p}/channels/{name}/end` | publisher | nothing is published in it any more |
 //! | `GET`, `POST /v1/customers`, `/v1/contracts` | account (support and viewer look) | customers and contracts |
 //! | `POST /v1/contracts/{c}/amendments`, `…/activation-keys` | account | amend; make a key |
 //! | `POST /v1/contracts` | account | `{"name", "customer", "at"?, "contract"}`; `at` is from when on it is in effect, now where it is absent |

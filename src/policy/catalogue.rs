@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use mainstay_client::format::{
-    AdvisoryId, Channel, LineDates, LineName, Lines, ProductName, Severity, Tag, Version,
-    schema::Instant,
+    AdvisoryId, Channel, LineDates, LineName, Lines, PrivateChannelName, ProductName, Severity,
+    Tag, Version, schema::Instant,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,10 @@ pub struct Release {
     pub version: Version,
     /// The kind of the release.
     pub channel: Channel,
+    /// The private channel that lists it, where it is a custom build. It exists for the customer of
+    /// that channel and for nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_channel: Option<PrivateChannelName>,
     /// How much it matters.
     pub severity: Severity,
     /// When it was published.
@@ -49,6 +53,10 @@ impl Release {
     /// From when on a contract must have run to cover the release.
     pub fn effective_at(&self) -> Timestamp {
         self.effective_at.unwrap_or(self.published_at)
+    }
+
+    fn dates_lines(&self) -> bool {
+        self.status != Status::Draft && self.private_channel.is_none()
     }
 }
 
@@ -142,10 +150,11 @@ impl Catalogue {
     ///
     /// Until a line is opened, the first pre-release of its opening release stands in for that, so
     /// that a preview of a line can be decided before the line is out. Drafts date nothing: they
-    /// are not out.
+    /// are not out. Nor do custom builds, of which nobody else is to learn.
     fn date_lines(&mut self) {
         let Self { lines, releases, .. } = self;
-        for release in releases.iter().filter(|release| release.status != Status::Draft) {
+        let dating = || releases.iter().filter(|release| release.dates_lines());
+        for release in dating() {
             let name = release.version.line();
             if release.version.opens_line() {
                 let line = lines.entry(name).or_insert_with(|| Line::undated(name));
@@ -153,7 +162,7 @@ impl Catalogue {
             }
         }
         let mut previews: BTreeMap<LineName, Timestamp> = BTreeMap::new();
-        for release in releases.iter().filter(|release| release.status != Status::Draft) {
+        for release in dating() {
             let opens = matches!(release.channel, Channel::Feature | Channel::Major);
             if opens && release.version.is_prerelease() {
                 let first = previews.entry(release.version.line()).or_insert(release.published_at);

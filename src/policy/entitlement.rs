@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_client::format::{Channel, LineName, Severity, Version};
+use mainstay_client::format::{Channel, LineName, PrivateChannelName, Severity, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,8 @@ pub struct Standing<'a> {
     /// What the contract says of the product as a whole: a code where it grants nothing of it,
     /// otherwise what was paid for.
     of_product: Result<Paid, Code>,
+    /// The private channels of whose contract it is.
+    private_channels: &'a BTreeSet<PrivateChannelName>,
 }
 
 /// The instants at which what was paid for ends, each the first that is out.
@@ -119,8 +121,9 @@ struct LineStanding {
 }
 
 impl<'a> Standing<'a> {
-    /// The contract at `now`, before the catalogue.
+    /// The contract of a customer without private channels at `now`, before the catalogue.
     pub fn new(contract: &'a Contract, catalogue: &'a Catalogue, now: Timestamp) -> Self {
+        const NONE: &BTreeSet<PrivateChannelName> = &BTreeSet::new();
         let paid = contract.paid_until(now).map(|until| Paid {
             until,
             grace_until: days_after(until, contract.grace_days),
@@ -137,7 +140,13 @@ impl<'a> Standing<'a> {
                 Some(paid) => Ok(paid),
             },
         };
-        Self { contract, catalogue, now, paid, of_product }
+        Self { contract, catalogue, now, paid, of_product, private_channels: NONE }
+    }
+
+    /// The same for a customer whose private channels of the product these are.
+    #[must_use]
+    pub fn with_private_channels(self, channels: &'a BTreeSet<PrivateChannelName>) -> Self {
+        Self { private_channels: channels, ..self }
     }
 
     /// The catalogue.
@@ -191,6 +200,15 @@ impl<'a> Standing<'a> {
         Decision::new(version, code, alternative.map(|backport| &backport.version))
     }
 
+    /// Whether the customer may know that there is such a release.
+    pub(super) fn shows(&self, release: &Release) -> bool {
+        let Release { audience, private_channel, status, .. } = release;
+        let is_of_audience = audience.is_empty() || !audience.is_disjoint(&self.contract.audience);
+        let is_of_channel =
+            private_channel.as_ref().is_none_or(|channel| self.private_channels.contains(channel));
+        is_of_audience && is_of_channel && *status != Status::Draft
+    }
+
     /// The rule that decided, by its number in [`crate::manual::entitlements`].
     pub fn rule(&self, decision: &Decision) -> u8 {
         let is_owned = || self.of_line(decision.version.line()).is_owned;
@@ -231,9 +249,7 @@ impl<'a> Standing<'a> {
         line: &Line,
     ) -> Result<Paid, Code> {
         let Self { contract, .. } = self;
-        let is_for_customer =
-            release.audience.is_empty() || !release.audience.is_disjoint(&contract.audience);
-        if !is_for_customer || release.status == Status::Draft {
+        if !self.shows(release) {
             return Err(Code::NotFound);
         }
         let paid = self.of_product?;

@@ -212,10 +212,12 @@ pub struct Withheld {
 /// - A withdrawn release is never updated to, not even where the machine's history grants it: that
 ///   grant is for going back.
 /// - A retired release is never updated to. A machine that had it can be ordered back to it.
+/// - A machine that runs a custom build is updated to custom builds alone, for as long as their private
+///   channel is open.
 /// - A machine without a seat gets security releases where something runs on it, and the stops on
 ///   the way to them; nothing else, and no first release.
-/// - What is merely superseded by the target is not withheld, nor is a pre-release or a retired
-///   release below it.
+/// - What is merely superseded by the target is not withheld, nor is below it a pre-release, a retired
+///   release, or one that would take the place of a custom build.
 ///   Releases that are hidden from the customer are never listed.
 pub fn resolve(
     standing: &Standing<'_>,
@@ -248,7 +250,9 @@ pub fn resolve(
         let is_superseded = first_hop.is_some() && target.is_some_and(|top| entry.version < *top);
         let is_minor = matches!(
             entry.code,
-            Reason::Delivery(DeliveryCode::Prerelease | DeliveryCode::Retired)
+            Reason::Delivery(
+                DeliveryCode::Prerelease | DeliveryCode::Retired | DeliveryCode::CustomBuild
+            )
         );
         !(is_superseded && is_minor)
     });
@@ -354,8 +358,25 @@ fn denial(
         return Some((Reason::Entitlement(Code::Withdrawn), standing.explain(&withdrawn)));
     }
     let offer = offers.get(version);
-    let (code, detail) = undelivered(version, offer, machine, seat)?;
+    let (code, detail) = undelivered(version, offer, machine, seat)
+        .or_else(|| displaced(standing, offer, offers, machine))?;
     Some((Reason::Delivery(code), code.sentence(version, &detail)))
+}
+
+/// The custom build that runs, which a release for everybody would take the place of: what was built
+/// for the customer would be gone.
+fn displaced(
+    standing: &Standing<'_>,
+    offer: Option<&Offer>,
+    offers: &BTreeMap<Version, Offer>,
+    machine: &Machine,
+) -> Option<(DeliveryCode, String)> {
+    let running = machine.running.as_ref()?;
+    let is_custom = |offer: Option<&Offer>| offer.map(|it| it.listing) == Some(Listing::Private);
+    // A machine can claim to run whatever it likes.
+    let is_its_own = standing.shows(standing.catalogue().release(running)?);
+    let is_displaced = is_its_own && is_custom(offers.get(running)) && !is_custom(offer);
+    is_displaced.then(|| (DeliveryCode::CustomBuild, running.to_string()))
 }
 
 /// The first deliverability rule that keeps a granted release from the machine, and what about it
@@ -371,7 +392,8 @@ pub(super) fn undelivered(
     }
     // A pre-release is nothing that a hold or a block keeps from the machine; and a rollout, which
     // comes sooner or later, is told of last, so that it raises no false hope.
-    if version.is_prerelease() && machine.ring != Ring::Preview {
+    let is_custom_build = offer.is_some_and(|offer| offer.listing == Listing::Private);
+    if version.is_prerelease() && !is_custom_build && machine.ring != Ring::Preview {
         return Some((DeliveryCode::Prerelease, String::new()));
     }
     if machine.hold {

@@ -19,6 +19,8 @@ pub enum Listing {
     Channel,
     /// The archive: it is retired, and machines that had it can go back to it.
     Archive,
+    /// A private channel: machines of one customer are updated to it.
+    Private,
 }
 
 /// A release as a retirement looks at it.
@@ -59,7 +61,9 @@ impl Listed {
             };
             (Channel::ALL.into_iter().find(was)?.into(), Listing::Archive)
         } else {
-            (role.clone(), Listing::Channel)
+            let listing =
+                if role.private().is_some() { Listing::Private } else { Listing::Channel };
+            (role.clone(), listing)
         };
         Some(Self { version: custom.version, channel, listing, floor, min_from: None })
     }
@@ -81,6 +85,7 @@ pub struct Obstacle {
 ///   archive. It concerns machines from the bottom of its release's line upwards, so another release
 ///   of the channel, on that line or a lower one, must set one at least as high.
 /// - A stop stays that a release which remains can only be installed over.
+/// - A custom build stays in its private channel: the archive is for more than one customer to see.
 pub fn obstacles(releases: &[Listed], versions: &BTreeSet<Version>) -> Vec<Obstacle> {
     let mut obstacles = Vec::new();
     let mut refuse = |version: &Version, problem: String| {
@@ -95,9 +100,24 @@ pub fn obstacles(releases: &[Listed], versions: &BTreeSet<Version>) -> Vec<Obsta
             continue;
         };
         let Listed { channel, floor, .. } = release;
-        if release.listing == Listing::Archive {
-            refuse(version, format!("version {version} is retired already"));
-            continue;
+        match release.listing {
+            Listing::Channel => {}
+            Listing::Archive => {
+                refuse(version, format!("version {version} is retired already"));
+                continue;
+            }
+            // Everybody who may see the archive would learn of it there.
+            Listing::Private => {
+                refuse(
+                    version,
+                    format!(
+                        "version {version} is a custom build, which stays in its private channel: \
+                         end the channel (mainstay channel end) where no machine is to be updated \
+                         to it any more"
+                    ),
+                );
+                continue;
+            }
         }
         let siblings = releases.iter().filter(|other| other.channel == *channel);
         // Most machines may not have a pre-release.
@@ -136,12 +156,16 @@ pub fn obstacles(releases: &[Listed], versions: &BTreeSet<Version>) -> Vec<Obsta
 
 /// Where a release stays that can only be installed over another, of which none would stay.
 fn lost_stops(releases: &[Listed], versions: &BTreeSet<Version>) -> Vec<Obstacle> {
-    let listed = releases.iter().filter(|release| release.listing == Listing::Channel);
+    let listed = releases.iter().filter(|release| release.listing != Listing::Archive);
     let mut obstacles = Vec::new();
     for release in listed.clone().filter(|release| !versions.contains(&release.version)) {
         let Some(min_from) = &release.min_from else { continue };
+        // Custom builds are stops for those of their own channel alone.
+        let leads_there =
+            |stop: &&Listed| stop.listing == Listing::Channel || stop.channel == release.channel;
         let stops = listed
             .clone()
+            .filter(leads_there)
             .map(|stop| &stop.version)
             .filter(|stop| min_from <= *stop && **stop < release.version);
         if stops.clone().any(|stop| !versions.contains(stop)) {

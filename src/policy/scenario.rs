@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_client::format::{ProductName, Version};
+use mainstay_client::format::{PrivateChannelName, ProductName, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,9 @@ pub struct Scenario {
     /// The versions once confirmed on the machine that asks.
     #[serde(default)]
     pub history: BTreeSet<Version>,
+    /// The private channels of the contract's customer.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub private_channels: BTreeSet<PrivateChannelName>,
 }
 
 /// A decision with all that a person asks about it.
@@ -65,7 +68,8 @@ impl Scenario {
                 .map_err(|duplicate| problems.push(duplicate.to_string()));
         match catalogue {
             Ok(catalogue) if problems.is_empty() => {
-                let standing = Standing::new(&self.contract, &catalogue, self.now);
+                let standing = Standing::new(&self.contract, &catalogue, self.now)
+                    .with_private_channels(&self.private_channels);
                 let decide = |release| standing.explained(standing.decide(release, &self.history));
                 Ok(self.releases.iter().map(decide).collect())
             }

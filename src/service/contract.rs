@@ -263,7 +263,8 @@ impl Service {
                 "contract {name} had not begun at {at}: expected {began_at} or later"
             ))
         })?;
-        let standing = self.product_in(&actor.scope, &contract, &product).await?;
+        let whose = (&record.customer, &contract);
+        let standing = self.product_in(&actor.scope, whose, &product).await?;
         let contract = match with {
             Some(change) => {
                 refuse_if_any(name, contract.objection(&change).into_iter().collect())?;

@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::{
-    format::{Channel, ChannelName},
-    tuf::{DIRECTOR, DelegatedRole, KeyId, PublicKey, RoleKeys, Root, Targets},
+    format::{Channel, ChannelName, PrivateChannelName},
+    tuf::{
+        DIRECTOR, DelegatedRole, Delegations, KeyId, PathPattern, Paths, PublicKey, RoleKeys, Root,
+        Targets,
+    },
 };
 
 use super::keys::{OnlineKeys, OnlineRole};
@@ -75,6 +78,9 @@ pub(super) fn delegation_problems(
             ),
         );
     }
+    for problem in private_channel_problems(delegations) {
+        expect(false, problem);
+    }
     // The keys themselves are compared: an identifier is whatever the document calls a key.
     for role in delegations.roles.iter().filter(|role| role.name != DIRECTOR) {
         let signers = listed(&role.keys, &delegations.keys);
@@ -96,4 +102,24 @@ pub(super) fn delegation_problems(
         );
     }
     problems
+}
+
+/// A private channel is delegated what its opaque name stands for and nothing else, so that no other
+/// customer's machine ever comes to ask for it.
+fn private_channel_problems(delegations: &Delegations) -> Vec<String> {
+    let is_sound = |role: &DelegatedRole| {
+        let paths = PathPattern::try_from(format!("{}/*/*", role.name));
+        role.terminating && paths.is_ok_and(|paths| Paths::from(vec![paths]) == role.paths)
+    };
+    let private =
+        delegations.roles.iter().filter(|role| role.name.parse::<PrivateChannelName>().is_ok());
+    private
+        .filter(|role| !is_sound(role))
+        .map(|role| {
+            format!(
+                "targets do not delegate {0}/*/* alone, terminating, to private channel `{0}`",
+                role.name
+            )
+        })
+        .collect()
 }

@@ -95,7 +95,7 @@ impl Service {
 
     /// All lines of a product, the lowest first.
     pub async fn lines(&self, product: &ProductName) -> ServiceResult<Vec<LineView>> {
-        let standing = self.product_standing(product).await?;
+        let standing = self.product_standing(product, None).await?;
         Ok(lifecycle::lines(standing.catalogue(), standing.now()))
     }
 

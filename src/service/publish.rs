@@ -61,6 +61,9 @@ impl Service {
             self.clock.now(),
             self.limits().channel_lifetime_max,
         ));
+        if let Some(private) = &manifest.private_channel {
+            problems.extend(self.private_channel_problem(name, private).await?);
+        }
         let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
         match signed.verify(name, self.clock.now(), &[&channel]) {
             Ok(repository) => problems.extend(candidate.lookup_problems(&repository)),
@@ -112,7 +115,7 @@ impl Service {
         channel_metadata: &[u8],
         audit: AuditEntry,
     ) -> ServiceResult<()> {
-        let channel = release.release.channel.into();
+        let channel = release.role();
         let mut attempts = 0;
         loop {
             let product = self.meta.product(name).await?;
@@ -137,10 +140,12 @@ impl Service {
 /// What of a release decides who is given it, for the audit trail.
 fn summary(manifest: &ReleaseManifest) -> String {
     let ReleaseManifest { channel, severity, published_at, effective_at, .. } = manifest;
+    let private = manifest.private_channel.as_ref();
+    let private = private.map(|name| format!(", private channel {name}")).unwrap_or_default();
     let is_dated_back = effective_at < published_at;
     let dated_back = is_dated_back
         .then(|| format!(", published at {published_at} and dated back to {effective_at}"));
-    format!("channel {channel}, severity {severity}{}", dated_back.unwrap_or_default())
+    format!("channel {channel}{private}, severity {severity}{}", dated_back.unwrap_or_default())
 }
 
 pub(super) fn require_revision(product: &ProductRecord, expected: u64) -> ServiceResult<()> {
@@ -184,6 +189,7 @@ fn release_record(manifest: ReleaseManifest, bytes: &[u8]) -> ReleaseRecord {
         release: Release {
             version: manifest.version,
             channel: manifest.channel,
+            private_channel: manifest.private_channel,
             severity: manifest.severity,
             published_at: manifest.published_at,
             effective_at: Some(manifest.effective_at),

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
-    format::{ChannelName, Digest, Lines, ProductName, TargetPath},
+    format::{Channel, ChannelName, Digest, Lines, ProductName, TargetPath},
     tuf::{
         self, DIRECTOR, Envelope, FileMeta, Header, KeyId, Limits as TufLimits, Metadata, Refusal,
         Root, Rule, SigningKey, Snapshot, Targets, TrustedRepository, TrustedRoot,
@@ -95,7 +95,11 @@ impl Service {
         let Root { roles, .. } = Envelope::parse("root", root)?.document()?;
         let mut meta = BTreeMap::from([("targets.json".to_owned(), file_meta(&draft.targets)?)]);
         for (channel, bytes) in &draft.channels {
-            meta.insert(format!("{channel}.json"), file_meta(bytes)?);
+            let told = file_meta(bytes)?;
+            // Everybody reads the snapshot: of a private channel it says what the workflow needs.
+            let is_private = channel.private().is_some();
+            let told = if is_private { FileMeta::of_version(told.version) } else { told };
+            meta.insert(format!("{channel}.json"), told);
         }
         let version = next(snapshot_version)?;
         let key = self.online_key(product, OnlineRole::Director, &directors(&draft.targets)?)?;
@@ -271,7 +275,7 @@ impl Service {
         }
         if let Some(target) = path.strip_prefix("targets/") {
             let target = Target::parse(target)?;
-            let Some((release, file)) = standing.target(&target) else {
+            let Some((release, file)) = standing.known_target(&target) else {
                 return Err(no_such_file(path));
             };
             standing.require_grant(&release.release.version, &machine.confirmed)?;
@@ -280,6 +284,10 @@ impl Service {
         if let Some(channel) = channel_of(path)
             && !standing.may_see_channel(&channel, &machine.confirmed)
         {
+            // That there is a role of another name is no more to be learnt than that there is none.
+            if channel.as_str().parse::<Channel>().is_err() && !channel.is_archive() {
+                return Err(no_such_file(path));
+            }
             return Err(ServiceError::new(
                 ErrorClass::Forbidden,
                 "CHANNEL_NOT_COVERED",
@@ -291,7 +299,7 @@ impl Service {
 
     /// The file that a member of the vendor's staff asks for.
     pub async fn staff_file(&self, product: &ProductName, path: &str) -> ServiceResult<ServedFile> {
-        let standing = self.product_standing(product).await?;
+        let standing = self.product_standing(product, None).await?;
         match path.strip_prefix("targets/") {
             Some(target) => standing
                 .target(&Target::parse(target)?)

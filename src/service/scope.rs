@@ -137,13 +137,13 @@ impl Service {
     pub(super) async fn product_in(
         &self,
         scope: &Scope,
-        contract: &Contract,
+        (customer, contract): (&CustomerName, &Contract),
         name: &ProductName,
     ) -> ServiceResult<ProductStanding> {
         if *scope != Scope::Everything && !contract.products.contains(name) {
             return Err(not_found("product", name));
         }
-        self.product_standing(name).await
+        self.product_standing(name, Some(customer)).await
     }
 }
 

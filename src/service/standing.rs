@@ -1,16 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use mainstay_client::format::{Channel, ChannelName, ContractName, Notice, ProductName, Version};
+use mainstay_client::format::{
+    Channel, ChannelName, ContractName, CustomerName, Notice, ProductName, Version,
+};
 
 use super::{
     ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult,
     contract::ContractExplanation,
+    private_channel::PrivateChannels,
     repository::{ServedFile, Target},
 };
 use crate::{
     policy::{
-        self, Admission, Block, Catalogue, Contract, Decision, Offer, Seat, Standing, lifecycle,
+        self, Admission, Block, Catalogue, Contract, Decision, Listing, Offer, Seat, Standing,
+        lifecycle,
     },
     store::{
         ContractRecord, MachineBlock, MachineRecord, OrderState, ProductRecord, ReleaseRecord,
@@ -24,6 +28,7 @@ pub(super) struct ProductStanding {
     releases: Vec<ReleaseRecord>,
     catalogue: Catalogue,
     contract: Option<Contract>,
+    private_channels: PrivateChannels,
     now: Timestamp,
 }
 
@@ -34,15 +39,17 @@ impl Service {
         contract: &ContractName,
         product: &ProductName,
     ) -> ServiceResult<ProductStanding> {
-        let ContractRecord { amendments, .. } = self.meta.contract(contract).await?;
-        let standing = self.product_standing(product).await?;
+        let ContractRecord { amendments, customer, .. } = self.meta.contract(contract).await?;
+        let standing = self.product_standing(product, Some(&customer)).await?;
         Ok(ProductStanding { contract: Contract::at(&amendments, standing.now), ..standing })
     }
 
-    /// The product as its vendor sees it.
+    /// The product as its vendor sees it. The decisions on it are those for `customer`, for nobody
+    /// where there is none.
     pub(super) async fn product_standing(
         &self,
         product: &ProductName,
+        customer: Option<&CustomerName>,
     ) -> ServiceResult<ProductStanding> {
         let now = self.clock.now();
         let (record, releases) = self.product_with_releases(product).await?;
@@ -50,7 +57,9 @@ impl Service {
         let lines = policy::Line::signed(&record.repository.lines);
         let catalogue =
             Catalogue::new(product.clone(), lines, published).map_err(ServiceError::internal)?;
-        Ok(ProductStanding { product: record, releases, catalogue, contract: None, now })
+        let private_channels = self.private_channels_for(&record, customer).await?;
+        let (product, contract) = (record, None);
+        Ok(ProductStanding { product, releases, catalogue, contract, private_channels, now })
     }
 
     /// A product and its releases as they were at one revision of it. A plan must not name what the
@@ -136,11 +145,36 @@ impl ProductStanding {
         self.releases.iter().find(|release| release.release.version == *version)
     }
 
+    /// The contract, which is one of the customer's, before a catalogue.
+    fn before<'a>(
+        &'a self,
+        contract: &'a Contract,
+        catalogue: &'a Catalogue,
+        now: Timestamp,
+    ) -> Standing<'a> {
+        Standing::new(contract, catalogue, now).with_private_channels(&self.private_channels.own)
+    }
+
+    /// Whether a release is a custom build for another customer.
+    fn is_anothers(&self, release: &policy::Release) -> bool {
+        let private_channel = release.private_channel.as_ref();
+        private_channel.is_some_and(|channel| !self.private_channels.own.contains(channel))
+    }
+
+    /// What lists a release. Of a channel that has ended the releases are as retired ones: no machine
+    /// is updated to them, and those that ran one can go back to it.
+    pub(super) fn listing(&self, release: &ReleaseRecord) -> Listing {
+        match &release.release.private_channel {
+            Some(channel) if self.private_channels.ended.contains(channel) => Listing::Archive,
+            _ => release.listing(),
+        }
+    }
+
     /// The decision on every release for a machine that has confirmed the versions in `history`,
     /// the lowest version first; nothing where no contract is in force.
     pub(super) fn judge(&self, history: &BTreeSet<Version>) -> Vec<Judged> {
         let Some(contract) = &self.contract else { return Vec::new() };
-        let standing = Standing::new(contract, &self.catalogue, self.now);
+        let standing = self.before(contract, &self.catalogue, self.now);
         standing
             .decide_all(history)
             .into_iter()
@@ -159,7 +193,7 @@ impl ProductStanding {
         let lines = policy::Line::signed(&self.product.repository.lines);
         let catalogue = Catalogue::new(self.product.name.clone(), lines, releases.cloned())
             .map_err(ServiceError::internal)?;
-        let standing = Standing::new(contract, &catalogue, at);
+        let standing = self.before(contract, &catalogue, at);
         let explain = |release: &policy::Release| ContractExplanation {
             explained: standing.explained(standing.decide(release, &BTreeSet::new())),
             channel: release.channel,
@@ -193,6 +227,8 @@ impl ProductStanding {
 
     /// Whether a channel's manifest may be seen: the contract has the channel, or a grant in it.
     ///
+    /// A private channel's may be seen by its customer alone.
+    ///
     /// The archive takes in what the channels listed, so it may also be seen where the contract has
     /// every channel that something in it comes from.
     pub(super) fn may_see_channel(
@@ -200,6 +236,9 @@ impl ProductStanding {
         channel: &ChannelName,
         history: &BTreeSet<Version>,
     ) -> bool {
+        if let Some(private) = channel.private() {
+            return self.private_channels.own.contains(&private);
+        }
         let covers = |covered: Channel| {
             self.contract.as_ref().is_some_and(|contract| contract.channels.contains(&covered))
         };
@@ -216,6 +255,11 @@ impl ProductStanding {
                         .release(&judged.decision.version)
                         .is_some_and(|release| release.role() == *channel)
             })
+    }
+
+    /// The release and file that a target path names, as far as a machine may know of it.
+    pub(super) fn known_target(&self, target: &Target) -> Option<(&ReleaseRecord, ServedFile)> {
+        self.target(target).filter(|(release, _)| !self.is_anothers(&release.release))
     }
 
     /// The release and file that a target path names.
@@ -237,7 +281,7 @@ impl ProductStanding {
                 order_refusal: None,
             };
         };
-        let standing = Standing::new(contract, &self.catalogue, self.now);
+        let standing = self.before(contract, &self.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
         let machine = policy::Machine { seat, ..self.policy_machine(machine) };
         policy::resolve(&standing, &decisions, &self.offers(), &machine)
@@ -281,7 +325,7 @@ impl ProductStanding {
         machine: &MachineRecord,
         to: Option<&Version>,
     ) -> Option<Result<policy::UpgradePath, policy::NoPath>> {
-        let standing = Standing::new(self.contract.as_ref()?, &self.catalogue, self.now);
+        let standing = self.before(self.contract.as_ref()?, &self.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
         let (offers, machine) = (self.offers(), self.policy_machine(machine));
         Some(policy::upgrade_path(&standing, &decisions, &offers, &machine, to))
@@ -293,7 +337,7 @@ impl ProductStanding {
             .map(|release| {
                 let offer = Offer {
                     platforms: release.artifacts.keys().cloned().collect(),
-                    listing: release.listing(),
+                    listing: self.listing(release),
                     min_from: release.min_from.clone(),
                     admission: Admission::default(),
                     requirement_unmet: None,
@@ -336,6 +380,7 @@ impl ProductStanding {
     pub(super) fn floor(&self, running: &Version) -> Option<Version> {
         self.releases
             .iter()
+            .filter(|release| !self.is_anothers(&release.release))
             .filter(|release| {
                 let version = &release.release.version;
                 version <= running || version.line() == running.line()

@@ -157,7 +157,7 @@ impl Service {
             let entry = withheld.iter().find(|entry| entry.version == decision.version);
             let was_here = machine.confirmed.contains(&decision.version);
             let is_out_of_reach =
-                record.listing() == Listing::Archive && !was_here && decision.is_grant();
+                standing.listing(record) == Listing::Archive && !was_here && decision.is_grant();
             let (code, message) = match entry {
                 Some(entry) => (entry.code.to_string(), entry.sentence.clone()),
                 None if is_out_of_reach => {
@@ -290,7 +290,7 @@ fn require_possible(
     }
     standing.require_grant(to, &machine.confirmed)?;
     let release = standing.release(to);
-    let is_retired = release.is_some_and(|release| release.listing() == Listing::Archive);
+    let is_retired = release.is_some_and(|release| standing.listing(release) == Listing::Archive);
     if is_retired && !machine.confirmed.contains(to) {
         return impossible(format!(
             "{to} is retired, and machine {} has not run it before: expected a version that it has \

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod metadata;
+mod private_channel;
 mod retirement;
 mod seats;
 pub(crate) mod world;

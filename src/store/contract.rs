@@ -23,6 +23,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     catalogue::products(store, scope).await;
     catalogue::releases(store, scope).await;
     catalogue::retirements(store, scope).await;
+    catalogue::private_channels(store, scope).await;
     catalogue::renewals(store, scope).await;
     catalogue::amendments(store, scope).await;
     catalogue::two_publishers(store, scope).await;

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use mainstay_client::{
     format::{
         Artifact, ChannelName, ContractName, CustomerName, Digest, Lines, MachineName,
-        OrganisationName, Platform, ProductName, TargetFile, TargetPath, Version, schema::Instant,
-        wire::Event,
+        OrganisationName, Platform, PrivateChannelName, ProductName, TargetFile, TargetPath,
+        Version, schema::Instant, wire::Event,
     },
     tuf::{KeyId, PublicKey},
 };
@@ -100,9 +100,10 @@ pub struct ReleaseRecord {
 impl ReleaseRecord {
     /// What lists it.
     pub fn listing(&self) -> Listing {
-        match self.retired_at {
-            None => Listing::Channel,
-            Some(_) => Listing::Archive,
+        match (&self.release.private_channel, self.retired_at) {
+            (Some(_), _) => Listing::Private,
+            (None, None) => Listing::Channel,
+            (None, Some(_)) => Listing::Archive,
         }
     }
 
@@ -110,7 +111,7 @@ impl ReleaseRecord {
     pub fn listed(&self) -> Listed {
         Listed {
             version: self.release.version.clone(),
-            channel: self.release.channel.into(),
+            channel: self.home(),
             listing: self.listing(),
             floor: self.floor.clone(),
             min_from: self.min_from.clone(),
@@ -120,8 +121,16 @@ impl ReleaseRecord {
     /// The targets role that lists it.
     pub fn role(&self) -> ChannelName {
         match self.listing() {
-            Listing::Channel => self.release.channel.into(),
+            Listing::Channel | Listing::Private => self.home(),
             Listing::Archive => ChannelName::archive(),
+        }
+    }
+
+    /// The targets role that it was published in.
+    fn home(&self) -> ChannelName {
+        match &self.release.private_channel {
+            Some(private) => private.clone().into(),
+            None => self.release.channel.into(),
         }
     }
 
@@ -147,17 +156,35 @@ impl ReleaseRecord {
 
     fn artifact_file(&self, platform: &Platform) -> Option<TargetFile> {
         let Artifact { length, sha256, .. } = *self.artifacts.get(platform)?;
-        let Release { channel, version, .. } = &self.release;
-        let path = TargetPath::artifact(&(*channel).into(), version, platform);
+        let path = TargetPath::artifact(&self.home(), &self.release.version, platform);
         Some(TargetFile { path, length, sha256 })
     }
 
     fn where_listed(&self, file: TargetFile) -> TargetFile {
         match self.listing() {
-            Listing::Channel => file,
+            Listing::Channel | Listing::Private => file,
             Listing::Archive => TargetFile { path: file.path.archived(), ..file },
         }
     }
+}
+
+/// A private channel: which customer the custom builds are for that the targets role of its name
+/// lists. Nothing that is signed says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PrivateChannelRecord {
+    /// The product.
+    pub product: ProductName,
+    /// The opaque name, also that of the targets role.
+    pub name: PrivateChannelName,
+    /// Whose channel it is.
+    pub customer: CustomerName,
+    /// When it was added.
+    #[schemars(with = "Instant")]
+    pub created_at: Timestamp,
+    /// When it was ended, where it was: nothing is published in it any more, and no machine is
+    /// updated to what was.
+    #[schemars(with = "Option<Instant>")]
+    pub ended_at: Option<Timestamp>,
 }
 
 /// A customer.

@@ -27,7 +27,10 @@ use std::{fmt, fs::File, path::Path};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName},
+    format::{
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
+        ProductName,
+    },
     tuf::PublicKey,
 };
 use sled::transaction::TransactionalTree;
@@ -36,16 +39,16 @@ use self::{
     opening::Opened,
     tables::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CLAIMS, CONTRACTS, CUSTOMERS, EVENTS,
-        MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRODUCTS, RELEASES,
-        REPOSITORY_FILES, TOKENS, TOKENS_BY_DIGEST,
+        MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRIVATE_CHANNELS,
+        PRODUCTS, RELEASES, REPOSITORY_FILES, TOKENS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
 use super::{
     ActivationKeyRecord, AuditEntry, AuditRecord, ContractImport, ContractRecord, CustomerRecord,
-    EventRecord, MachineChange, MachineRecord, MetaStore, OrganisationRecord, ProductRecord,
-    Publication, ReleaseRecord, Repository, RepositoryFile, Retirement, StoreResult, StoredFile,
-    TokenRecord,
+    EventRecord, MachineChange, MachineRecord, MetaStore, OrganisationRecord, PrivateChannelRecord,
+    ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile, Retirement, StoreResult,
+    StoredFile, TokenRecord,
 };
 
 use crate::policy::Claim;
@@ -197,6 +200,38 @@ impl MetaStore for SledStore {
         // The keys are in the order of their text, in which 1.10.0 comes before 1.9.0.
         releases.sort_by(|a, b| a.release.version.cmp(&b.release.version));
         Ok(releases)
+    }
+
+    async fn create_private_channel(
+        &self,
+        channel: PrivateChannelRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| {
+            catalogue::create_private_channel(transaction, &channel, &audit)
+        })
+        .await
+    }
+
+    async fn end_private_channel(
+        &self,
+        product: &ProductName,
+        name: &PrivateChannelName,
+        at: Timestamp,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        let (product, name) = (product.clone(), name.clone());
+        self.write(move |transaction| {
+            catalogue::end_private_channel(transaction, &product, &name, at, &audit)
+        })
+        .await
+    }
+
+    async fn private_channels(
+        &self,
+        product: &ProductName,
+    ) -> StoreResult<Vec<PrivateChannelRecord>> {
+        PRIVATE_CHANNELS.of(&self.database, product).collect()
     }
 
     async fn create_customer(

@@ -103,6 +103,7 @@ impl Candidate {
             product: PRODUCT.parse().unwrap(),
             version: version.parse().unwrap(),
             channel,
+            private_channel: None,
             severity: Severity::Minor,
             published_at: state.now,
             effective_at: state.now,

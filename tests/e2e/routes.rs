@@ -35,6 +35,9 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/products/{product}/releases", "publisher account support viewer admin"),
     ("POST /v1/products/{product}/releases", "publisher admin"),
     ("POST /v1/products/{product}/retirements", "publisher admin"),
+    ("GET /v1/products/{product}/channels", "publisher account support viewer admin"),
+    ("POST /v1/products/{product}/channels", "publisher admin"),
+    ("POST /v1/products/{product}/channels/{channel}/end", "publisher admin"),
     ("GET /v1/uploads/{digest}", "publisher admin"),
     ("PATCH /v1/uploads/{digest}", "publisher admin"),
     ("GET /v1/customers", "account support viewer helper onlooker admin"),
@@ -65,6 +68,9 @@ const MATRIX: &[(&str, &str)] = &[
     ("POST /v1/machines/{machine}/retire", "account support helper admin"),
     ("GET /v1/audit", "support viewer admin"),
 ];
+
+/// The name of a private channel.
+const CHANNEL: &str = "abcdefghijklmnopqrstuvwxyz";
 
 fn name(route: &Route) -> String {
     format!("{} {}", route.method, route.path)
@@ -114,6 +120,7 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
     for (part, value) in [
         ("{product}", PRODUCT),
         ("{path:.*}", "timestamp.json"),
+        ("{channel}", CHANNEL),
         ("{digest}", &digest),
         ("{customer}", customer),
         ("{contract}", "acme"),
@@ -226,6 +233,22 @@ const CHANGES: &[Change] = &[
             scene.server.publish("1.0.2", "bugfix", &[]);
             run(scene, &["release", "retire", "--product", PRODUCT, "1.0.1"]);
         },
+    },
+    Change {
+        route: "POST /v1/products/{product}/channels",
+        action: "channel.create",
+        replaces: false,
+        make: |scene| {
+            let request = json!({ "name": CHANNEL, "customer": "globex" });
+            let path = format!("/v1/products/{PRODUCT}/channels");
+            scene.server.post(&path, &request).has_status(201);
+        },
+    },
+    Change {
+        route: "POST /v1/products/{product}/channels/{channel}/end",
+        action: "channel.end",
+        replaces: true,
+        make: |scene| run(scene, &["channel", "end", "--product", PRODUCT, CHANNEL]),
     },
     Change {
         route: "POST /v1/customers",

@@ -201,11 +201,9 @@ pub(super) fn expect_manifest(
     if manifest.product != *product || manifest.version != target.version {
         return refuse(format!("it describes {} {}", manifest.product, manifest.version));
     }
-    // A private channel lists releases of any kind.
-    let channel = published_in(target);
-    let is_channel = channel.as_str().parse::<Channel>().is_ok();
-    if is_channel && manifest.channel_name() != channel {
-        return refuse(format!("it is of {}, the plan says {channel}", manifest.channel));
+    let (channel, found) = (published_in(target), manifest.channel_name());
+    if found != channel {
+        return refuse(format!("it is of {found}, the plan says {channel}"));
     }
     let Some(artifact) = manifest.artifacts.get(platform) else {
         return refuse(format!("it has no artifact for {platform}"));

@@ -47,6 +47,11 @@ fn is_name(text: &str) -> bool {
         && text.bytes().next_back().is_some_and(edge)
 }
 
+fn is_opaque(text: &str) -> bool {
+    text.len() == PrivateChannelName::LENGTH
+        && text.bytes().all(|byte| PrivateChannelName::DIGITS.contains(&byte))
+}
+
 identifier!(
     /// The name of a product; also the name of its TUF repository.
     ProductName,
@@ -94,6 +99,15 @@ identifier!(
     "channel name",
     "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
     is_name
+);
+
+identifier!(
+    /// The opaque name of a private channel, which lists one customer's custom builds. Everybody who
+    /// reads the product's top-level targets sees it, so it is made of random bytes and says nothing.
+    PrivateChannelName,
+    "private channel name",
+    "26 of a-z and 2-7, as `mainstay channel create` makes them",
+    is_opaque
 );
 
 identifier!(
@@ -156,6 +170,32 @@ impl ChannelName {
     }
 }
 
+impl ChannelName {
+    /// The private channel of this name, where it is one's.
+    pub fn private(&self) -> Option<PrivateChannelName> {
+        self.0.parse().ok()
+    }
+}
+
+impl PrivateChannelName {
+    /// How many characters a name has: 130 bits, which nobody guesses.
+    pub const LENGTH: usize = 26;
+    /// The digits of base 32 (RFC 4648 §6), in lower case.
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+    /// The name that random bytes stand for, of which the lowest five bits each count.
+    pub fn of_random(bytes: [u8; Self::LENGTH]) -> Self {
+        let digit = |byte: u8| Self::DIGITS.get(usize::from(byte % 32)).copied();
+        Self(bytes.into_iter().filter_map(digit).map(char::from).collect())
+    }
+}
+
+impl From<PrivateChannelName> for ChannelName {
+    fn from(name: PrivateChannelName) -> Self {
+        Self(name.0)
+    }
+}
+
 impl From<super::Channel> for ChannelName {
     fn from(channel: super::Channel) -> Self {
         Self(channel.as_str().to_owned())
@@ -173,6 +213,22 @@ mod tests {
         }
         for bad in ["", "-a", "a-", "A", "a.b", "a/b", "..", "a b", "ä", &"a".repeat(64)] {
             assert!(bad.parse::<ProductName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_private_channel_is_told_by_its_name_from_all_others() {
+        let name = PrivateChannelName::of_random(std::array::from_fn(|index| {
+            u8::try_from(index).unwrap() * 9
+        }));
+        assert_eq!(name.as_str().parse(), Ok(name.clone()));
+        assert_eq!(ChannelName::from(name.clone()).private(), Some(name));
+        let others = super::super::Channel::ALL.map(ChannelName::from);
+        for other in others.iter().chain([&ChannelName::archive()]) {
+            assert_eq!(other.private(), None);
+        }
+        for bad in ["a".repeat(25), "a".repeat(27), "1".repeat(26), "A".repeat(26)] {
+            assert!(bad.parse::<PrivateChannelName>().is_err(), "{bad}");
         }
     }
 

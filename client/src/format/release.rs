@@ -10,8 +10,8 @@ pub use description::{
 };
 
 use super::{
-    AdvisoryId, Channel, ChannelName, Digest, ParseError, Platform, ProductName, Tag, TargetPath,
-    Version, text_serde,
+    AdvisoryId, Channel, ChannelName, Digest, ParseError, Platform, PrivateChannelName,
+    ProductName, Tag, TargetPath, Version, text_serde,
 };
 use crate::tuf::{Target, TargetKind, TargetsCustom};
 
@@ -77,6 +77,9 @@ pub struct ReleaseManifest {
     pub version: Version,
     /// The kind of the release.
     pub channel: Channel,
+    /// The private channel that lists it, where it is a custom build for one customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_channel: Option<PrivateChannelName>,
     /// How much the release matters.
     pub severity: Severity,
     /// When the vendor published it, stamped from the server's clock as the vendor signed.
@@ -163,7 +166,10 @@ impl ReleaseManifest {
 
     /// The name of the targets role that lists the release.
     pub fn channel_name(&self) -> ChannelName {
-        self.channel.into()
+        match &self.private_channel {
+            Some(private) => private.clone().into(),
+            None => self.channel.into(),
+        }
     }
 
     /// The targets by which the release's channel lists it; `bytes` are the manifest's own.
@@ -249,6 +255,35 @@ impl ReleaseManifest {
             found.into_iter().map(move |problem| format!("{platform}: {problem}"))
         });
         problems.extend(description_problems);
+        problems.extend(self.custom_build_problems());
+        problems
+    }
+
+    /// What is wrong with the manifest as one of a custom build, where it is one: that is a patch of a
+    /// line that everybody knows, and its version is none that the releases for everybody will want.
+    pub fn custom_build_problems(&self) -> Vec<String> {
+        let Self { version, channel, .. } = self;
+        let mut problems = Vec::new();
+        if self.private_channel.is_none() {
+            return problems;
+        }
+        if !matches!(channel, Channel::Bugfix | Channel::Security) {
+            problems.push(format!(
+                "a custom build is set on channel {channel}: expected bugfix or security, because \
+                 it opens no line"
+            ));
+        }
+        if !version.is_prerelease() {
+            problems.push(format!(
+                "version {version} of a custom build is one for everybody: expected X.Y.Z-NAME.N, \
+                 which comes before X.Y.Z, for example {version}-custom.1"
+            ));
+        }
+        if !self.audience.is_empty() {
+            let problem = "audience is set on a custom build: expected none, because it is for the \
+                           customer of its private channel alone";
+            problems.push(problem.to_owned());
+        }
         problems
     }
 }

@@ -176,6 +176,11 @@ impl FileMeta {
             hashes: Some(Hashes::sha256(Digest::of(bytes))),
         }
     }
+
+    /// The entry for a file of which nothing but its version is told.
+    pub fn of_version(version: NonZeroU64) -> Self {
+        Self { version, length: None, hashes: None }
+    }
 }
 
 /// A targets role: the top-level one, a channel, or another delegated role.

@@ -5,17 +5,17 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
-    format::{Channel, ChannelName, wire::ServerKeys},
+    format::{Channel, ChannelName, PrivateChannelName, wire::ServerKeys},
     tuf::{
-        self, DIRECTOR, DelegatedRole, Delegations, Envelope, Header, KeyId, Metadata, PublicKey,
-        RoleKeys, Root, Targets,
+        self, DIRECTOR, DelegatedRole, Delegations, Envelope, Header, KeyId, Metadata, PathPattern,
+        PublicKey, RoleKeys, Root, Targets,
     },
 };
 
 use super::{
     super::{
         CliError,
-        product::{OFFLINE_LIFETIME, archive},
+        product::{OFFLINE_LIFETIME, archive, role},
         publish::CHANNEL_LIFETIME,
     },
     base::{Base, delegated},
@@ -36,7 +36,8 @@ pub(super) struct Change {
     pub(super) root: RoleChange,
     pub(super) targets: RoleChange,
     pub(super) release: RoleChange,
-    /// The channels that the change of the release keys is about; all of them where there are none.
+    /// The channels that the change of the release keys is about; all of them but the private ones,
+    /// which have keys of their own, where there are none.
     pub(super) release_channels: BTreeSet<ChannelName>,
     /// Whether the role `archive` is new, and whose keys it has.
     pub(super) archive: Option<ArchiveKeys>,
@@ -46,6 +47,17 @@ pub(super) struct Change {
     pub(super) renew: BTreeSet<String>,
     /// What is to change about the dates of lines.
     pub(super) lines: Vec<LineChange>,
+    /// A private channel that is new.
+    pub(super) private_channel: Option<NewPrivateChannel>,
+}
+
+/// A private channel that is to be delegated to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NewPrivateChannel {
+    pub(super) name: PrivateChannelName,
+    pub(super) release_keys: Vec<PublicKey>,
+    /// How many of them must sign it.
+    pub(super) threshold: NonZeroU64,
 }
 
 /// Whose keys a new archive has.
@@ -162,6 +174,7 @@ impl Change {
         });
         !self.release.is_empty()
             || self.archive.is_some()
+            || self.private_channel.is_some()
             || adopts
             || self.renew.contains("targets")
     }
@@ -191,8 +204,11 @@ impl Change {
                 }
                 continue;
             }
-            let is_meant = self.release_channels.is_empty()
-                || self.release_channels.iter().any(|channel| channel.as_str() == role.name);
+            let is_meant = if self.release_channels.is_empty() {
+                role.name.parse::<PrivateChannelName>().is_err()
+            } else {
+                self.release_channels.iter().any(|channel| channel.as_str() == role.name)
+            };
             if is_meant && !self.release.is_empty() {
                 let what = format!("{} release", role.name);
                 role.keys = self.release.apply(&what, &role.keys, &mut keys)?;
@@ -206,6 +222,11 @@ impl Change {
         if let Some(whose) = self.archive {
             roles = with_archive(roles, whose)?;
         }
+        if let Some(channel) = &self.private_channel {
+            let described = channel.release_keys.iter().map(|key| (key.id(), key.clone()));
+            keys.extend(described);
+            roles = before_director(roles, channel.delegation()?)?;
+        }
         keys.retain(|id, _| roles.iter().any(|role| role.keys.keyids.contains(id)));
         Ok(Targets {
             header: next_header::<Targets>(&present.header, now, OFFLINE_LIFETIME)?,
@@ -216,14 +237,37 @@ impl Change {
     }
 }
 
-/// `roles` and the archive, before the director.
-fn with_archive(
+impl NewPrivateChannel {
+    fn delegation(&self) -> Result<DelegatedRole, CliError> {
+        let Self { name, release_keys, threshold } = self;
+        Ok(DelegatedRole {
+            name: name.to_string(),
+            keys: role("release", release_keys, *threshold)?,
+            terminating: true,
+            paths: vec![PathPattern::try_from(format!("{name}/*/*"))?].into(),
+        })
+    }
+}
+
+/// `roles` and one more, before the director.
+fn before_director(
     mut roles: Vec<DelegatedRole>,
+    new: DelegatedRole,
+) -> Result<Vec<DelegatedRole>, CliError> {
+    if roles.iter().any(|role| role.name == new.name) {
+        let message = format!("the product has a role `{}` already", new.name);
+        return Err(CliError::Input(message));
+    }
+    let director = roles.iter().position(|role| role.name == DIRECTOR).unwrap_or(roles.len());
+    roles.insert(director, new);
+    Ok(roles)
+}
+
+/// `roles` and the archive.
+fn with_archive(
+    roles: Vec<DelegatedRole>,
     whose: ArchiveKeys,
 ) -> Result<Vec<DelegatedRole>, CliError> {
-    if roles.iter().any(|role| role.name == ChannelName::ARCHIVE) {
-        return Err(CliError::Input("the product has a role `archive` already".to_owned()));
-    }
     let of = |channel: Channel| roles.iter().find(|role| role.name == channel.as_str());
     let channels: Vec<_> = match whose {
         ArchiveKeys::OfAllChannels => Channel::ALL.into_iter().filter_map(of).collect(),
@@ -239,9 +283,7 @@ fn with_archive(
                 .to_owned(),
         ));
     }
-    let director = roles.iter().position(|role| role.name == DIRECTOR).unwrap_or(roles.len());
-    roles.insert(director, archive(keys)?);
-    Ok(roles)
+    before_director(roles, archive(keys)?)
 }
 
 fn adopt(key: &PublicKey, known: &mut BTreeMap<KeyId, PublicKey>) -> RoleKeys {

@@ -57,7 +57,7 @@ pub(in crate::cli) struct Propose {
     #[arg(long, value_name = "N")]
     release_threshold: Option<NonZeroU64>,
     /// A channel that the change of the release keys is about. Give it again for each further one
-    /// [default: all].
+    /// [default: all but private channels].
     #[arg(long, value_name = "CHANNEL")]
     channel: Vec<ChannelName>,
     /// Add the role `archive`, which lists retired releases, to a product from before there was one.
@@ -136,6 +136,7 @@ impl Propose {
             online: None,
             renew: self.renew.iter().cloned().collect(),
             lines: self.line.clone(),
+            private_channel: None,
         })
     }
 

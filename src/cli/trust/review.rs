@@ -216,9 +216,9 @@ impl Review {
             let problem = if manifest.product != self.product {
                 Some(format!("the release is one of product {}", manifest.product))
             } else if self.documents.len() != 1
-                || self.documents.iter().any(|one| one.name != manifest.channel.as_str())
+                || self.documents.iter().any(|one| one.name != manifest.channel_name().as_str())
             {
-                Some(format!("expected channel {} and nothing else", manifest.channel))
+                Some(format!("expected channel {} and nothing else", manifest.channel_name()))
             } else {
                 None
             };

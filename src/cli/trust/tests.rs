@@ -370,6 +370,7 @@ async fn a_release_that_is_published_is_not_replaced() {
             product: product(),
             version: version.parse().unwrap(),
             channel: Channel::Major,
+            private_channel: None,
             severity: Severity::Minor,
             published_at: state.now,
             effective_at: state.now,

@@ -291,10 +291,13 @@ fn release(manifest: &ReleaseManifest) -> String {
     } else {
         format!(", fixes {}", advisories.join(", "))
     };
+    let channel = match &manifest.private_channel {
+        Some(private) => format!("{}, custom build of channel {private}", manifest.channel),
+        None => manifest.channel.to_string(),
+    };
     format!(
-        "{} ({}, severity {}, for {}{fixes})",
+        "{} ({channel}, severity {}, for {}{fixes})",
         manifest.version,
-        manifest.channel,
         manifest.severity,
         platforms.join(", ")
     )

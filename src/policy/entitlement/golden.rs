@@ -74,9 +74,13 @@ impl Case {
     /// The decisions, in the order in which the releases are given.
     pub(super) fn decisions(&self) -> Vec<Decision> {
         let catalogue = self.catalogue();
-        let Scenario { contract, releases, history, now, .. } = &self.scenario;
-        let of = |release: &Release| {
-            decide_version(contract, catalogue.as_ref(), &release.version, history, *now)
+        let Scenario { contract, releases, history, now, private_channels, .. } = &self.scenario;
+        let of = |release: &Release| match &catalogue {
+            Some(catalogue) if !private_channels.is_empty() => {
+                let standing = Standing::new(contract, catalogue, *now);
+                standing.with_private_channels(private_channels).decide(release, history)
+            }
+            _ => decide_version(contract, catalogue.as_ref(), &release.version, history, *now),
         };
         releases.iter().map(of).collect()
     }
@@ -94,6 +98,10 @@ impl Case {
         }
         if !history.is_empty() {
             let _ = writeln!(text, "The machine has confirmed {}.", listed(history));
+        }
+        if !self.scenario.private_channels.is_empty() {
+            let own = listed(&self.scenario.private_channels);
+            let _ = writeln!(text, "The customer has the private channel {own}.");
         }
         if !self.product_is_known {
             text.push_str("The server does not have the product.\n");
@@ -178,6 +186,8 @@ fn release_words(release: &Release) -> String {
         format!("needs add-ons {}", listed(&release.requires_addons)),
     );
     also(!release.audience.is_empty(), format!("for audience {}", listed(&release.audience)));
+    let private = listed(&release.private_channel);
+    also(release.private_channel.is_some(), format!("in private channel {private}"));
     also(release.courtesy, "courtesy".to_owned());
     also(release.status == Status::Draft, "a draft".to_owned());
     also(release.status == Status::Withdrawn, "withdrawn".to_owned());

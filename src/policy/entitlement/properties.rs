@@ -115,6 +115,7 @@ fn release(version: Version) -> impl Strategy<Value = Release> {
             )| Release {
                 version: version.clone(),
                 channel,
+                private_channel: None,
                 severity,
                 published_at,
                 effective_at: back

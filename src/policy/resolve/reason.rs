@@ -27,11 +27,13 @@ pub enum DeliveryCode {
     SeatsExceeded,
     /// The release is a pre-release and the machine is not in the preview ring.
     Prerelease,
+    /// The machine runs a custom build, which the release would take the place of.
+    CustomBuild,
 }
 
 impl DeliveryCode {
     /// All codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Retired,
         Self::Held,
         Self::Blocked,
@@ -41,6 +43,7 @@ impl DeliveryCode {
         Self::StepRequired,
         Self::SeatsExceeded,
         Self::Prerelease,
+        Self::CustomBuild,
     ];
 
     /// The stable text.
@@ -55,6 +58,7 @@ impl DeliveryCode {
             Self::StepRequired => "STEP_REQUIRED",
             Self::SeatsExceeded => "SEATS_EXCEEDED",
             Self::Prerelease => "PRERELEASE",
+            Self::CustomBuild => "CUSTOM_BUILD",
         }
     }
 
@@ -88,6 +92,10 @@ impl DeliveryCode {
             Self::Prerelease => {
                 format!("{version} is a pre-release, only for machines in the preview ring.")
             }
+            Self::CustomBuild => format!(
+                "{version} would take the place of {detail}, which was built for you: ask for a \
+                 custom build of it."
+            ),
         }
     }
 }

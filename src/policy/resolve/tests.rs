@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use mainstay_client::format::PrivateChannelName;
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
@@ -7,6 +8,8 @@ use crate::policy::{
     contract::Contract,
     entitlement::properties::{World, world},
 };
+
+mod custom_build;
 
 fn version(text: &str) -> Version {
     text.parse().unwrap()
@@ -19,6 +22,7 @@ struct Scene {
     history: BTreeSet<Version>,
     offers: BTreeMap<Version, Offer>,
     machine: Machine,
+    private_channels: BTreeSet<PrivateChannelName>,
 }
 
 fn scene(running: Option<&str>, versions: &[&str]) -> Scene {
@@ -48,6 +52,7 @@ fn scene(running: Option<&str>, versions: &[&str]) -> Scene {
         history: BTreeSet::new(),
         offers: versions.iter().map(offer).collect(),
         machine: Machine::new(running.map(version), "linux-x86_64".parse().unwrap()),
+        private_channels: BTreeSet::new(),
     }
 }
 
@@ -75,7 +80,8 @@ impl Scene {
         let product = "demo".parse().unwrap();
         let catalogue = Catalogue::new(product, [], self.releases.clone()).unwrap();
         let now: Timestamp = "2025-06-01T00:00:00Z".parse().unwrap();
-        let standing = Standing::new(&self.contract, &catalogue, now);
+        let standing = Standing::new(&self.contract, &catalogue, now)
+            .with_private_channels(&self.private_channels);
         resolve(&standing, &standing.decide_all(&self.history), &self.offers, &self.machine)
     }
 
@@ -239,6 +245,12 @@ fn delivery_codes_have_sentences_and_one_spelling() {
             DeliveryCode::Prerelease,
             "",
             "1.0.1 is a pre-release, only for machines in the preview ring.",
+        ),
+        (
+            DeliveryCode::CustomBuild,
+            "1.0.1-custom.1",
+            "1.0.1 would take the place of 1.0.1-custom.1, which was built for you: ask for a custom \
+             build of it.",
         ),
     ];
     assert_eq!(cases.map(|(code, ..)| code), DeliveryCode::ALL);

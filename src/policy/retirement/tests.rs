@@ -50,6 +50,24 @@ fn what_a_newer_release_of_the_channel_has_superseded_can_be_retired() {
 }
 
 #[test]
+fn a_custom_build_stays_in_its_private_channel() {
+    let private = "a".repeat(26).parse().unwrap();
+    let custom = Listed { channel: private, listing: Listing::Private, ..listed("1.0.2-custom.1") };
+    let newer = Listed { version: version("1.0.3-custom.1"), ..custom.clone() };
+    let mut releases = vec![listed("1.0.0"), listed("1.0.1"), listed("1.0.2"), custom, newer];
+    let expected = "is a custom build, which stays in its private channel: end the channel";
+    expect(&releases, &["1.0.2-custom.1"], &[("1.0.2-custom.1", expected)]);
+    assert_eq!(retirable_below(&releases, &version("2.0.0")), versions(&["1.0.1"]));
+
+    // A custom build leads to those of its own channel, and what it needs itself stays.
+    releases[2].min_from = Some(version("1.0.2-custom.1"));
+    expect(&releases, &["1.0.1"], &[]);
+    releases[4].min_from = Some(version("1.0.2"));
+    releases.push(listed("1.0.4"));
+    expect(&releases, &["1.0.2"], &[("1.0.2", "is the last stop on the way to 1.0.3-custom.1")]);
+}
+
+#[test]
 fn a_pre_release_supersedes_pre_releases_only() {
     let releases = ["1.0.1-rc.1", "1.0.1", "1.0.2-rc.1", "1.0.2-rc.2"].map(listed);
     expect(&releases, &["1.0.1"], &[("1.0.1", "is the newest")]);

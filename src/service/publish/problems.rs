@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{Channel, ProductName, ReleaseManifest},
+    format::{Channel, ProductName, ReleaseManifest, Version},
     tuf::{Target, Targets, TrustedRepository},
 };
 
@@ -41,6 +41,7 @@ impl Candidate<'_> {
         if published.clone().any(|release| release.version == *version) {
             problems.push(format!("version {version} is published already"));
         }
+        problems.extend(self.named_builds());
         let line = version.line();
         let is_patch = matches!(channel, Channel::Bugfix | Channel::Security);
         let line_is_open =
@@ -52,6 +53,27 @@ impl Candidate<'_> {
             ));
         }
         problems
+    }
+
+    /// A release names no custom build to those who must not learn of it.
+    fn named_builds(&self) -> Vec<String> {
+        let ReleaseManifest { min_from, floor, private_channel, .. } = self.manifest;
+        let named = [("min_from", min_from), ("floor", floor)];
+        let named = named.into_iter().filter_map(|(what, version)| Some((what, version.as_ref()?)));
+        let is_anothers = |version: &Version| {
+            let release = self.releases.iter().find(|known| known.release.version == *version);
+            let channel = release.and_then(|release| release.release.private_channel.as_ref());
+            channel.is_some() && channel != private_channel.as_ref()
+        };
+        named
+            .filter(|(_, version)| is_anothers(version))
+            .map(|(what, version)| {
+                format!(
+                    "{what} is {version}, a custom build that others must not learn of: expected \
+                     another version"
+                )
+            })
+            .collect()
     }
 
     fn time_problems(&self) -> Vec<String> {
@@ -87,18 +109,20 @@ impl Candidate<'_> {
         if self.next.header.version.get() != version {
             problems.push(format!(
                 "channel {} has version {}: expected {version}",
-                self.manifest.channel, self.next.header.version
+                self.manifest.channel_name(),
+                self.next.header.version
             ));
         }
         let problem = self.next.channel_problem();
-        problems
-            .extend(problem.map(|problem| format!("channel {} {problem}", self.manifest.channel)));
+        problems.extend(
+            problem.map(|problem| format!("channel {} {problem}", self.manifest.channel_name())),
+        );
         let most = self.limits.channel_targets_max;
         if self.next.targets.len() > most {
             problems.push(format!(
                 "channel {} lists {} targets: expected at most {most}; move old releases to the \
                  archive first (mainstay release retire)",
-                self.manifest.channel,
+                self.manifest.channel_name(),
                 self.next.targets.len()
             ));
         }
@@ -122,7 +146,8 @@ impl Candidate<'_> {
 
     /// A client must find each target by the vendor's delegations, and find this channel's.
     pub(super) fn lookup_problems(&self, repository: &TrustedRepository) -> Vec<String> {
-        let channel = repository.roles().get(self.manifest.channel.as_str());
+        let name = self.manifest.channel_name();
+        let channel = repository.roles().get(name.as_str());
         let artifacts = self.manifest.artifacts.keys();
         let paths = artifacts.map(|platform| self.manifest.artifact_path(platform));
         std::iter::once(self.manifest.path())
@@ -134,8 +159,7 @@ impl Candidate<'_> {
                     (listed != Some(found)).then(|| {
                         format!(
                             "target {path} is also listed by a role that is asked before channel \
-                             {}: a machine would take that one",
-                            self.manifest.channel
+                             {name}: a machine would take that one"
                         )
                     })
                 }

@@ -52,6 +52,9 @@ async fn world() -> World {
         release.courtesy = true;
     });
     courtesy.await.unwrap();
+    world.customer("hooli", Tier::Basic).await;
+    let channel = world.private_channel(901, "hooli", "h").await;
+    world.publish_custom(902, &channel, "1.0.7-custom.1").await.unwrap();
     world
 }
 
@@ -112,6 +115,8 @@ fn scenarios() -> Vec<(&'static str, Terms)> {
 async fn machine(world: &World, confirmed: &[&str], change: Terms) -> MachineName {
     let key = world.customer("globex", Tier::Basic).await;
     let name = world.enroll(&key, 7).await.unwrap().machine;
+    let channel = world.private_channel(903, "globex", "g").await;
+    world.publish_custom(904, &channel, "1.0.7-ours.1").await.unwrap();
     // What is confirmed was offered before: each was the newest of a time.
     for (number, confirmed) in (1..).zip(confirmed) {
         let mut record = world.machine(&name).await;
@@ -253,7 +258,7 @@ async fn assert_plan(
 }
 
 /// A channel's metadata is served, and brought by a check, where the contract has the channel or a
-/// grant in it.
+/// grant in it; a private channel's to its customer.
 async fn assert_channels(
     world: &World,
     name: &MachineName,
@@ -269,7 +274,7 @@ async fn assert_channels(
         let told = format!("{told}: {channel}");
         let mut granted = releases.iter().filter(|release| {
             let Some(code) = decided.get(&release.release.version) else { return false };
-            release.release.channel == channel && code.verdict() == Verdict::Grant
+            release.role() == channel.into() && code.verdict() == Verdict::Grant
         });
         let may = contract.channels.contains(&channel) || granted.next().is_some();
         let served = service.machine_file(&record, &product(), &format!("1.{channel}.json")).await;
@@ -283,6 +288,16 @@ async fn assert_channels(
         }
         let expected = may && covers_product;
         assert_eq!(brought.contains_key(&format!("{channel}.json")), expected, "{told}");
+    }
+    for (letter, may) in [("g", covers_product), ("h", false)] {
+        let channel = letter.repeat(26);
+        let served = service.machine_file(&record, &product(), &format!("1.{channel}.json")).await;
+        assert_eq!(brought.contains_key(&format!("{channel}.json")), may, "{told}: {channel}");
+        match served {
+            Ok(_) => assert!(may, "{told}: {channel}"),
+            Err(error) if covers_product => assert_refused(&error, Code::NotFound, told),
+            Err(error) => assert_refused(&error, Code::ProductNotCovered, told),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Artifact, Channel, ChannelName, Digest, Lines, MachineName, Plan, Platform, ProductName,
-        RELEASE_FORMAT, ReleaseManifest, Severity, Version,
+        Artifact, Channel, ChannelName, Digest, Lines, MachineName, Plan, Platform,
+        PrivateChannelName, ProductName, RELEASE_FORMAT, ReleaseManifest, Severity, Version,
         wire::{
             AmendMetadataRequest, CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest,
             EnrollResponse, Event, EventKind, KnownMetadata, PublishRequest, PublishResponse,
@@ -33,6 +33,7 @@ use crate::{
         Actor, Scope, Service, ServiceResult,
         contract::{CreateActivationKey, CreateContract, CreateCustomer},
         keys::OnlineKeys,
+        private_channel::CreatePrivateChannel,
     },
     store::{BlobStore, MachineRecord, MetaStore, ObjectBlobs, Role, SledStore},
 };
@@ -176,6 +177,7 @@ impl World {
             product: product(),
             version: version(text),
             channel,
+            private_channel: None,
             severity: Severity::Minor,
             published_at: after_days(days),
             effective_at: after_days(days),
@@ -193,7 +195,7 @@ impl World {
         let state = service.publishing_state(&product()).await?;
         let previous: Option<Targets> = state
             .metadata
-            .get(&format!("{channel}.json"))
+            .get(&format!("{}.json", manifest.channel_name()))
             .map(|text| Envelope::parse("channel", text.as_bytes()).unwrap().document().unwrap());
         let next = previous.as_ref().map_or(1, |previous| previous.header.version.get() + 1);
         let mut targets = previous.map(|previous| previous.targets).unwrap_or_default();
@@ -215,6 +217,53 @@ impl World {
             channel_metadata: String::from_utf8(channel_metadata).unwrap(),
         };
         service.publish(&actor(), &product(), request).await
+    }
+
+    /// Makes a private channel of a customer on day `days`, which the release key signs. Its name is
+    /// `letter`, repeated.
+    pub(crate) async fn private_channel(
+        &self,
+        days: i64,
+        customer: &str,
+        letter: &str,
+    ) -> PrivateChannelName {
+        let service = self.on_day(days);
+        let name: PrivateChannelName = letter.repeat(PrivateChannelName::LENGTH).parse().unwrap();
+        let request =
+            CreatePrivateChannel { name: name.clone(), customer: customer.parse().unwrap() };
+        service.create_private_channel(&actor(), &product(), request).await.unwrap();
+        let state = service.publishing_state(&product()).await.unwrap();
+        let present = Envelope::parse("targets", state.metadata["targets.json"].as_bytes());
+        let mut targets: Targets = present.unwrap().document().unwrap();
+        targets.header.version = targets.header.version.checked_add(1).unwrap();
+        targets.delegations.as_mut().unwrap().roles.push(DelegatedRole {
+            name: name.to_string(),
+            keys: RoleKeys::any_of([&self.release_key.public()]),
+            terminating: true,
+            paths: vec![PathPattern::try_from(format!("{name}/*/*")).unwrap()].into(),
+        });
+        let signed = tuf::sign(&targets, &[&self.targets_key]).unwrap();
+        let request = AmendMetadataRequest {
+            expected_revision: state.revision,
+            root: None,
+            targets: Some(String::from_utf8(signed).unwrap()),
+            channels: BTreeMap::new(),
+        };
+        service.amend_metadata(&actor(), &product(), request).await.unwrap();
+        name
+    }
+
+    /// Publishes a custom build without anything special.
+    pub(crate) async fn publish_custom(
+        &self,
+        days: i64,
+        channel: &PrivateChannelName,
+        version: &str,
+    ) -> ServiceResult<PublishResponse> {
+        let custom = |release: &mut ReleaseManifest| {
+            release.private_channel = Some(channel.clone());
+        };
+        self.publish_as(days, Channel::Bugfix, version, custom).await
     }
 
     /// The present root, targets and channels, each signed anew with the next version for `days`

@@ -8,8 +8,8 @@ use mainstay_client::format::{
 
 use super::{
     super::{
-        MetaStore, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
-        Retirement, StoredFile,
+        CustomerRecord, MetaStore, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord,
+        Repository, RepositoryFile, Retirement, StoredFile,
     },
     at, entry, expect_audited, expect_conflict, missing,
 };
@@ -118,6 +118,48 @@ pub(super) async fn retirements(store: &dyn MetaStore, scope: &str) {
     missing(store.repository_file(&product, "9.snapshot.json").await);
     let nobody = named(scope, "no");
     missing(store.retire_releases(&nobody, 1, retirement(&["1.2.0"], 9), entry("x")).await);
+}
+
+pub(super) async fn private_channels(store: &dyn MetaStore, scope: &str) {
+    let product = created(store, scope, "private").await;
+    let other = created(store, scope, "private-2").await;
+    assert_eq!(store.private_channels(&product).await.unwrap(), []);
+    let name = format!("{scope}-private");
+    let customer = CustomerRecord { name: name.parse().unwrap(), title: name, created_at: at(0) };
+    store.create_customer(customer.clone(), entry("customer.create")).await.unwrap();
+    let channel = |letter: &str| PrivateChannelRecord {
+        product: product.clone(),
+        name: letter.repeat(26).parse().unwrap(),
+        customer: customer.name.clone(),
+        created_at: at(1),
+        ended_at: None,
+    };
+    let [second, first] = [channel("b"), channel("a")];
+    for channel in [&second, &first] {
+        let change = store.create_private_channel(channel.clone(), entry("channel.create"));
+        expect_audited(store, "channel.create", change).await;
+    }
+    let stored = vec![first.clone(), second.clone()];
+    assert_eq!(store.private_channels(&product).await.unwrap(), stored);
+    assert_eq!(store.private_channels(&other).await.unwrap(), []);
+
+    let again = PrivateChannelRecord { created_at: at(2), ..first.clone() };
+    expect_conflict(store, store.create_private_channel(again, entry("x"))).await;
+    let nobodys = PrivateChannelRecord { customer: "nobody".parse().unwrap(), ..channel("c") };
+    missing(store.create_private_channel(nobodys, entry("x")).await);
+    let of_none = PrivateChannelRecord { product: named(scope, "no"), ..channel("c") };
+    missing(store.create_private_channel(of_none, entry("x")).await);
+    assert_eq!(store.private_channels(&product).await.unwrap(), stored);
+
+    let change = store.end_private_channel(&product, &first.name, at(3), entry("channel.end"));
+    expect_audited(store, "channel.end", change).await;
+    let ended = PrivateChannelRecord { ended_at: Some(at(3)), ..first.clone() };
+    let stored = vec![ended, second];
+    assert_eq!(store.private_channels(&product).await.unwrap(), stored);
+    let again = store.end_private_channel(&product, &first.name, at(4), entry("x"));
+    expect_conflict(store, again).await;
+    missing(store.end_private_channel(&other, &first.name, at(4), entry("x")).await);
+    assert_eq!(store.private_channels(&product).await.unwrap(), stored);
 }
 
 pub(super) async fn renewals(store: &dyn MetaStore, scope: &str) {
@@ -257,6 +299,7 @@ fn release(version: &str) -> ReleaseRecord {
         release: Release {
             version,
             channel,
+            private_channel: None,
             severity: Severity::Major,
             published_at: at(0),
             effective_at: None,

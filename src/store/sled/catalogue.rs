@@ -1,15 +1,16 @@
 //! The transactions on products and their releases.
 
-use mainstay_client::format::ProductName;
+use jiff::Timestamp;
+use mainstay_client::format::{PrivateChannelName, ProductName};
 use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
-        AuditEntry, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
-        Retirement, StoreError, StoreResult,
+        AuditEntry, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository,
+        RepositoryFile, Retirement, StoreError, StoreResult,
     },
     audit,
-    tables::{PRODUCTS, RELEASES, REPOSITORY_FILES},
+    tables::{CUSTOMERS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES},
 };
 
 pub(super) fn create_product(
@@ -79,6 +80,36 @@ pub(super) fn amend_repository(
     let stored = product_at(transaction, product, expected_revision)?;
     let amended = ProductRecord { revision: stored.revision + 1, ..stored };
     replace_repository(transaction, amended, repository, files)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn create_private_channel(
+    transaction: &TransactionalTree,
+    channel: &PrivateChannelRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let PrivateChannelRecord { product, name, customer, .. } = channel;
+    PRODUCTS.read(transaction, product)?;
+    CUSTOMERS.read(transaction, customer)?;
+    PRIVATE_CHANNELS.add(transaction, &(product.clone(), name.clone()), channel)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn end_private_channel(
+    transaction: &TransactionalTree,
+    product: &ProductName,
+    name: &PrivateChannelName,
+    at: Timestamp,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let key = (product.clone(), name.clone());
+    let channel = PRIVATE_CHANNELS.read(transaction, &key)?;
+    if let Some(ended_at) = channel.ended_at {
+        let shown = PRIVATE_CHANNELS.shown(&key);
+        return Err(StoreError::Conflict(format!("{shown} has ended already, at {ended_at}")));
+    }
+    let ended = PrivateChannelRecord { ended_at: Some(at), ..channel };
+    PRIVATE_CHANNELS.put(transaction, &key, &ended)?;
     audit::append(transaction, entry)
 }
 

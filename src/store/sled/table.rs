@@ -7,7 +7,8 @@ use std::{fmt::Display, marker::PhantomData, ops::Bound};
 
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName, Version,
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
+        ProductName, Version,
     },
     tuf::PublicKey,
 };
@@ -52,6 +53,7 @@ text_keys!(
     CustomerName,
     MachineName,
     OrganisationName,
+    PrivateChannelName,
     ProductName,
     PublicKey,
     Version

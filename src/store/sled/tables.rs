@@ -2,7 +2,8 @@
 
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, ProductName, Version,
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
+        ProductName, Version,
     },
     tuf::PublicKey,
 };
@@ -10,7 +11,8 @@ use mainstay_client::{
 use super::{
     super::{
         ActivationKeyRecord, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
-        MachineRecord, OrganisationRecord, ProductRecord, ReleaseRecord, StoredFile, TokenRecord,
+        MachineRecord, OrganisationRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord,
+        StoredFile, TokenRecord,
     },
     table::Table,
 };
@@ -21,6 +23,8 @@ pub(super) const REPOSITORY_FILES: Table<(ProductName, String), StoredFile> =
     Table::new("repository-files", "repository file");
 pub(super) const RELEASES: Table<(ProductName, Version), ReleaseRecord> =
     Table::new("releases", "version");
+pub(super) const PRIVATE_CHANNELS: Table<(ProductName, PrivateChannelName), PrivateChannelRecord> =
+    Table::new("private-channels", "private channel");
 
 pub(super) const CUSTOMERS: Table<CustomerName, CustomerRecord> =
     Table::new("customers", "customer");

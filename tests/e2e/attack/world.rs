@@ -83,6 +83,7 @@ impl Release {
             product: PRODUCT.parse().unwrap(),
             version,
             channel,
+            private_channel: None,
             severity: Severity::Minor,
             published_at: now,
             effective_at: now,

@@ -210,6 +210,7 @@ impl Vendor {
             product: PRODUCT.parse().unwrap(),
             version: version.clone(),
             channel,
+            private_channel: None,
             severity: Severity::Minor,
             published_at: self.now,
             effective_at: self.now,

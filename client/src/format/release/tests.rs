@@ -36,6 +36,7 @@ fn manifest() -> ReleaseManifest {
         product: "acme-db".parse().unwrap(),
         version: version("2.4.1"),
         channel: Channel::Security,
+        private_channel: None,
         severity: Severity::Critical,
         published_at: "2026-06-01T00:00:00Z".parse().unwrap(),
         effective_at: "2026-05-01T00:00:00Z".parse().unwrap(),
@@ -98,6 +99,48 @@ fn only_the_format_that_this_program_reads_is_accepted() {
         "format is 2: expected 1",
     ]
     "#);
+}
+
+/// What is wrong with [`manifest`] as one of the custom build `text` after `change`.
+fn custom_build_problems(text: &str, change: impl FnOnce(&mut ReleaseManifest)) -> Vec<String> {
+    problems(|manifest| {
+        manifest.private_channel = Some("a".repeat(26).parse().unwrap());
+        manifest.version = version(text);
+        manifest.floor = None;
+        change(manifest);
+    })
+}
+
+#[test]
+fn a_custom_build_is_listed_by_its_private_channel_and_has_a_version_of_its_own() {
+    assert_eq!(custom_build_problems("2.4.2-custom.1", |_| ()), [""; 0]);
+    insta::assert_debug_snapshot!(custom_build_problems("2.4.2", |_| ()), @r#"
+    [
+        "version 2.4.2 of a custom build is one for everybody: expected X.Y.Z-NAME.N, which comes before X.Y.Z, for example 2.4.2-custom.1",
+    ]
+    "#);
+    let odd = custom_build_problems("2.5.0-custom.1", |manifest| {
+        manifest.channel = Channel::Feature;
+        manifest.effective_at = manifest.published_at;
+        manifest.courtesy = false;
+        manifest.audience = vec!["pilot".parse().unwrap()];
+    });
+    insta::assert_debug_snapshot!(odd, @r#"
+    [
+        "a custom build is set on channel feature: expected bugfix or security, because it opens no line",
+        "audience is set on a custom build: expected none, because it is for the customer of its private channel alone",
+    ]
+    "#);
+    let name = "b".repeat(26);
+    let custom = ReleaseManifest { private_channel: Some(name.parse().unwrap()), ..manifest() };
+    assert_eq!(custom.path().as_str(), format!("{name}/2.4.1/release.json"));
+    assert_eq!(
+        custom.artifact_path(&"linux-x86_64".parse().unwrap()).as_str(),
+        format!("{name}/2.4.1/linux-x86_64.tar.zst")
+    );
+    let written = serde_json::to_value(&custom).unwrap();
+    assert_eq!(read(&written), Ok(custom));
+    assert!(serde_json::to_value(manifest()).unwrap().get("private_channel").is_none());
 }
 
 #[test]
