@@ -72,6 +72,11 @@
 //! `replay::a_fast_forwarded_plan_is_undone_by_a_new_director`,
 //! `replay::a_fast_forwarded_order_is_undone_by_a_new_director`.
 //!
+//! The keys of a private channel are release keys as all others: a machine cannot tell whose a channel of
+//! an opaque name is. So who has one's threshold **and all online keys** can have his bytes installed on
+//! any machine of the product, and the server's keys alone can steer any machine to a custom build that
+//! the vendor signed for somebody else. Keep these keys as the others.
+//!
 //! What else can be stolen:
 //!
 //! | stolen | can | cannot |

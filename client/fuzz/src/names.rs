@@ -7,7 +7,8 @@ use std::{
 use mainstay_client::{
     format::{
         AdvisoryId, Channel, ChannelName, ContractName, CustomerName, Digest, LineName,
-        MachineName, ParseError, Platform, ProductName, Severity, Tag, TargetPath, Version,
+        MachineName, ParseError, Platform, PrivateChannelName, ProductName, Severity, Tag,
+        TargetPath, Version,
     },
     pack::{LinkTarget, TreePath},
     tuf::{KeyId, PathPattern, Sha512Digest, role_file_name},
@@ -29,6 +30,7 @@ pub(crate) fn run(bytes: &[u8]) {
     name::<LineName>(text);
     name::<MachineName>(text);
     name::<Platform>(text);
+    name::<PrivateChannelName>(text);
     name::<ProductName>(text);
     name::<Severity>(text);
     name::<Sha512Digest>(text);

@@ -173,7 +173,7 @@ impl ChannelName {
 impl ChannelName {
     /// The private channel of this name, where it is one's.
     pub fn private(&self) -> Option<PrivateChannelName> {
-        self.0.parse().ok()
+        is_opaque(&self.0).then(|| PrivateChannelName(self.0.clone()))
     }
 }
 
