@@ -18,6 +18,7 @@ mod publish;
 mod quickstart;
 mod release;
 mod serve;
+mod spreadsheet;
 mod status;
 mod token;
 mod trust;

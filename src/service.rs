@@ -4,7 +4,7 @@
 //! | module | who asks |
 //! |---|---|
 //! | [`product`], [`private_channel`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
-//! | [`contract`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
+//! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`support`], [`seats`] | the technician |
 //! | [`status`] | whoever watches over it |
@@ -16,6 +16,7 @@ pub mod check;
 mod clones;
 pub mod compressed;
 pub mod contract;
+pub mod decisions;
 mod delegation;
 pub mod enroll;
 mod error;

@@ -250,6 +250,14 @@ pub trait MetaStore: Send + Sync + 'static {
     /// All contracts by name.
     async fn contracts(&self) -> StoreResult<Vec<ContractRecord>>;
 
+    /// The contracts by name, at most `limit`: those after the one called `after`, which need not be
+    /// there, or the first ones.
+    async fn contracts_after(
+        &self,
+        after: Option<&ContractName>,
+        limit: usize,
+    ) -> StoreResult<Vec<ContractRecord>>;
+
     /// Adds a token, of an existing organisation where it is of one.
     async fn create_token(&self, token: TokenRecord, audit: AuditEntry) -> StoreResult<()>;
 

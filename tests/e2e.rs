@@ -38,6 +38,8 @@ mod compression;
 mod contracts;
 #[path = "e2e/crash.rs"]
 mod crash;
+#[path = "e2e/decisions.rs"]
+mod decisions;
 #[path = "e2e/download.rs"]
 mod download;
 #[path = "e2e/enrolment.rs"]

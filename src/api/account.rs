@@ -16,6 +16,7 @@ use crate::{
             AmendContract, ContractExplanation, ContractView, CreateActivationKey, CreateContract,
             CreateCustomer, ExplainContract, IssuedActivationKey,
         },
+        decisions::{DecisionPage, ListDecisions},
         import::{ImportContracts, Imported},
         seats::ContractSeats,
     },
@@ -85,6 +86,13 @@ pub(super) const ROUTES: &[Route] = &[
         Who::Vendor(ACCOUNT),
         create_activation_key,
         "Make an activation key, by which machines enrol."
+    ),
+    route!(
+        GET,
+        "/v1/decisions",
+        Who::Staff(LOOKING),
+        decisions,
+        "Say for every contract and release what the contract grants, and why, a page at a time."
     ),
     route!(
         GET,
@@ -189,6 +197,14 @@ async fn explain_contract(
     let name: ContractName = name.parse()?;
     let question = body.read(&service).await?;
     body::ok(&service.explain_contract(&actor, &name, question).await?)
+}
+
+async fn decisions(
+    service: Shared,
+    Staff(actor): Staff,
+    question: web::Query<ListDecisions>,
+) -> Answer<DecisionPage> {
+    body::ok(&service.decisions(&actor, question.into_inner()).await?)
 }
 
 async fn create_activation_key(

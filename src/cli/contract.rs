@@ -1,4 +1,5 @@
 mod change;
+mod decisions;
 mod exchange;
 mod explain;
 mod sheet;
@@ -39,6 +40,9 @@ pub(super) enum ContractCommand {
     Export(exchange::Export),
     /// Say for every release what a contract grants, and why.
     Explain(Box<explain::Explain>),
+    /// Write what all contracts grant of every release, and why: a row for each, for a spreadsheet or a
+    /// program.
+    Decisions(decisions::Decisions),
     /// Make an activation key, by which machines enrol; it is shown this once.
     ActivationKey(ActivationKey),
 }
@@ -176,6 +180,7 @@ impl ContractCommand {
             Self::Import(import) => import.run(output),
             Self::Export(export) => export.run(),
             Self::Explain(explain) => explain.run(output),
+            Self::Decisions(decisions) => decisions.run(output),
             Self::ActivationKey(ActivationKey { server, contract, expires_at }) => {
                 let issued = activation_key(&server.connect()?, &contract, expires_at)?;
                 // The key alone, so that it can be sent to a file.

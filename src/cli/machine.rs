@@ -6,6 +6,7 @@ use mainstay_client::format::{ContractName, MachineName, Version};
 use super::{
     CliResult, Output, ServerArgs,
     output::{or_dash, table},
+    spreadsheet::{self, Format},
 };
 use crate::{
     policy::UpgradePath,
@@ -16,6 +17,9 @@ use crate::{
     store::{MachineRecord, OrderRecord, OrderState, RetiredRecord},
 };
 
+const EXPLAIN_COLUMNS: &[&str] =
+    &["version", "channel", "status", "standing", "verdict", "code", "alternative", "message"];
+
 /// Show and explain machines; order a rollback; retire.
 #[derive(Debug, Subcommand)]
 pub(super) enum Machine {
@@ -24,7 +28,7 @@ pub(super) enum Machine {
     /// Show what a machine runs, what happened on it, what it will be told.
     Show(Named),
     /// Say for every release why the machine gets it or does not.
-    Explain(Named),
+    Explain(Explain),
     /// Say by which hops a machine gets to a version, and what its contract lacks for them.
     Path(UpgradeTo),
     /// Order a machine to go back to a version. It does at its next check.
@@ -62,6 +66,15 @@ pub(super) struct Named {
     server: ServerArgs,
     /// The machine's name.
     machine: MachineName,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    named: Named,
+    /// Write a table for a spreadsheet, whose columns are called as in the answer to a program.
+    #[arg(long)]
+    csv: bool,
 }
 
 #[derive(Debug, Args)]
@@ -109,10 +122,14 @@ impl Machine {
                     server.connect()?.get(&format!("/v1/machines/{machine}"))?;
                 output.answer(&view, page)
             }
-            Self::Explain(Named { server, machine }) => {
+            Self::Explain(Explain { named: Named { server, machine }, csv }) => {
+                let format = Format::new(csv, output)?;
                 let path = format!("/v1/machines/{machine}/explain");
                 let explanations: Vec<Explanation> = server.connect()?.get(&path)?;
-                output.answer(&explanations, |explanations| explained(explanations))
+                match format {
+                    Format::Spreadsheet => spreadsheet::print(EXPLAIN_COLUMNS, &explanations),
+                    Format::Answer => output.answer(&explanations, |them| explained(them)),
+                }
             }
             Self::Path(UpgradeTo { server, machine, to }) => {
                 let query = to.map(|to| format!("?to={to}")).unwrap_or_default();

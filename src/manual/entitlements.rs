@@ -179,6 +179,28 @@
 //! says at that time changes nothing. Nothing can be dated before the contract began. Without `at`, all
 //! of these mean now. Times have a zone: `2026-05-03T00:00:00Z`.
 //!
+//! # Decisions in a spreadsheet
+//!
+//! ```sh
+//! mainstay contract explain initech-db --product acme-db --csv > initech.csv
+//! mainstay machine explain m-0123456789ab --csv
+//! mainstay contract decisions --csv > all.csv             # all contracts, all products
+//! mainstay contract decisions --product acme-db --at 2026-05-03T00:00:00Z --csv
+//! mainstay --json contract decisions --customer initech
+//! ```
+//!
+//! `contract decisions` has a row for every contract and release of the products that the contract
+//! covers, by contract, product and version; each row is what `contract explain` says. All are of one
+//! instant. A contract that had not begun by then has no rows. With an organisation's token, they are
+//! those of the customers that it serves. It is fetched and written a page at a time, so it may be long;
+//! where it breaks off the exit code says so, and a JSON list is not whole.
+//!
+//! The columns are called as the members of the answer are in the
+//! [interface](super::wire_formats): `contract`, `customer`, `product`, `version`, `channel`, `status`,
+//! `published_at`, `verdict`, `code`, `rule`, `alternative`, `message`, as far as there are such. A cell
+//! that a spreadsheet would take for a formula (it begins with `=`, `+`, `-` or `@`) has an apostrophe
+//! in front.
+//!
 //! # Asking without a server
 //!
 //! Without a server, `mainstay contract explain --scenario FILE` evaluates a document

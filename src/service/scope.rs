@@ -81,6 +81,14 @@ impl Scope {
     }
 }
 
+/// Some contracts in the order of their names.
+pub(super) struct ContractsRead {
+    /// Those within the scope.
+    pub(super) within: Vec<ContractRecord>,
+    /// The last that was read; nothing where there are no more.
+    pub(super) last: Option<ContractName>,
+}
+
 impl Actor {
     /// Refuses what is between the vendor and its customers.
     pub(super) fn require_vendor(&self, what: &str) -> ServiceResult<()> {
@@ -118,6 +126,18 @@ impl Service {
 
     pub(super) async fn contracts_in(&self, scope: &Scope) -> ServiceResult<Vec<ContractRecord>> {
         Ok(scope.all(self.meta.contracts().await?))
+    }
+
+    /// The contracts within the scope among the next `limit` of all.
+    pub(super) async fn contracts_after_in(
+        &self,
+        scope: &Scope,
+        after: Option<ContractName>,
+        limit: usize,
+    ) -> ServiceResult<ContractsRead> {
+        let read = self.meta.contracts_after(after.as_ref(), limit).await?;
+        let last = read.last().map(|contract| contract.name.clone());
+        Ok(ContractsRead { within: scope.all(read), last })
     }
 
     pub(super) async fn machine_in(

@@ -189,18 +189,16 @@ impl ProductStanding {
         contract: &Contract,
         at: Timestamp,
     ) -> ServiceResult<Vec<ContractExplanation>> {
+        let catalogue = self.catalogue_at(at)?;
+        Ok(explanations(self.before(contract, &catalogue, at)).collect())
+    }
+
+    /// The releases that were out at `at`.
+    pub(super) fn catalogue_at(&self, at: Timestamp) -> ServiceResult<Catalogue> {
         let releases = self.catalogue.releases().filter(|release| release.published_at <= at);
         let lines = policy::Line::signed(&self.product.repository.lines);
-        let catalogue = Catalogue::new(self.product.name.clone(), lines, releases.cloned())
-            .map_err(ServiceError::internal)?;
-        let standing = self.before(contract, &catalogue, at);
-        let explain = |release: &policy::Release| ContractExplanation {
-            explained: standing.explained(standing.decide(release, &BTreeSet::new())),
-            channel: release.channel,
-            status: release.status,
-            published_at: release.published_at,
-        };
-        Ok(catalogue.releases().map(explain).collect())
+        Catalogue::new(self.product.name.clone(), lines, releases.cloned())
+            .map_err(ServiceError::internal)
     }
 
     /// Lets a version pass that is granted, and says why another is not.
@@ -388,4 +386,14 @@ impl ProductStanding {
             .filter_map(|release| release.floor.clone())
             .max()
     }
+}
+
+/// What a contract grants of a catalogue, the lowest version first.
+pub(super) fn explanations(standing: Standing<'_>) -> impl Iterator<Item = ContractExplanation> {
+    standing.catalogue().releases().map(move |release| ContractExplanation {
+        explained: standing.explained(standing.decide(release, &BTreeSet::new())),
+        channel: release.channel,
+        status: release.status,
+        published_at: release.published_at,
+    })
 }

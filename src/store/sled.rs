@@ -308,6 +308,14 @@ impl MetaStore for SledStore {
         CONTRACTS.all(&self.database)
     }
 
+    async fn contracts_after(
+        &self,
+        after: Option<&ContractName>,
+        limit: usize,
+    ) -> StoreResult<Vec<ContractRecord>> {
+        CONTRACTS.after(&self.database, after).take(limit).collect()
+    }
+
     async fn create_token(&self, token: TokenRecord, audit: AuditEntry) -> StoreResult<()> {
         self.write(move |transaction| accounts::create_token(transaction, &token, &audit)).await
     }
@@ -391,7 +399,7 @@ impl MetaStore for SledStore {
     }
 
     async fn audit(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRecord>> {
-        AUDIT.after(&self.database, &after).take(limit).collect()
+        AUDIT.after(&self.database, Some(&after)).take(limit).collect()
     }
 
     async fn record_audit(&self, audit: AuditEntry) -> StoreResult<()> {

@@ -57,6 +57,7 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/organisations/{organisation}", "account support viewer admin"),
     ("PUT /v1/organisations/{organisation}/customers/{customer}", "account admin"),
     ("DELETE /v1/organisations/{organisation}/customers/{customer}", "account admin"),
+    ("GET /v1/decisions", "account support viewer helper onlooker admin"),
     ("GET /v1/tokens", "admin"),
     ("POST /v1/tokens", "admin"),
     ("DELETE /v1/tokens/{id}", "admin"),

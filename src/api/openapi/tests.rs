@@ -141,6 +141,7 @@ fn the_operations() {
     GET /v1/customers () -> 200 [CustomerRecord]
     POST /v1/customers (CreateCustomer) -> 201 CustomerRecord
     GET /v1/customers/{customer} () -> 200 CustomerRecord
+    GET /v1/decisions after? at? customer? product? () -> 200 DecisionPage
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
     GET /v1/machines () -> 200 [MachineRecord]
     GET /v1/machines/{machine} () -> 200 MachineView

@@ -14,7 +14,11 @@ use mainstay_client::{
 use serde::Serialize;
 
 use super::{
-    super::{CliError, CliResult, Output, ServerArgs, output::table},
+    super::{
+        CliError, CliResult, Output, ServerArgs,
+        output::table,
+        spreadsheet::{self, Format},
+    },
     parse_change,
 };
 use crate::{
@@ -27,6 +31,19 @@ use crate::{
 
 /// The largest scenario that is read, in bytes.
 const SCENARIO_BYTES_MAX: u64 = 16 << 20;
+
+const CONTRACT_COLUMNS: &[&str] = &[
+    "version",
+    "channel",
+    "status",
+    "published_at",
+    "verdict",
+    "code",
+    "rule",
+    "alternative",
+    "message",
+];
+const SCENARIO_COLUMNS: &[&str] = &["version", "verdict", "code", "rule", "alternative", "message"];
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Explain {
@@ -44,6 +61,9 @@ pub(in crate::cli) struct Explain {
     /// Evaluate this document instead, without a server; `-` for standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["contract", "product", "at"])]
     scenario: Option<PathBuf>,
+    /// Write a table for a spreadsheet, whose columns are called as in the answer to a program.
+    #[arg(long, conflicts_with = "with")]
+    csv: bool,
     /// A change to try, as for `contract amend`, and to show what it would change.
     #[arg(long, value_name = "JSON")]
     with: Option<String>,
@@ -59,11 +79,15 @@ struct Difference<'a> {
 
 impl Explain {
     pub(super) fn run(self, output: Output) -> CliResult {
+        let format = Format::new(self.csv, output)?;
         let change = self.with.as_deref().map(|text| parse_change("--with", text)).transpose()?;
         if let Some(file) = &self.scenario {
             let scenario = read_scenario(file)?;
             let before = explained(file, &scenario)?;
             return match change {
+                None if format == Format::Spreadsheet => {
+                    spreadsheet::print(SCENARIO_COLUMNS, &before)
+                }
                 None => {
                     let decisions: Vec<_> = before.iter().map(|it| &it.decision).collect();
                     output.answer(&decisions, |_| rows(&before))
@@ -77,7 +101,10 @@ impl Explain {
         }
         let before = self.ask(None)?;
         let Some(change) = change else {
-            return output.answer(&before, |before| contract_rows(before));
+            return match format {
+                Format::Spreadsheet => spreadsheet::print(CONTRACT_COLUMNS, &before),
+                Format::Answer => output.answer(&before, |before| contract_rows(before)),
+            };
         };
         let after = self.ask(Some(change))?;
         let plain = |explanations: Vec<ContractExplanation>| -> Vec<Explained> {

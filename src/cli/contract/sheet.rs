@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::super::CliError;
+use super::super::{
+    CliError,
+    spreadsheet::{harmless, unquoted},
+};
 use crate::service::import::ImportedContract;
 
 /// How a member of a contract stands in a cell.
@@ -80,7 +83,7 @@ fn document(headings: &[String], row: &csv::StringRecord) -> Value {
     for (heading, cell) in headings.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
         match COLUMNS.iter().find(|(name, _)| name == heading) {
             Some((_, form)) => contract.insert(heading.clone(), form.read(cell)),
-            None => own.insert(heading.clone(), cell.into()),
+            None => own.insert(heading.clone(), unquoted(cell).into()),
         };
     }
     own.insert("contract".to_owned(), contract.into());
@@ -131,7 +134,7 @@ pub(super) fn write(contracts: &[ImportedContract]) -> Result<Vec<u8>, CliError>
         let own = [
             contract.name.to_string(),
             contract.customer.to_string(),
-            contract.title.clone().unwrap_or_default(),
+            harmless(contract.title.as_deref().unwrap_or_default()),
             contract.at.map(|at| at.to_string()).unwrap_or_default(),
         ];
         let cells = COLUMNS.iter().map(|(name, form)| form.write(&document[*name]));

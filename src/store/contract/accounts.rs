@@ -36,6 +36,27 @@ pub(super) async fn customers_and_contracts(store: &dyn MetaStore, scope: &str) 
     assert!(contracts.is_sorted_by_key(|contract| contract.name.clone()));
     amendments(store, contract).await;
     import(store, scope).await;
+    pages(store).await;
+}
+
+/// Whatever the size of a page, the pages are all there is, in order.
+async fn pages(store: &dyn MetaStore) {
+    let all = store.contracts().await.unwrap();
+    for limit in [1, 2, all.len(), all.len() + 1] {
+        let mut read = Vec::new();
+        loop {
+            let after = read.last().map(|contract: &ContractRecord| contract.name.clone());
+            let page = store.contracts_after(after.as_ref(), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            if page.is_empty() {
+                break;
+            }
+            read.extend(page);
+        }
+        assert_eq!(read, all, "{limit}");
+    }
+    let before_all = "0".parse().unwrap();
+    assert_eq!(store.contracts_after(Some(&before_all), all.len()).await.unwrap(), all);
 }
 
 async fn import(store: &dyn MetaStore, scope: &str) {

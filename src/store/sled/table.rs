@@ -186,11 +186,16 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
         records(tree.scan_prefix(self.prefix())).collect()
     }
 
-    /// The records with keys above `key`, in order.
-    pub(super) fn after(&self, tree: &Tree, key: &K) -> impl Iterator<Item = StoreResult<V>> {
+    /// The records with keys above `key`, or all of them, in order.
+    pub(super) fn after(
+        &self,
+        tree: &Tree,
+        key: Option<&K>,
+    ) -> impl Iterator<Item = StoreResult<V>> {
         // The byte after the `/` that ends the table's name is above all of its keys.
         let end = [self.name.as_bytes(), &[b'/' + 1]].concat();
-        records(tree.range((Bound::Excluded(self.key(key)), Bound::Excluded(end))))
+        let start = key.map_or_else(|| self.prefix(), |key| self.key(key));
+        records(tree.range((Bound::Excluded(start), Bound::Excluded(end))))
     }
 
     /// The key in words.
