@@ -412,7 +412,7 @@ fn a_health_check_that_nobody_may_execute_is_refused() {
     let tree = server.tree("1.0.1");
     fs::set_permissions(tree.join("bin/run"), fs::Permissions::from_mode(0o644)).unwrap();
     let before = server.visible();
-    let refused = server.publish_tree("1.0.1", "bugfix", &tree, &[]).exits(3);
+    let refused = server.publish_tree("1.0.1", "bugfix", &tree, &[]).exits(2);
     assert!(refused.stderr().contains("`bin/run` is not an executable"), "{}", refused.stderr());
     assert_eq!(server.visible(), before);
 }

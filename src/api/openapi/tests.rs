@@ -157,6 +157,9 @@ fn the_operations() {
     PUT /v1/organisations/{organisation}/customers/{customer} () -> 200 OrganisationRecord
     GET /v1/products () -> 200 [ProductRecord]
     POST /v1/products (CreateProductRequest) -> 201 ProductRecord
+    GET /v1/products/{product}/channels () -> 200 [PrivateChannelView]
+    POST /v1/products/{product}/channels (CreatePrivateChannel) -> 201 PrivateChannelRecord
+    POST /v1/products/{product}/channels/{channel}/end () -> 200 PrivateChannelRecord
     GET /v1/products/{product}/lines () -> 200 [LineView]
     POST /v1/products/{product}/metadata (AmendMetadataRequest) -> 201 AmendMetadataResponse
     GET /v1/products/{product}/publishing () -> 200 PublishingState
