@@ -38,6 +38,8 @@ mod compression;
 mod contracts;
 #[path = "e2e/crash.rs"]
 mod crash;
+#[path = "e2e/data.rs"]
+mod data;
 #[path = "e2e/decisions.rs"]
 mod decisions;
 #[path = "e2e/download.rs"]
@@ -50,6 +52,8 @@ mod hooks;
 mod key_rotation;
 #[path = "e2e/key_signing.rs"]
 mod key_signing;
+#[path = "e2e/kill.rs"]
+mod kill;
 #[path = "e2e/lines.rs"]
 mod lines;
 #[path = "e2e/lost_keys.rs"]

@@ -40,7 +40,7 @@ mod updater;
 use std::path::Path;
 
 pub use check::Check;
-pub use enrolment::{EnrollOptions, Enrolment, Identity};
+pub use enrolment::{DataSettings, EnrollOptions, Enrolment, Identity};
 pub use status::Status;
 pub use update::{Progress, Update};
 pub use updater::Updater;
@@ -144,8 +144,9 @@ impl Client {
             surroundings;
         // Before the lock is taken, which makes the folder: a wrong path must not leave one.
         let enrolment = Enrolment::read(&crate::install::Layout::new(root_dir))?;
+        let limits = enrolment.data.within(install_limits);
         let installation =
-            Installation::open_with(root_dir, &clock(), Box::new(LocalFileSystem), install_limits)?;
+            Installation::open_with(root_dir, &clock(), Box::new(LocalFileSystem), limits)?;
         let token = Enrolment::read_token(installation.layout())?;
         let transport = connect(&enrolment.server, enrolment.ca_file.as_deref())?;
         let settled = installation.recovery().and(installation.record().last_outcome.clone());

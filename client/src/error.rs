@@ -126,6 +126,7 @@ impl Error {
             Cause::Install(error) => match error.kind() {
                 install::ErrorKind::BelowFloor => "floor",
                 install::ErrorKind::WrongDirection => "direction",
+                install::ErrorKind::DataUnreadable => "data",
                 install::ErrorKind::Unpack => "payload",
                 _ => self.kind().as_str(),
             },
@@ -250,7 +251,9 @@ fn kind_of_install(kind: install::ErrorKind) -> ErrorKind {
     match kind {
         Kind::Locked => ErrorKind::Locked,
         Kind::Blocked => ErrorKind::Blocked,
-        Kind::BelowFloor | Kind::WrongDirection | Kind::Unpack => ErrorKind::Trust,
+        Kind::BelowFloor | Kind::WrongDirection | Kind::DataUnreadable | Kind::Unpack => {
+            ErrorKind::Trust
+        }
         Kind::OnProbation => ErrorKind::Input,
         Kind::NoProbation | Kind::NotInstalled => ErrorKind::NotFound,
         Kind::TreeModified => ErrorKind::Modified,

@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod failing;
+#[cfg(test)]
+mod power_loss;
 
 use std::{
     fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions},
@@ -16,14 +18,22 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Gid, OFlags, RenameFlags, Uid, chownat, renameat_with},
+    fs::{
+        AtFlags, CWD, Gid, OFlags, RenameFlags, Uid, XattrFlags, chownat, lgetxattr, llistxattr,
+        lsetxattr, renameat_with,
+    },
     io::Errno,
 };
 
 #[cfg(test)]
 pub(crate) use failing::{FailingFileSystem, Failure};
+#[cfg(test)]
+pub(crate) use power_loss::PowerLossFileSystem;
 
 use crate::pack;
+
+/// How long the names of a file's extended attributes, and each of their values, may be in Linux.
+const EXTENDED_ATTRIBUTES_BYTES_MAX: usize = 64 << 10;
 
 /// The changes that the install engine makes to a disk.
 ///
@@ -40,9 +50,14 @@ pub trait FileSystem: std::fmt::Debug + Send {
     /// its blocks with the original where the file system can do that. A symbolic link is refused.
     fn copy_file(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Gives `to` the owner and, unless it is a symbolic link, the permissions and times of `from`.
+    /// Makes `link` another name of the file `original`.
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()>;
+
+    /// Gives `to` the owner and, unless it is a symbolic link, the extended attributes, permissions
+    /// and times of `from`.
     ///
-    /// An owner that this process may not give is left out, as `cp -a` does.
+    /// An owner or attribute that this process may not give, or the file system does not take, is
+    /// left out, as `cp -a` does.
     fn copy_attributes(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Creates the symbolic link `link` that says `target`.
@@ -101,11 +116,20 @@ impl FileSystem for LocalFileSystem {
         if rustix::fs::ioctl_ficlone(&copy, &original).is_err() {
             io::copy(&mut original, &mut copy)?;
         }
+        give_extended_attributes(from, to)?;
         give_attributes(&original.metadata()?, to)
     }
 
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        fs::hard_link(original, link)
+    }
+
     fn copy_attributes(&self, from: &Path, to: &Path) -> io::Result<()> {
-        give_attributes(&fs::symlink_metadata(from)?, to)
+        let wanted = fs::symlink_metadata(from)?;
+        if !wanted.is_symlink() {
+            give_extended_attributes(from, to)?;
+        }
+        give_attributes(&wanted, to)
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
@@ -180,6 +204,30 @@ fn give_attributes(wanted: &Metadata, to: &Path) -> io::Result<()> {
     fs::set_permissions(to, Permissions::from_mode(wanted.mode() & 0o7777))
 }
 
+/// Copies extended attributes, among which are access control lists.
+fn give_extended_attributes(from: &Path, to: &Path) -> io::Result<()> {
+    let mut names = vec![0; EXTENDED_ATTRIBUTES_BYTES_MAX];
+    let length = match llistxattr(from, &mut names[..]) {
+        Err(Errno::NOTSUP) => return Ok(()),
+        length => length?,
+    };
+    let mut value = vec![0; EXTENDED_ATTRIBUTES_BYTES_MAX];
+    let names = names.get(..length).unwrap_or_default().split(|byte| *byte == 0);
+    for name in names.filter(|name| !name.is_empty()) {
+        let length = match lgetxattr(from, name, &mut value[..]) {
+            // Removed just now, or not for this process to see.
+            Err(Errno::NODATA | Errno::PERM | Errno::ACCESS) => continue,
+            length => length?,
+        };
+        let value = value.get(..length).unwrap_or_default();
+        match lsetxattr(to, name, value, XattrFlags::empty()) {
+            Ok(()) | Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,8 +248,33 @@ mod tests {
         assert_eq!(fs::read(&to).unwrap(), b"content");
         assert_eq!(copied.mode() & 0o7777, 0o440);
         assert_eq!(copied.modified().unwrap(), long_ago);
+        assert_eq!(extended(&to), None);
         let again = LocalFileSystem.copy_file(&from, &to).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    /// The value of the extended attribute that the tests set.
+    fn extended(path: &Path) -> Option<Vec<u8>> {
+        let mut value = [0; 64];
+        let length = lgetxattr(path, "user.mainstay", &mut value[..]).ok()?;
+        Some(value[..length].to_vec())
+    }
+
+    #[test]
+    fn extended_attributes_are_copied_where_the_file_system_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::write(&from, "content").unwrap();
+        if lsetxattr(&from, "user.mainstay", b"kept", XattrFlags::empty()).is_err() {
+            println!("skipped: the file system has no extended attributes");
+            return;
+        }
+        LocalFileSystem.copy_file(&from, &to).unwrap();
+        assert_eq!(extended(&to).as_deref(), Some(&b"kept"[..]));
+        let folder = dir.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        LocalFileSystem.copy_attributes(&from, &folder).unwrap();
+        assert_eq!(extended(&folder).as_deref(), Some(&b"kept"[..]));
     }
 
     #[test]

@@ -26,6 +26,7 @@
 
 mod data;
 mod engine;
+mod epoch;
 mod error;
 mod journal;
 mod layout;
@@ -261,7 +262,10 @@ impl Installation {
         self.engine.write(|journal| journal.events.retain(|event| event.number > through))
     }
 
-    fn expect_allowed(&self, attempt: &Attempt) -> Result<(), Error> {
+    /// Checks that [`install`](Self::install) may let `attempt.version` run: that it leads where it
+    /// says, not below the floor, to nothing that is blocked, and to a release that could read the
+    /// data.
+    pub fn expect_allowed(&self, attempt: &Attempt) -> Result<(), Error> {
         let (record, version) = (self.record(), &attempt.version);
         if let Some(floor) = record.floor.as_ref().filter(|floor| version < *floor) {
             let (version, floor) = (version.clone(), floor.clone());
@@ -283,7 +287,7 @@ impl Installation {
                 let Block { version, reason } = block.clone();
                 Err(Reason::Blocked { version, reason }.into())
             }
-            _ => Ok(()),
+            _ => self.engine.journal.expect_readable(attempt),
         }
     }
 

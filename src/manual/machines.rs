@@ -164,6 +164,43 @@
 //! machine that is started more than five times on probation has failed it. The `deadline` in documents
 //! is for people: what the clock would show.
 //!
+//! # The program's data
+//!
+//! `<dir>/data` is copied before every switch and put back when an update is undone. More directories
+//! are named in `.mainstay/agent.toml`, which enrolling again leaves as it is there:
+//!
+//! ```toml
+//! [data]
+//! directories = ["var/db", "/var/lib/my-app"]  # absolute, or below the installation
+//! snapshot_bytes_max = 10000000000             # more is not copied: the update is refused; unlimited
+//! snapshots_kept = 3                           # copies that stay, the newest
+//! ```
+//!
+//! A copy shares its blocks with the original where the file system can do that (Btrfs, XFS), and takes
+//! space otherwise, which is looked for beforehand: twice the data, for the copy and for what an undoing
+//! makes of it. Each directory must stand by itself, on the file system of its parent, so not be a mount
+//! point: it is put back beside itself and exchanged in one step, one directory after the other, and
+//! again from the beginning where that was cut off. Owners, permissions, times, extended attributes
+//! (access control lists among them), symbolic links and hard links within a directory are kept, owners
+//! and attributes as far as the agent's user may set them; sockets, fifos and devices are left out; holes
+//! in sparse files are filled where blocks cannot be shared. The program must be at rest meanwhile: stop
+//! it in `hooks.before`.
+//!
+//! A release can say which forms of the data it can read, and which it leaves them in. The vendor counts
+//! these *epochs* up whenever an older release could not read what a newer one writes:
+//!
+//! ```toml
+//! [data]                                       # in mainstay.toml
+//! reads = { from = 5, to = 7 }
+//! writes = 7
+//! ```
+//!
+//! An update that could not read what it would find is refused before it is fetched (34, `data`). So is a
+//! rollback, unless the machine still has a copy of data that the version can read, which it then puts
+//! back; to a technician it is refused where the machine never ran the version and so cannot have one.
+//! Where a release says nothing, nothing is checked. Give a release whose predecessors must be stopped at
+//! on the way `--min-from`, so that machines are led there.
+//!
 //! # Going back
 //!
 //! A rollback, ordered or local, puts back the data as it was when the version was left, where that

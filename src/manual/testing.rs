@@ -12,6 +12,24 @@
 //! part of `tests/run`. A list of the operations stands in `src/api/openapi/tests.rs`: who changes it
 //! changes what others rely on.
 //!
+//! # Power cuts, kills and full disks
+//!
+//! Everything by which a client changes the disk goes through a port
+//! ([`mainstay_client::fs`]), of which the tests have two others:
+//!
+//! - one whose n-th change fails: refused, unreported, or with the machine stopping in the middle of it.
+//!   Updates, undoings, rollbacks, confirmations, hooks, several directories of data and recoveries
+//!   themselves are run with n = 1, 2, … until one comes to its end, and each time the machine must be
+//!   seen to run the old version or the new one, whole, with its data, and take the next update
+//!   (`client/src/install/tests/crash.rs`);
+//! - one that remembers what is durable. At the n-th change the power fails, and of what was not made
+//!   durable nothing, everything, or any part is left, in no order (`client/src/install/tests/power.rs`).
+//!
+//! `tests/e2e/kill.rs` kills a real agent 300 times at random instants, the same ones each time as far as
+//! a machine allows, and fills and write-protects a small file system in memory. To mount that takes
+//! root; `tests/run` sets `MAINSTAY_TESTS_MUST_MOUNT` for root, so that these tests cannot be skipped
+//! there unnoticed.
+//!
 //! # Fuzzing
 //!
 //! Every parser of bytes from outside has a fuzz target in `client/fuzz`. A target is a function that

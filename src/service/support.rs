@@ -259,6 +259,28 @@ fn next_step(standing: &ProductStanding, machine: &MachineRecord, seat: Seat) ->
     NextStep { action: action.to_owned(), version }
 }
 
+/// Why the data that `running` left could not be read by `to`, where the vendor said so. A machine
+/// that ran `to` before may have a copy of its data from then, and judges for itself.
+fn unreadable_data(
+    standing: &ProductStanding,
+    machine: &MachineRecord,
+    running: &Version,
+    to: &Version,
+) -> Option<String> {
+    if machine.confirmed.contains(to) {
+        return None;
+    }
+    let epochs = |version| standing.release(version)?.artifacts.get(&machine.platform)?.data;
+    let (now, then) = (epochs(running)?, epochs(to)?);
+    (!then.reads(now.writes)).then(|| {
+        format!(
+            "{to} reads data of the epochs {} to {}, {running} writes epoch {}, and machine {} has \
+             not run {to} before, so that it has no copy of older data",
+            then.reads.from, then.reads.to, now.writes, machine.name
+        )
+    })
+}
+
 /// Checks beforehand that the machine could carry the order out, and says what it would go back
 /// from: an order that cannot come about helps nobody.
 fn require_possible(
@@ -297,6 +319,9 @@ fn require_possible(
              confirmed, or one that is not retired",
             machine.name
         ));
+    }
+    if let Some(message) = unreadable_data(standing, machine, &running, to) {
+        return impossible(message);
     }
     if !release.is_some_and(|release| release.artifacts.contains_key(&machine.platform)) {
         return impossible(format!("{to} has no artifact for {}", machine.platform));

@@ -134,9 +134,11 @@ impl Client {
             return Ok(());
         }
         let detail: String = error.to_string().chars().take(Event::DETAIL_CHARS_MAX).collect();
-        // Whatever else is wrong may be right at the next check; these two will not.
+        // Whatever else is wrong may be right at the next check; these will not.
         let order = match &plan.action {
-            Action::Rollback { order, .. } if matches!(error.code(), "direction" | "floor") => {
+            Action::Rollback { order, .. }
+                if matches!(error.code(), "direction" | "floor" | "data") =>
+            {
                 Some(order.number)
             }
             _ => None,

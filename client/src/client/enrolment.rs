@@ -20,7 +20,7 @@ use crate::{
         wire::{EnrollRequest, EnrollResponse},
     },
     fs::LocalFileSystem,
-    install::{Installation, Layout},
+    install::{self, Installation, Layout},
     tuf::{Rule, SigningKey, TrustedRoot},
 };
 
@@ -95,6 +95,40 @@ pub struct Enrolment {
     pub root_version: u64,
     /// Its SHA-256. A lost root is fetched again and known by this.
     pub root_sha256: Digest,
+    /// What is kept of the program's data. Enrolling never sets it, and keeps what somebody wrote.
+    #[serde(default, skip_serializing_if = "DataSettings::is_default")]
+    pub data: DataSettings,
+}
+
+/// What is kept of the program's data: the table `data` of `.mainstay/agent.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// The directories beside `data`: absolute, or relative to the root of the installation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<PathBuf>,
+    /// How many bytes of data are copied at the most before a switch; unlimited unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_bytes_max: Option<u64>,
+    /// How many copies stay, the newest; 3 unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots_kept: Option<usize>,
+}
+
+impl DataSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These settings over those of `usual`.
+    pub(super) fn within(&self, usual: install::Limits) -> install::Limits {
+        install::Limits {
+            data_directories: self.directories.clone(),
+            data_bytes_max: self.snapshot_bytes_max.unwrap_or(usual.data_bytes_max),
+            snapshots_kept: self.snapshots_kept.unwrap_or(usual.snapshots_kept),
+            ..usual
+        }
+    }
 }
 
 impl Enrolment {
@@ -176,6 +210,7 @@ pub(super) fn enroll(
         contract,
         root_version,
         root_sha256,
+        data: previous.as_ref().map(|previous| previous.data.clone()).unwrap_or_default(),
     };
     let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
 

@@ -193,6 +193,8 @@ impl Client {
         wanted: &Wanted,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Outcome, Error> {
+        // What would be refused in the end is refused before anything is fetched.
+        self.installation.expect_allowed(&wanted.attempt())?;
         let cache = self.installation.layout().cache();
         let length = wanted.file.length;
         // What an update that was superseded left behind is of no use any more.

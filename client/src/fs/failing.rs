@@ -136,6 +136,10 @@ impl FileSystem for FailingFileSystem {
         self.change("copy to", to, half, || LocalFileSystem.copy_file(from, to))
     }
 
+    fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
+        self.simple("hard link", link, || LocalFileSystem.hard_link(original, link))
+    }
+
     fn copy_attributes(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.simple("attributes", to, || LocalFileSystem.copy_attributes(from, to))
     }

@@ -68,6 +68,7 @@ impl Engine {
         };
         self.write(|journal| {
             let was_on_probation = journal.record.probation.take().is_some();
+            journal.record.data_epoch = journal.epoch_after(switch);
             journal.settled();
             let record = &mut journal.record;
             record.running = Some(to.clone());
@@ -97,7 +98,7 @@ impl Engine {
                 journal.queue(&draft(EventKind::Confirmed), &limits);
             }
             journal.record.trees = retain::trees(&journal.record, &observed.trees, &limits);
-            journal.snapshots = retain::snapshots(&journal.record, &journal.snapshots);
+            journal.snapshots = retain::snapshots(&journal.record, &journal.snapshots, &limits);
         })?;
         self.sweep();
         Ok(outcome)
@@ -139,11 +140,16 @@ impl Engine {
             }
         }
         self.point(change.from.as_ref())?;
+        let left = self.journal.snapshot(left).cloned();
         // Neither may what cut it off so often cut it off once more.
         if fate == DataFate::Restored {
             reason = self.resume(&change, reason);
         }
-        self.end(&change, &reason, fault)
+        let epoch = match fate {
+            DataFate::Restored => left.and_then(|left| left.epoch),
+            DataFate::LaidAside => None,
+        };
+        self.end(&change, &reason, fault, epoch)
     }
 
     /// Gives up a change of which nothing has been made but the tree.
@@ -154,11 +160,18 @@ impl Engine {
         fault: Fault,
     ) -> Result<Outcome, Error> {
         let reason = self.resume(change, reason);
-        self.end(change, &reason, fault)
+        let epoch = self.journal.record.data_epoch;
+        self.end(change, &reason, fault, epoch)
     }
 
-    /// The last transition of a change that came to nothing.
-    fn end(&mut self, change: &Change, reason: &str, fault: Fault) -> Result<Outcome, Error> {
+    /// The last transition of a change that came to nothing, with the data in `epoch`.
+    fn end(
+        &mut self,
+        change: &Change,
+        reason: &str,
+        fault: Fault,
+        epoch: Option<u32>,
+    ) -> Result<Outcome, Error> {
         let Change { from, attempt, .. } = change;
         let observed = Observed::of(&self.layout)?;
         let limits = self.limits.clone();
@@ -175,6 +188,7 @@ impl Engine {
             let stopped = journal.stopped.take();
             journal.settled();
             journal.record.running.clone_from(from);
+            journal.record.data_epoch = epoch;
             journal.record.last_outcome = Some(outcome.clone());
             if fault == Fault::Machine {
                 journal.stopped = stopped;
@@ -185,7 +199,7 @@ impl Engine {
                 }
                 journal.record.trees = retain::trees(&journal.record, &observed.trees, &limits);
             }
-            journal.snapshots = retain::snapshots(&journal.record, &journal.snapshots);
+            journal.snapshots = retain::snapshots(&journal.record, &journal.snapshots, &limits);
             let draft = Draft {
                 kind: match fault {
                     Fault::Release => EventKind::Undone,
@@ -214,7 +228,7 @@ impl Engine {
             layout: &self.layout,
             version,
             previous,
-            data: self.layout.data().display().to_string(),
+            data: self.data_lines(),
             run,
             output_bytes_max: self.limits.output_bytes_max,
         }
@@ -254,7 +268,8 @@ impl Engine {
             }
         }
         for entry in entries(&self.layout.snapshots())? {
-            let number = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.split('-').next()?.parse::<u64>().ok());
             if number.is_none_or(|number| self.journal.snapshot(number).is_none()) {
                 self.remove(&entry.path())?;
             }

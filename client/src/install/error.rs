@@ -3,7 +3,7 @@ use std::{io, path::PathBuf};
 use jiff::Timestamp;
 
 use crate::{
-    format::{Digest, Version},
+    format::{Digest, EpochRange, Version},
     pack,
 };
 
@@ -42,6 +42,10 @@ pub enum ErrorKind {
     Unpack,
     /// The program's data cannot be snapshotted as it is.
     DataUnusable,
+    /// The data are more than the settings let be copied.
+    DataTooLarge,
+    /// The release could not read the data that it would find.
+    DataUnreadable,
     /// There is not enough space.
     NoSpace,
     /// The file system refused.
@@ -125,6 +129,18 @@ pub(super) enum Reason {
     )]
     DataUnusable { path: PathBuf, root: PathBuf, found: &'static str },
     #[error(
+        "the program's data are {bytes} bytes: expected at most {most}, which \
+         `data.snapshot_bytes_max` in agent.toml allows to be copied before a switch; raise it, or \
+         make the data smaller"
+    )]
+    DataTooLarge { bytes: u64, most: u64 },
+    #[error(
+        "version {version} reads data of the epochs {} to {}, and would find epoch {epoch}; nothing \
+         was changed. Choose a version that reads epoch {epoch}, or one of which this machine still \
+         has a copy of the data", reads.from, reads.to
+    )]
+    DataUnreadable { version: Version, epoch: u32, reads: EpochRange },
+    #[error(
         "{needed} bytes are needed at `{}` for {what}, {available} are free; make space and try \
          again", path.display()
     )]
@@ -169,6 +185,8 @@ impl Error {
             },
             Reason::Payload { .. } => ErrorKind::Unpack,
             Reason::DataUnusable { .. } => ErrorKind::DataUnusable,
+            Reason::DataTooLarge { .. } => ErrorKind::DataTooLarge,
+            Reason::DataUnreadable { .. } => ErrorKind::DataUnreadable,
             Reason::NoSpace { .. } => ErrorKind::NoSpace,
             Reason::SnapshotMissing { .. } | Reason::NoRandomness { .. } => ErrorKind::Io,
             Reason::Io { source, .. } => io_kind(source),

@@ -1,7 +1,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,20 @@ pub(super) struct Snapshot {
     pub(super) number: u64,
     /// The version that had run on the data when they were copied.
     pub(super) version: Option<Version>,
+    pub(super) content: Content,
+    /// The other directories of data, as they were configured then.
+    #[serde(default)]
+    pub(super) others: Vec<OtherCopy>,
+    /// The epoch of the data, where that is known.
+    #[serde(default)]
+    pub(super) epoch: Option<u32>,
+}
+
+/// The copy of a directory of data that is not `data`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OtherCopy {
+    pub(super) path: PathBuf,
     pub(super) content: Content,
 }
 

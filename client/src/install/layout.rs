@@ -96,6 +96,11 @@ impl Layout {
         self.snapshots().join(number.to_string())
     }
 
+    /// The copy of the n-th other directory of data that belongs to snapshot `number`.
+    pub(super) fn other_snapshot(&self, number: u64, nth: usize) -> PathBuf {
+        self.snapshots().join(format!("{number}-{nth}"))
+    }
+
     /// Where a copy of the data is laid aside that could not be put back.
     pub(super) fn unrestored(&self, number: u64) -> PathBuf {
         self.private().join(format!("unrestored-{number}"))

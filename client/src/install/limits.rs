@@ -1,12 +1,18 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::pack;
 
-/// How much the install engine keeps, and how large things may be.
+/// What the install engine keeps, how much of it, and how large things may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many confirmed trees stay. The running one and the one before it stay in any case.
     pub trees_kept: usize,
+    /// How many copies of the program's data stay, the newest.
+    pub snapshots_kept: usize,
+    /// The directories of the program's data beside `data`: absolute, or relative to the root.
+    pub data_directories: Vec<PathBuf>,
+    /// How many bytes of data are copied at the most before a switch.
+    pub data_bytes_max: u64,
     /// How many undelivered events stay, the newest.
     pub events_kept: usize,
     /// How many confirmed and how many blocked versions are remembered, the newest.
@@ -36,6 +42,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             trees_kept: 3,
+            snapshots_kept: 3,
+            data_directories: Vec::new(),
+            data_bytes_max: u64::MAX,
             events_kept: 100,
             history_kept: 100,
             output_bytes_max: 16 << 10,

@@ -2,13 +2,11 @@
 //! it enters, so that an order other than this does not compile.
 //!
 //! ```text
-//! Idle ─fetch─> Fetched ─stage─> Staged ─prepare─> Ready ─switch─> Switching ─check─> Healthy
-//!                                            └───> Halted               │                │
-//!                                                    │                  │       ┌────────┤
-//!                                                  abort                │       │        prove
-//!                                                    v       undo       v       v        v
-//!                                                 undone <──────────────┴── committed <─ OnProbation
-//!                                                    ^───────────────── undo ─────────────┘
+//! Idle ─fetch─> Fetched ─stage─> Staged ─prepare─┬─> Ready ─switch─> Switching
+//!                                                └─> Halted ─abort─> undone
+//! Switching ─check─┬─> Healthy ─┬───────────────────> committed
+//!                  │            └─prove─> OnProbation ─┬─> committed
+//!                  └─give_up─> undone                  └─undo─> undone
 //! ```
 //!
 //! Every transition is one durable journal write. A change that fails on its way is left to
@@ -20,7 +18,7 @@ use super::{
     Moment, Watch,
     engine::Engine,
     error::{Error, Reason},
-    journal::{Change, Content, Draft, Fault, Stage, Switch, Undoing},
+    journal::{Change, Draft, Fault, Stage, Switch, Undoing},
     record::{AttemptKind, KeptTree, Outcome, Probation, Verification, later},
     retain,
     script::{Occasion, Verdict},
@@ -247,15 +245,9 @@ impl<'a> Live<'a, Ready> {
         let version = &change.attempt.version;
         let newest = retain::newest(&engine.journal.snapshots, version).cloned();
         let brought = newest.filter(|_| change.attempt.kind.is_rollback());
-        let bytes = engine.data_bytes()?;
-        let brought_bytes =
-            brought.as_ref().map(|brought| engine.snapshot_bytes(brought)).transpose()?;
-        // The snapshot, the copy of it that an undoing makes, and the copy that a rollback makes.
-        let copied =
-            bytes.unwrap_or(0).saturating_mul(2).saturating_add(brought_bytes.unwrap_or(0));
-        engine.expect_space("copies of the program's data", 0, copied)?;
-        let content = if bytes.is_some() { Content::Directory } else { Content::Nothing };
-        let left = engine.snapshot_data(content, change.from.as_ref())?;
+        let data = engine.measure_data()?;
+        engine.expect_space_for_data(&data, brought.as_ref())?;
+        let left = engine.snapshot_data(&data, change.from.as_ref())?;
         let switch =
             Switch { left: left.number, brought: brought.map(|brought| brought.number), change };
         engine.write(|journal| {
@@ -327,6 +319,7 @@ impl Live<'_, Healthy> {
         let outcome = Outcome::Probation { from: from.clone(), to: to.clone(), deadline };
         let limits = engine.limits.clone();
         engine.write(|journal| {
+            journal.record.data_epoch = journal.epoch_after(&switch);
             journal.stage = Stage::Probation(switch);
             journal.record.running = Some(to.clone());
             journal.record.raise_floor(attempt.floor.as_ref());

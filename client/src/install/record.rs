@@ -136,6 +136,9 @@ pub struct Record {
     pub floor: Option<Version>,
     /// How the last attempt, confirmation or undoing ended.
     pub last_outcome: Option<Outcome>,
+    /// The epoch of the program's data, where the releases said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_epoch: Option<u32>,
 }
 
 /// What the journal of an installation says, which takes no lock to read: another process may be

@@ -38,8 +38,8 @@ pub(super) fn trees(
 }
 
 /// The snapshots that stay while nothing is going on: of every version that a rollback could lead
-/// to without fetching it, the newest.
-pub(super) fn snapshots(record: &Record, snapshots: &[Snapshot]) -> Vec<Snapshot> {
+/// to without fetching it, the newest, and of these the newest.
+pub(super) fn snapshots(record: &Record, snapshots: &[Snapshot], limits: &Limits) -> Vec<Snapshot> {
     let is_kept = |snapshot: &&Snapshot| {
         snapshot.version.as_ref().is_some_and(|version| {
             record.running.as_ref() != Some(version)
@@ -47,7 +47,10 @@ pub(super) fn snapshots(record: &Record, snapshots: &[Snapshot]) -> Vec<Snapshot
                 && newest(snapshots, version) == Some(*snapshot)
         })
     };
-    snapshots.iter().filter(is_kept).cloned().collect()
+    let mut kept: Vec<_> = snapshots.iter().filter(is_kept).cloned().collect();
+    kept.sort_by_key(|snapshot| snapshot.number);
+    kept.drain(..kept.len().saturating_sub(limits.snapshots_kept));
+    kept
 }
 
 /// The newest snapshot that was taken when `version` was left.
@@ -77,6 +80,8 @@ mod tests {
             number,
             version: text.map(version),
             content: Content::Directory,
+            others: Vec::new(),
+            epoch: None,
         };
         let all = [
             snapshot(1, None),
@@ -85,7 +90,10 @@ mod tests {
             snapshot(4, Some("1.1.0")),
             snapshot(5, Some("1.2.0")),
         ];
-        assert_eq!(snapshots(&record, &all), [snapshot(4, Some("1.1.0"))]);
+        let limits = Limits::default();
+        assert_eq!(snapshots(&record, &all, &limits), [snapshot(4, Some("1.1.0"))]);
+        let none = Limits { snapshots_kept: 0, ..limits };
+        assert_eq!(snapshots(&record, &all, &none), []);
         assert_eq!(newest(&all, &version("1.1.0")), Some(&snapshot(4, Some("1.1.0"))));
         assert_eq!(newest(&all, &version("9.9.9")), None);
     }

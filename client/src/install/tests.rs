@@ -4,6 +4,7 @@ mod data;
 mod hooks;
 mod journal;
 mod loops;
+mod power;
 mod probation;
 mod update;
 
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    format::{Artifact, DataEpochs, Digest, HealthCheck, Hook, Hooks, RollbackOrder},
+    format::{Artifact, DataEpochs, Digest, EpochRange, HealthCheck, Hook, Hooks, RollbackOrder},
     fs::{FailingFileSystem, Failure},
     pack,
 };
@@ -112,6 +113,12 @@ impl Release {
             timeout_seconds: 60,
         };
         self.hooks = Hooks { before: before.map(hook), after: after.map(hook) };
+        self
+    }
+
+    /// The release with the epochs of data that it reads and writes.
+    pub(super) fn with_data(mut self, from: u32, to: u32, writes: u32) -> Self {
+        self.data = Some(DataEpochs { reads: EpochRange { from, to }, writes });
         self
     }
 

@@ -45,7 +45,8 @@ pub(in crate::install) fn journals(from: Option<&str>) -> Vec<Journal> {
         }
         if matches!(journal.stage, Stage::Switching(_) | Stage::Probation(_) | Stage::Undoing(_)) {
             let content = Content::Directory;
-            journal.snapshots = vec![Snapshot { number: 1, version: from.clone(), content }];
+            let (version, others) = (from.clone(), Vec::new());
+            journal.snapshots = vec![Snapshot { number: 1, version, content, others, epoch: None }];
         }
         if matches!(journal.stage, Stage::Probation(_)) {
             journal.record.running = Some(version(NEW));

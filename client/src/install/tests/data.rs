@@ -1,4 +1,4 @@
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::*;
 
@@ -134,4 +134,185 @@ fn a_lost_snapshot_stops_an_undoing_with_advice() {
     let installation = machine.open();
     assert_eq!(installation.running(), Some(&version("1.0.0")));
     assert!(installation.record().block(&version("1.1.0")).is_some());
+}
+
+/// Settings that name two more directories, one of them outside of the installation.
+fn with_others(machine: &Machine) -> Limits {
+    let outside = machine.dir.path().join("outside/state");
+    Limits { data_directories: vec!["var/more".into(), outside], ..Machine::limits() }
+}
+
+fn others(machine: &Machine) -> [PathBuf; 2] {
+    [machine.root().join("var/more"), machine.dir.path().join("outside/state")]
+}
+
+fn write_everywhere(machine: &Machine, text: &str) {
+    machine.write_data(text);
+    for other in others(machine) {
+        fs::create_dir_all(other.join("deep")).unwrap();
+        fs::write(other.join("deep/file"), text).unwrap();
+    }
+}
+
+/// What the data say, provided that all say the same.
+fn everywhere(machine: &Machine) -> String {
+    let text = machine.data().unwrap();
+    for other in others(machine) {
+        let found = contents(&other);
+        assert_eq!(found, BTreeMap::from([("deep/file".into(), text.clone())]));
+        assert_eq!(fs::read_dir(other.parent().unwrap()).unwrap().count(), 1, "left over");
+    }
+    text
+}
+
+fn open_within(machine: &Machine, limits: Limits) -> Installation {
+    machine.try_open_within(limits, at(0), FailingFileSystem::new(Failure::Crash, 0)).unwrap()
+}
+
+#[test]
+fn all_directories_of_data_are_restored_whatever_is_cut_off() {
+    for (failure, exchanges) in
+        [(Failure::Crash, true), (Failure::Crash, false), (Failure::Refused, true)]
+    {
+        for nth in 1.. {
+            let machine = Machine::new();
+            let mut installation = open_within(&machine, with_others(&machine));
+            installation.update(&release("1.0.0"));
+            write_everywhere(&machine, "old");
+            installation.update(&release("1.1.0").confirmed_within(60));
+            write_everywhere(&machine, "new");
+            drop(installation);
+            let mut files = FailingFileSystem::new(failure, nth);
+            if !exchanges {
+                files = files.without_exchange();
+            }
+            // The settings of then count, not those of now.
+            let undone = machine
+                .try_open(at(0), files.clone())
+                .and_then(|mut installation| installation.undo("bad"));
+            let installation = open_within(&machine, Machine::limits());
+            let case = format!("{failure:?} at {nth}: {undone:?}");
+            let seen = (machine.seen().unwrap(), everywhere(&machine));
+            let expected = [("1.1.0", "new"), ("1.0.0", "old")];
+            assert!(expected.contains(&(&*seen.0, &*seen.1)), "{seen:?} {case}");
+            assert_eq!(installation.running().unwrap().to_string(), seen.0, "{case}");
+            if files.changes() < nth {
+                assert!(undone.is_ok() && seen.1 == "old" && nth > 30, "{case}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn hooks_are_told_every_directory_of_data() {
+    let machine = Machine::new();
+    let mut installation = open_within(&machine, with_others(&machine));
+    let script = "printf '%s' \"$MAINSTAY_DATA_DIRS\" > \"$MAINSTAY_ROOT/../told\"";
+    installation.update(&release("1.0.0").checked(script));
+    let told = fs::read_to_string(machine.dir.path().join("told")).unwrap();
+    let [more, outside] = others(&machine);
+    let expected = [machine.layout().data(), more, outside];
+    assert!(told.lines().map(Path::new).eq(expected.iter().map(PathBuf::as_path)), "{told}");
+}
+
+#[test]
+fn directories_that_could_not_be_restored_by_themselves_are_refused() {
+    for bad in ["data/below", ".", "..", "versions/x", ".mainstay", "/", "var/../data", "a/../../b"]
+    {
+        let machine = Machine::new();
+        let limits = Limits { data_directories: vec![bad.into()], ..Machine::limits() };
+        let mut installation = open_within(&machine, limits);
+        let error = installation.put(&release("1.0.0"), AttemptKind::Update).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataUnusable, "{bad}");
+    }
+}
+
+#[test]
+fn data_above_the_limit_are_refused_before_anything_changes() {
+    let machine = Machine::new();
+    let limits = Limits { data_bytes_max: 5, ..Machine::limits() };
+    let mut installation = open_within(&machine, limits);
+    installation.update(&release("1.0.0"));
+    machine.write_data("old");
+    let error = installation.put(&release("1.1.0"), AttemptKind::Update).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DataTooLarge, "{error}");
+    assert!(error.to_string().contains("6 bytes: expected at most 5"), "{error}");
+    assert_eq!(machine.seen().as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn only_so_many_copies_stay_as_the_settings_say() {
+    let machine = Machine::new();
+    let mut installation = open_within(&machine, Limits { snapshots_kept: 1, ..Machine::limits() });
+    for text in ["1.0.0", "1.1.0", "1.2.0"] {
+        installation.update(&release(text));
+        machine.write_data(text);
+    }
+    let kept: Vec<_> = installation.engine.journal.snapshots.iter().collect();
+    assert_eq!(kept.len(), 1);
+    installation.go_back(&release("1.1.0"), order(1));
+    assert_eq!(machine.data().as_deref(), Some("1.1.0"));
+}
+
+#[test]
+fn names_of_one_file_stay_names_of_one_file() {
+    let machine = Machine::new();
+    let mut installation = machine.open();
+    installation.update(&release("1.0.0"));
+    machine.write_data("old");
+    let data = machine.layout().data();
+    let (one, other) = (data.join("one"), data.join("below/other"));
+    fs::write(&one, "shared").unwrap();
+    fs::hard_link(&one, &other).unwrap();
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    let before = inode(&one);
+    installation.update(&release("1.1.0").checked("rm \"$MAINSTAY_DATA/one\"; exit 1"));
+    assert_eq!(inode(&one), inode(&other));
+    assert_ne!(inode(&one), before, "a copy shares nothing that could be written");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "shared");
+}
+
+#[test]
+fn a_release_that_could_not_read_the_data_is_refused_beforehand() {
+    let machine = Machine::new();
+    let mut installation = machine.open();
+    installation.update(&release("1.0.0").with_data(1, 1, 1));
+    machine.write_data("first");
+    let refused = |installation: &mut Installation, release: &Release, kind: AttemptKind| {
+        let error = installation.put(release, kind).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataUnreadable, "{error}");
+        error.to_string()
+    };
+    let far = release("3.0.0").with_data(2, 3, 3);
+    let message = refused(&mut installation, &far, AttemptKind::Update);
+    assert!(message.contains("epochs 2 to 3, and would find epoch 1"), "{message}");
+    assert!(!installation.has_tree(&far.version), "nothing was unpacked");
+
+    installation.update(&release("2.0.0").with_data(1, 2, 2));
+    machine.write_data("second");
+    installation.update(&far);
+    assert_eq!(installation.record().data_epoch, Some(3));
+    // It never ran here, so there are no data of its own to bring back.
+    refused(&mut installation, &release("1.5.0").with_data(1, 2, 2), order(1));
+    // This one left a copy of its data.
+    installation.put(&release("2.0.0").with_data(1, 2, 2), order(2)).unwrap();
+    assert_eq!(machine.data().as_deref(), Some("second"));
+    assert_eq!(installation.record().data_epoch, Some(2));
+}
+
+#[test]
+fn an_update_that_is_undone_leaves_the_epoch_that_the_data_are_in() {
+    let machine = Machine::new();
+    let mut installation = machine.open();
+    installation.update(&release("1.0.0").with_data(1, 1, 1));
+    let mut bad = release("1.1.0").with_data(1, 2, 2).confirmed_within(60);
+    installation.update(&bad);
+    assert_eq!(installation.record().data_epoch, Some(2));
+    installation.undo("bad").unwrap();
+    assert_eq!(installation.record().data_epoch, Some(1));
+    installation.unblock(&bad.version).unwrap();
+    bad.health = bad.clone().checked("exit 1").health;
+    installation.update(&bad);
+    assert_eq!(installation.record().data_epoch, Some(1));
 }

@@ -250,7 +250,7 @@ sync versions
 create .mainstay/snapshots/2
 copy to .mainstay/snapshots/2/state
 attributes .mainstay/snapshots/2
-sync all of .mainstay/snapshots/2
+sync all of .mainstay/snapshots
 sync .mainstay/snapshots
 {journal}
 link .mainstay/staging/current
