@@ -86,6 +86,8 @@ mod routes;
 mod seats;
 #[path = "e2e/server.rs"]
 mod server;
+#[path = "e2e/service.rs"]
+mod service;
 #[path = "e2e/signing_memory.rs"]
 mod signing_memory;
 #[path = "e2e/status.rs"]

@@ -111,6 +111,6 @@ fn file_of(folder: &Path, name: &str) -> PathBuf {
 fn mirror(argument: &str, address: Option<&str>) -> Result<Mirror, Box<dyn Error>> {
     let address = address.ok_or_else(|| format!("{argument} is missing"))?;
     let authority = CertificateAuthority::PublicWeb;
-    let transport = HttpTransport::new(address, &authority, Limits::DEFAULT)?;
+    let transport = HttpTransport::new(address, &authority, None, Limits::DEFAULT)?;
     Ok(Mirror::new(Box::new(transport), Retry::DEFAULT))
 }

@@ -10,7 +10,9 @@ mod command;
 mod document;
 mod exit;
 mod progress;
+mod service;
 mod text;
+mod unit;
 
 use std::ffi::OsString;
 

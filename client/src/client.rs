@@ -22,14 +22,17 @@
 //! | [`Check`], [`Update`], [`Status`] | what came of it |
 //! | [`EnrollOptions`], [`Identity`], [`Enrolment`] | how a machine becomes known, and as whom |
 //! | [`Updater`] | the TUF client by itself, for any repository of The Update Framework |
+//! | [`settings`] | what the machine's administrator has set |
 //! | [`Surroundings`] | the server, the clock and the limits, which tests replace |
 
+mod approval;
 mod check;
 mod enrolment;
 mod files;
 mod refresh;
 mod rollback;
 mod rules;
+pub mod settings;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -39,8 +42,10 @@ mod updater;
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 pub use check::Check;
-pub use enrolment::{DataSettings, EnrollOptions, Enrolment, Identity};
+pub use enrolment::{EnrollOptions, Enrolment, Identity};
 pub use status::Status;
 pub use update::{Progress, Update};
 pub use updater::Updater;
@@ -49,7 +54,7 @@ use self::{refresh::Refresh, trust_store::TrustStore};
 use crate::{
     clock::{self, Clock},
     error::Error,
-    fetch::{self, CertificateAuthority, HttpTransport, Remote, Retry, Transport},
+    fetch::{self, Cancellation, CertificateAuthority, HttpTransport, Remote, Retry, Transport},
     format::{
         Platform, Version,
         wire::{Event, ReportRequest},
@@ -59,8 +64,20 @@ use crate::{
     tuf,
 };
 
-/// Opens the way to the server at an address, whose certificate the authorities in a file signed.
-pub type Connect = Box<dyn FnOnce(&str, Option<&Path>) -> Result<Box<dyn Transport>, Error>>;
+/// Where a server is, and how it is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// Its address.
+    pub server: &'a str,
+    /// The certificates of the authorities that may have signed its own; absent for those of the
+    /// public web.
+    pub ca_file: Option<&'a Path>,
+    /// The proxy on the way.
+    pub proxy: Option<&'a str>,
+}
+
+/// Opens the way to a server.
+pub type Connect = Box<dyn FnOnce(&Address<'_>) -> Result<Box<dyn Transport>, Error>>;
 
 /// What a client needs of the world around it.
 pub struct Surroundings {
@@ -76,24 +93,28 @@ pub struct Surroundings {
     pub tuf_limits: tuf::Limits,
     /// How much the install engine keeps, and how long it waits for another process.
     pub install_limits: install::Limits,
+    /// By which another thread ends what is being fetched.
+    pub cancellation: Cancellation,
 }
 
 impl Surroundings {
     /// The real ones, HTTP and the machine's clock, with limits of the caller's choice.
     pub fn with_fetch_limits(fetch_limits: fetch::Limits) -> Self {
         Self {
-            connect: Box::new(move |server, ca_file| {
+            connect: Box::new(move |address| {
+                let Address { server, ca_file, proxy } = *address;
                 let authority = match ca_file {
                     Some(path) => CertificateAuthority::read(path)?,
                     None => CertificateAuthority::PublicWeb,
                 };
-                Ok(Box::new(HttpTransport::new(server, &authority, fetch_limits)?))
+                Ok(Box::new(HttpTransport::new(server, &authority, proxy, fetch_limits)?))
             }),
             clock: clock::system(),
             retry: Retry::DEFAULT,
             fetch_limits,
             tuf_limits: tuf::Limits::DEFAULT,
             install_limits: install::Limits::default(),
+            cancellation: Cancellation::default(),
         }
     }
 }
@@ -140,19 +161,23 @@ impl Client {
 
     /// [`Client::open`] within other surroundings.
     pub fn open_within(root_dir: &Path, surroundings: Surroundings) -> Result<Self, Error> {
-        let Surroundings { connect, clock, retry, fetch_limits, tuf_limits, install_limits } =
-            surroundings;
+        let Surroundings { connect, clock, retry, fetch_limits, tuf_limits, .. } = surroundings;
+        let (install_limits, cancellation) =
+            (surroundings.install_limits, surroundings.cancellation);
         // Before the lock is taken, which makes the folder: a wrong path must not leave one.
         let enrolment = Enrolment::read(&crate::install::Layout::new(root_dir))?;
-        let limits = enrolment.data.within(install_limits);
+        let limits = enrolment.updates.within(enrolment.data.within(install_limits));
+        let fetch_limits = enrolment.network.within(fetch_limits);
         let installation =
             Installation::open_with(root_dir, &clock(), Box::new(LocalFileSystem), limits)?;
         let token = Enrolment::read_token(installation.layout())?;
-        let transport = connect(&enrolment.server, enrolment.ca_file.as_deref())?;
+        let transport = connect(&enrolment.address())?;
         let settled = installation.recovery().and(installation.record().last_outcome.clone());
         Ok(Self {
             settled: settled.filter(|outcome| matches!(outcome, Outcome::Undone { .. })),
-            remote: Remote::new(transport, fetch_limits, retry).with_token(token),
+            remote: Remote::new(transport, fetch_limits, retry)
+                .with_token(token)
+                .until(cancellation),
             store: TrustStore::new(installation.layout().trust(), tuf_limits),
             installation,
             enrolment,
@@ -165,6 +190,22 @@ impl Client {
     /// Whose machine this is and where its updates come from.
     pub fn enrolment(&self) -> &Enrolment {
         &self.enrolment
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)().wall
+    }
+
+    /// The version that somebody at the machine has approved of, so that `mainstay-agent run` may
+    /// install it.
+    pub fn approved(&self) -> Option<Version> {
+        approval::read(self.installation.layout())
+    }
+
+    /// Approves of a version, in place of the one approved of before.
+    pub fn approve(&self, version: &Version) -> Result<(), Error> {
+        approval::write(self.installation.layout(), version)
     }
 
     /// Says that the version on probation works.

@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{format::wire::Problem, tuf::Refusal};
@@ -33,6 +34,8 @@ pub enum ErrorKind {
     NotFound,
     /// The installed files are not those that were installed.
     Modified,
+    /// The caller has asked for the end of it.
+    Cancelled,
 }
 
 impl ErrorKind {
@@ -49,6 +52,7 @@ impl ErrorKind {
             Self::Blocked => "blocked",
             Self::NotFound => "not_found",
             Self::Modified => "modified",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -68,7 +72,7 @@ enum Cause {
     #[error("the connection to {what} failed")]
     Network { what: String, source: io::Error },
     #[error("the server refused: {message} ({code}, HTTP {status})")]
-    Server { status: u16, code: String, message: String },
+    Server { status: u16, code: String, message: String, retry_after: Option<Duration> },
     #[error("{0}")]
     Refusal(#[from] Refusal),
     #[error("{detail}")]
@@ -79,6 +83,8 @@ enum Cause {
     Local(String),
     #[error("{0}")]
     Input(String),
+    #[error("it was ended before it was done; what has arrived is kept")]
+    Cancelled,
     #[cfg(feature = "install")]
     #[error("{0}")]
     Blocked(String),
@@ -104,6 +110,7 @@ impl Error {
             Cause::Refusal(_) | Cause::Rule { .. } => ErrorKind::Trust,
             Cause::Disk { .. } | Cause::Local(_) => ErrorKind::Local,
             Cause::Input(_) => ErrorKind::Input,
+            Cause::Cancelled => ErrorKind::Cancelled,
             #[cfg(feature = "install")]
             Cause::Blocked(_) => ErrorKind::Blocked,
             #[cfg(feature = "install")]
@@ -148,6 +155,26 @@ impl Error {
         }
     }
 
+    /// For how long the server asked to be left alone, where it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &*self.0 {
+            Cause::Server { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The same refusal of a server that asks to be left alone for so long.
+    pub(crate) fn after(mut self, pause: Option<Duration>) -> Self {
+        if let Cause::Server { retry_after, .. } = &mut *self.0 {
+            *retry_after = pause;
+        }
+        self
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Cause::Cancelled.into()
+    }
+
     #[cfg(feature = "install")]
     pub(crate) fn not_enrolled(detail: impl Into<String>) -> Self {
         Cause::NotEnrolled(detail.into()).into()
@@ -171,13 +198,19 @@ impl Error {
             }
             None => (format!("http_{status}"), "it gave no reason".to_owned()),
         };
-        Cause::Server { status, code, message }.into()
+        Cause::Server { status, code, message, retry_after: None }.into()
     }
 
     /// An answer that the server should never give.
     pub(crate) fn malformed_answer(what: &str, detail: impl fmt::Display) -> Self {
         let message = format!("its answer to {what} makes no sense: {detail}");
-        Cause::Server { status: 200, code: "malformed_answer".to_owned(), message }.into()
+        Cause::Server {
+            status: 200,
+            code: "malformed_answer".to_owned(),
+            message,
+            retry_after: None,
+        }
+        .into()
     }
 
     pub(crate) fn rule(rule: &'static str, detail: impl Into<String>) -> Self {

@@ -22,7 +22,7 @@ mod retry;
 #[cfg(test)]
 pub(crate) mod test_server;
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, num::NonZeroU64, time::Duration};
 
 use secrecy::SecretString;
 
@@ -30,7 +30,7 @@ pub use coding::{Accepted, Coding};
 pub use download::Download;
 pub use http::{CertificateAuthority, HttpTransport};
 pub use mirror::Mirror;
-pub use remote::Remote;
+pub use remote::{Cancellation, Remote};
 pub use retry::Retry;
 
 use crate::{error::Error, format::Digest};
@@ -83,6 +83,8 @@ pub struct Answer {
     pub range_start: Option<u64>,
     /// As what the body comes.
     pub coding: Coding,
+    /// For how long the server asks to be left alone (`Retry-After`).
+    pub retry_after: Option<Duration>,
     /// The body as it travels. Whoever reads it bounds it.
     pub body: Box<dyn Read + Send>,
 }
@@ -121,6 +123,8 @@ pub struct Limits {
     /// Over how long the transfer rate is measured, again and again; the first time is what a
     /// transfer is given to come into its stride.
     pub rate_window: Duration,
+    /// How many bytes a second are taken at the most; as many as come unless set.
+    pub bytes_per_second_max: Option<NonZeroU64>,
 }
 
 impl Limits {
@@ -134,6 +138,7 @@ impl Limits {
         idle_timeout: Duration::from_secs(30),
         rate_bytes_min: 1024,
         rate_window: Duration::from_mins(1),
+        bytes_per_second_max: None,
     };
 }
 

@@ -5,11 +5,11 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{Document, Exit, progress::Bar};
+use super::{Document, Exit, progress::Bar, service::Service, text, unit};
 use crate::{
-    client::{Client, EnrollOptions, Identity, Status, Surroundings, Update},
+    client::{Check, Client, EnrollOptions, Identity, Status, Surroundings, Update},
     error::{Error, ErrorKind},
-    fetch,
+    fetch::{self, Cancellation},
     format::{Action, Digest, ProductName, Version},
     install::{self, Outcome},
 };
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     /// The root of the installation
     #[arg(long, global = true, env = "MAINSTAY_DIR", value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Print exactly one JSON document on standard output
+    /// Print exactly one JSON document on standard output; `run` prints one a line
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// The slowest transfer that is put up with, in bytes a second [default: 1024]
@@ -49,6 +49,17 @@ enum Command {
     Check,
     /// Do what the server's plan says: update, roll back, or nothing
     Update,
+    /// Check for as long as it lives, and do what the administrator lets happen by itself. SIGHUP
+    /// lets it check at once, SIGTERM ends it
+    Run,
+    /// Let `run` install a version that waits for approval
+    Approve {
+        /// The version [default: the one that is offered]
+        #[arg(id = "approved", value_name = "VERSION")]
+        version: Option<Version>,
+    },
+    /// Print a systemd unit that runs this installation's agent
+    Unit,
     /// Go back to an earlier version, by an order given here
     Rollback {
         /// The version to go back to [default: the one confirmed last below what runs]
@@ -88,6 +99,10 @@ struct Enroll {
     /// PEM certificates of the authority that signed the server's; only these are trusted then
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// The proxy by which the server is reached, as in `http://proxy.example.com:3128` [default: as
+    /// at the last enrolment]
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
     /// Enrol as a machine of its own, with a new key: what a copied disk needs
     #[arg(long)]
     new_machine: bool,
@@ -105,6 +120,15 @@ impl Arguments {
             Command::Enroll(enroll) => self.enroll(enroll),
             Command::Check => self.check(),
             Command::Update => self.update(),
+            Command::Run => self.serve(),
+            Command::Approve { version } => self.approve(version.as_ref()),
+            Command::Unit => {
+                let text = unit::text(self.dir()?, &Status::read(self.dir()?)?.enrolment)?;
+                Ok((
+                    Document { outcome: "unit", message: Some(text), ..Document::default() },
+                    Exit::Done,
+                ))
+            }
             Command::Rollback { to } => self.rollback(to.as_ref()),
             Command::Confirm => self.confirm(),
             Command::Status => {
@@ -124,6 +148,12 @@ impl Arguments {
 
     fn open(&self) -> Result<Client, Error> {
         Client::open_within(self.dir()?, self.surroundings())
+    }
+
+    /// The same, from which nothing more is fetched once `cancellation` is asked for.
+    pub(super) fn open_until(&self, cancellation: Cancellation) -> Result<Client, Error> {
+        let surroundings = Surroundings { cancellation, ..self.surroundings() };
+        Client::open_within(self.dir()?, surroundings)
     }
 
     fn surroundings(&self) -> Surroundings {
@@ -149,6 +179,7 @@ impl Arguments {
             activation_key: enroll.activation_key.clone().into(),
             host: enroll.host.clone().map_or_else(host_name, Ok)?,
             ca_file: enroll.ca.clone(),
+            proxy: enroll.proxy.clone(),
             identity: if enroll.new_machine { Identity::New } else { Identity::Kept },
             root_sha256: enroll.root_sha256,
         };
@@ -159,13 +190,33 @@ impl Arguments {
     fn check(&self) -> Finished {
         let mut client = self.open()?;
         let check = client.check()?;
-        let (outcome, exit) = match &check.action {
-            Action::Update { .. } => ("update_offered", Exit::UpdateOffered),
-            Action::Rollback { .. } => ("rollback_ordered", Exit::RollbackOrdered),
-            Action::Stay if check.plan.withheld.is_empty() => ("up_to_date", Exit::UpToDate),
-            Action::Stay => ("withheld", Exit::Withheld),
+        Ok(checked(&client, &check))
+    }
+
+    fn serve(&self) -> Finished {
+        let tell = if self.json { Document::print_json } else { text::print_for_journal };
+        Ok((Service::new(self, tell).run()?, Exit::Done))
+    }
+
+    fn approve(&self, version: Option<&Version>) -> Finished {
+        let client = self.open()?;
+        let plan = client.status().plan;
+        let offered = plan.as_ref().and_then(|plan| match &plan.action {
+            Action::Update { target } => Some(&target.version),
+            _ => None,
+        });
+        let Some(approved) = offered.filter(|offered| version.is_none_or(|it| it == *offered))
+        else {
+            let shown = |it: Option<&Version>| it.map_or("nothing".to_owned(), ToString::to_string);
+            let detail = match version {
+                Some(version) => format!("{version} is not offered: {} is", shown(offered)),
+                None => "no update is offered: expected one to approve of".to_owned(),
+            };
+            return Err(Error::not_found(detail));
         };
-        Ok((Document::of_check(outcome, client.enrolment(), &check), exit))
+        client.approve(approved)?;
+        let document = Document::of_machine("approved", client.enrolment());
+        Ok((Document { version_to: Some(approved.clone()), ..document }, Exit::Done))
     }
 
     fn update(&self) -> Finished {
@@ -173,26 +224,7 @@ impl Arguments {
         let bar = Bar::new(self.json);
         let update = client.update(&mut |progress| bar.show(&progress))?;
         drop(bar);
-        let Update { check, outcome, undelivered } = update;
-        let mut document = Document::of_check("up_to_date", client.enrolment(), &check);
-        document.undelivered = undelivered.as_ref().map(|it| super::document::with_sources(it));
-        if let Some(outcome) = &outcome {
-            return Ok((document.with_outcome(outcome), exit_of(outcome)));
-        }
-        // An update that waits to be confirmed, or one that has just failed to be.
-        if let Some(probation) = client.status().recorded.record.probation {
-            let (from, to) = (probation.from, probation.version);
-            let waits = Outcome::Probation { from, to, deadline: probation.deadline };
-            return Ok((document.with_outcome(&waits), Exit::Probation));
-        }
-        if let Some(undone @ Outcome::Undone { .. }) = &check.settled {
-            document.settled = None;
-            return Ok((document.with_outcome(undone), Exit::Undone));
-        }
-        if check.plan.withheld.is_empty() {
-            return Ok((document, Exit::UpToDate));
-        }
-        Ok((Document { outcome: "withheld", ..document }, Exit::Withheld))
+        Ok(updated(&client, update))
     }
 
     fn rollback(&self, to: Option<&Version>) -> Finished {
@@ -251,6 +283,41 @@ impl Arguments {
         let exit = if found.is_intact() { Exit::Done } else { Exit::Modified };
         Ok((Document::of_verification(client.enrolment(), &found), exit))
     }
+}
+
+/// What a check has found.
+pub(super) fn checked(client: &Client, check: &Check) -> (Document, Exit) {
+    let (outcome, exit) = match &check.action {
+        Action::Update { .. } => ("update_offered", Exit::UpdateOffered),
+        Action::Rollback { .. } => ("rollback_ordered", Exit::RollbackOrdered),
+        Action::Stay if check.plan.withheld.is_empty() => ("up_to_date", Exit::UpToDate),
+        Action::Stay => ("withheld", Exit::Withheld),
+    };
+    (Document::of_check(outcome, client.enrolment(), check), exit)
+}
+
+/// What has come of an update.
+pub(super) fn updated(client: &Client, update: Update) -> (Document, Exit) {
+    let Update { check, outcome, undelivered } = update;
+    let mut document = Document::of_check("up_to_date", client.enrolment(), &check);
+    document.undelivered = undelivered.as_ref().map(|it| super::document::with_sources(it));
+    if let Some(outcome) = &outcome {
+        return (document.with_outcome(outcome), exit_of(outcome));
+    }
+    // An update that waits to be confirmed, or one that has just failed to be.
+    if let Some(probation) = client.status().recorded.record.probation {
+        let (from, to) = (probation.from, probation.version);
+        let waits = Outcome::Probation { from, to, deadline: probation.deadline };
+        return (document.with_outcome(&waits), Exit::Probation);
+    }
+    if let Some(undone @ Outcome::Undone { .. }) = &check.settled {
+        document.settled = None;
+        return (document.with_outcome(undone), Exit::Undone);
+    }
+    if check.plan.withheld.is_empty() {
+        return (document, Exit::UpToDate);
+    }
+    (Document { outcome: "withheld", ..document }, Exit::Withheld)
 }
 
 fn exit_of(outcome: &Outcome) -> Exit {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What `--json` prints: exactly one document on standard output, whatever the command and however
-/// it ends.
+/// it ends; `run` prints one a line, whenever something has come of it.
 ///
 /// `outcome` says which of the other members stand there; `exit` in [`Exit`](super::Exit) goes with
 /// it.
@@ -35,6 +35,9 @@ use crate::{
 /// | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 /// | `status` | status | `status` |
 /// | `intact`, `modified` | verify | `version_from`, `tree` |
+/// | `awaiting_approval`, `awaiting_window` | run | `version_from`, `version_to`, `message` |
+/// | `stopped` | run | |
+/// | `approved` | approve | `version_to` |
 /// | `error` | all | `code`, `kind`, `message`, `retryable` |
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Document {
@@ -325,10 +328,11 @@ impl Document {
 
     /// Prints the document on standard output. Whoever closes that does not want to know.
     pub(super) fn print_json(&self) {
-        let mut output = std::io::stdout().lock();
-        if serde_json::to_writer(&mut output, self).is_ok() {
-            let _ = writeln!(output);
-        }
+        let _ = writeln!(std::io::stdout().lock(), "{}", self.to_json());
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

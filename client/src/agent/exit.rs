@@ -135,6 +135,7 @@ impl Exit {
             ErrorKind::Local => Self::Local,
             ErrorKind::Input | ErrorKind::NotFound => Self::Input,
             ErrorKind::Modified => Self::Modified,
+            ErrorKind::Cancelled => Self::Other,
         }
     }
 }

@@ -16,9 +16,28 @@ pub(super) fn print(document: &Document) {
     };
 }
 
+/// Prints `document` for people who read it in a journal: where that is systemd's, each line says how
+/// much it matters (`sd-daemon(3)`).
+pub(super) fn print_for_journal(document: &Document) {
+    let is_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let level = match document.outcome {
+        _ if !is_journal => "",
+        "error" => "<3>",
+        "undone" => "<4>",
+        _ => "<6>",
+    };
+    let mut output = std::io::stdout().lock();
+    for line in render(document).lines() {
+        let _ = writeln!(output, "{level}{line}");
+    }
+}
+
 /// The lines. What a server says is shown without control characters, which could play tricks on a
 /// terminal.
 pub(super) fn render(document: &Document) -> String {
+    if let ("unit", Some(unit)) = (document.outcome, &document.message) {
+        return unit.clone();
+    }
     let mut lines = vec![headline(document)];
     if let Some(settled) = &document.settled {
         lines.push(format!("Before: {settled}."));
@@ -72,6 +91,8 @@ fn headline(document: &Document) -> String {
         "recovered" => format!("{product} {from}: {message}."),
         "unblocked" => format!("{product}: {to} may be tried again."),
         "not_blocked" => format!("{product}: {to} was not blocked here."),
+        "approved" => format!("{product}: {to} is approved of."),
+        "stopped" => "stopped.".to_owned(),
         "status" => format!("{product}: {from} runs."),
         _ => format!("{product}: {message}."),
     }

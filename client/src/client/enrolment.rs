@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Surroundings,
+    Address, Surroundings,
     files::{self, Staged},
     refresh::PinnedRoot,
+    settings::{DataSettings, NetworkSettings, UpdateSettings},
     trust_store::{Noted, Stored, TrustStore},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         wire::{EnrollRequest, EnrollResponse},
     },
     fs::LocalFileSystem,
-    install::{self, Installation, Layout},
+    install::{Installation, Layout},
     tuf::{Rule, SigningKey, TrustedRoot},
 };
 
@@ -40,6 +41,8 @@ pub struct EnrollOptions {
     /// The certificates of the authority that signed the server's, where it is none of the public
     /// web.
     pub ca_file: Option<PathBuf>,
+    /// The proxy by which the server is reached; absent for the one of an earlier enrolment, if any.
+    pub proxy: Option<String>,
     /// Which key the machine introduces itself with.
     pub identity: Identity,
     /// The SHA-256 of the product's first root, as the vendor told it by another way. Without it
@@ -98,37 +101,12 @@ pub struct Enrolment {
     /// What is kept of the program's data. Enrolling never sets it, and keeps what somebody wrote.
     #[serde(default, skip_serializing_if = "DataSettings::is_default")]
     pub data: DataSettings,
-}
-
-/// What is kept of the program's data: the table `data` of `.mainstay/agent.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataSettings {
-    /// The directories beside `data`: absolute, or relative to the root of the installation.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub directories: Vec<PathBuf>,
-    /// How many bytes of data are copied at the most before a switch; unlimited unless set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snapshot_bytes_max: Option<u64>,
-    /// How many copies stay, the newest; 3 unless set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snapshots_kept: Option<usize>,
-}
-
-impl DataSettings {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// These settings over those of `usual`.
-    pub(super) fn within(&self, usual: install::Limits) -> install::Limits {
-        install::Limits {
-            data_directories: self.directories.clone(),
-            data_bytes_max: self.snapshot_bytes_max.unwrap_or(usual.data_bytes_max),
-            snapshots_kept: self.snapshots_kept.unwrap_or(usual.snapshots_kept),
-            ..usual
-        }
-    }
+    /// How the server is reached.
+    #[serde(default, skip_serializing_if = "NetworkSettings::is_default")]
+    pub network: NetworkSettings,
+    /// What happens by itself.
+    #[serde(default, skip_serializing_if = "UpdateSettings::is_default")]
+    pub updates: UpdateSettings,
 }
 
 impl Enrolment {
@@ -159,6 +137,11 @@ impl Enrolment {
         Err(Error::not_enrolled(format!("{} holds no credential", path.display())))
     }
 
+    pub(super) fn address(&self) -> Address<'_> {
+        let Self { server, ca_file, network, .. } = self;
+        Address { server, ca_file: ca_file.as_deref(), proxy: network.proxy.as_deref() }
+    }
+
     pub(super) fn pinned_root(&self) -> PinnedRoot {
         PinnedRoot { version: self.root_version, sha256: self.root_sha256 }
     }
@@ -172,7 +155,12 @@ pub(super) fn enroll(
     options.expect_host()?;
     let server = options.server_url.trim_end_matches('/').to_owned();
     let ca_file = options.ca_file.as_deref().map(absolute).transpose()?;
-    let transport = (surroundings.connect)(&server, ca_file.as_deref())?;
+    let previous = Enrolment::read(&Layout::new(&options.root_dir)).ok();
+    let mut network = previous.as_ref().map(|it| it.network.clone()).unwrap_or_default();
+    network.proxy = options.proxy.clone().or(network.proxy);
+    let proxy = network.proxy.as_deref();
+    let address = Address { server: &server, ca_file: ca_file.as_deref(), proxy };
+    let transport = (surroundings.connect)(&address)?;
     let remote = Remote::new(transport, surroundings.fetch_limits, surroundings.retry);
     let installation = Installation::open_with(
         &options.root_dir,
@@ -182,7 +170,6 @@ pub(super) fn enroll(
     )?;
     let layout = installation.layout();
     let store = TrustStore::new(layout.trust(), surroundings.tuf_limits);
-    let previous = Enrolment::read(layout).ok();
     expect_same_product(&options.product, previous.as_ref(), &installation)?;
 
     let key = match options.identity {
@@ -201,6 +188,8 @@ pub(super) fn enroll(
     }
     let product = options.product.clone();
     let EnrollResponse { machine, customer, contract, token, .. } = answer;
+    let kept = previous.as_ref().map(|it| (it.data.clone(), it.updates.clone()));
+    let (data, updates) = kept.unwrap_or_default();
     let enrolment = Enrolment {
         server,
         ca_file,
@@ -210,7 +199,9 @@ pub(super) fn enroll(
         contract,
         root_version,
         root_sha256,
-        data: previous.as_ref().map(|previous| previous.data.clone()).unwrap_or_default(),
+        data,
+        network,
+        updates,
     };
     let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
 

@@ -60,7 +60,7 @@ impl Machine {
     fn surroundings(&self) -> Surroundings {
         let (server, now) = (Arc::clone(&self.server), Arc::clone(&self.now));
         Surroundings {
-            connect: Box::new(move |_, _| Ok(Box::new(Direct(server)))),
+            connect: Box::new(move |_| Ok(Box::new(Direct(server)))),
             clock: Box::new(move || moment(*now.lock().unwrap())),
             retry: Retry::AT_ONCE,
             ..Surroundings::default()
@@ -75,6 +75,7 @@ impl Machine {
             activation_key: "key-1".to_owned().into(),
             host: "db-1.example.com".to_owned(),
             ca_file: None,
+            proxy: None,
             identity: Identity::Kept,
             root_sha256: None,
         }

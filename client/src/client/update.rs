@@ -1,4 +1,7 @@
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use super::{Check, Client, files, rules, trust_store::Noted};
 use crate::{
@@ -59,7 +62,46 @@ pub(super) struct Wanted {
 impl Client {
     /// Checks, and does what the plan says. `progress` is told how far it has come.
     pub fn update(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Update, Error> {
-        let mut check = self.check()?;
+        let check = self.check()?;
+        self.apply(check, progress)
+    }
+
+    /// Downloads what `check` has found is to be installed, so that [`Client::apply`] has it at hand.
+    /// Says whether there was anything to download. Of a rollback there is not: what it leads to is
+    /// kept, as a rule.
+    pub fn fetch(
+        &mut self,
+        check: &Check,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<bool, Error> {
+        let Action::Update { target } = &check.action else { return Ok(false) };
+        let fetched = self.fetch_target(target, progress);
+        if let Err(error) = &fetched
+            && error.kind() == ErrorKind::Trust
+        {
+            self.note_refusal(&check.plan, error)?;
+        }
+        fetched
+    }
+
+    fn fetch_target(
+        &self,
+        target: &PlanTarget,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<bool, Error> {
+        let wanted = self.update_wanted(target)?;
+        if self.installation.has_tree(&wanted.version) {
+            return Ok(false);
+        }
+        self.download(&wanted, progress).map(|_| true)
+    }
+
+    /// Does what `check` has found is to be done.
+    pub fn apply(
+        &mut self,
+        mut check: Check,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Update, Error> {
         let outcome =
             match check.action.clone() {
                 Action::Stay => None,
@@ -113,11 +155,15 @@ impl Client {
         floor: Option<Version>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Outcome, Error> {
-        let manifest = self.manifest(target)?;
-        rules::expect_step(&manifest, self.installation.running())?;
-        let wanted = self.wanted(AttemptKind::Update, target, &manifest)?;
+        let wanted = self.update_wanted(target)?;
         // The tree may be there since the last try, which was put off or broke off.
         self.restore(&Wanted { floor, ..wanted }, progress)
+    }
+
+    fn update_wanted(&self, target: &PlanTarget) -> Result<Wanted, Error> {
+        let manifest = self.manifest(target)?;
+        rules::expect_step(&manifest, self.installation.running())?;
+        self.wanted(AttemptKind::Update, target, &manifest)
     }
 
     fn roll_back_to(
@@ -188,23 +234,29 @@ impl Client {
         self.fetch_and_install(wanted, progress)
     }
 
-    fn fetch_and_install(
-        &mut self,
+    fn download(
+        &self,
         wanted: &Wanted,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<PathBuf, Error> {
         // What would be refused in the end is refused before anything is fetched.
         self.installation.expect_allowed(&wanted.attempt())?;
         let cache = self.installation.layout().cache();
         let length = wanted.file.length;
         // What an update that was superseded left behind is of no use any more.
         sweep(&cache, &wanted.file.sha256.to_string())?;
-        let path = self.remote.download(&self.enrolment.product, &wanted.file).into_cache(
-            &cache,
-            &mut |received| {
-                progress(Progress::Downloading { received, length });
-            },
-        )?;
+        let download = self.remote.download(&self.enrolment.product, &wanted.file);
+        download.into_cache(&cache, &mut |received| {
+            progress(Progress::Downloading { received, length });
+        })
+    }
+
+    fn fetch_and_install(
+        &mut self,
+        wanted: &Wanted,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome, Error> {
+        let path = self.download(wanted, progress)?;
         progress(Progress::Installing { version: wanted.version.clone() });
         let file = File::open(&path).map_err(|error| Error::disk(&path, error))?;
         let identity = PayloadIdentity::from(&wanted.artifact);

@@ -118,7 +118,8 @@ mod tests {
     use crate::error::ErrorKind;
 
     fn answer(coding: Coding, body: Vec<u8>) -> Answer {
-        Answer { status: 200, range_start: None, coding, body: Box::new(io::Cursor::new(body)) }
+        let body = Box::new(io::Cursor::new(body));
+        Answer { status: 200, range_start: None, coding, retry_after: None, body }
     }
 
     fn read(coding: Coding, body: Vec<u8>) -> Result<Vec<u8>, Error> {

@@ -182,6 +182,7 @@ impl<'a> Download<'a> {
             }
             part.append(bytes)?;
             progress(part.length);
+            self.remote.expect_wanted()?;
         }
         if part.length < self.length {
             let message =

@@ -1,8 +1,8 @@
-use std::{io::Read as _, path::Path, sync::Arc};
+use std::{io::Read as _, path::Path, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use ureq::{
-    Agent, Body,
+    Agent, Body, Proxy,
     http::{self, Response, header},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
@@ -65,10 +65,12 @@ impl HttpTransport {
     /// A transport to the server at `base`, for example `https://updates.example.com`.
     ///
     /// Without TLS (`http://`) only this machine itself is reached: the machine's credential would
-    /// travel in the clear.
+    /// travel in the clear. A proxy, for example `http://proxy.example.com:3128`, is asked to let the
+    /// encrypted connection through.
     pub fn new(
         base: &str,
         authority: &CertificateAuthority,
+        proxy: Option<&str>,
         limits: Limits,
     ) -> Result<Self, Error> {
         let base = base.trim_end_matches('/');
@@ -79,11 +81,12 @@ impl HttpTransport {
                 RootCerts::Specific(Arc::clone(certificates))
             }
         };
+        let proxy = proxy.map(proxy_at).transpose()?;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .https_only(encrypted)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .proxy(None)
+            .proxy(proxy)
             .max_redirects(Self::REDIRECTS_MAX)
             .user_agent(user_agent())
             .timeout_connect(Some(limits.connect_timeout))
@@ -137,8 +140,9 @@ impl Transport for HttpTransport {
         let status = response.status().as_u16();
         let range_start = range_start(response.headers());
         let coding = Coding::named(content_encoding(response.headers()));
+        let retry_after = retry_after(response.headers());
         let body = response.into_body().into_reader();
-        Ok(Answer { status, range_start, coding, body: Box::new(body) })
+        Ok(Answer { status, range_start, coding, retry_after, body: Box::new(body) })
     }
 }
 
@@ -195,6 +199,22 @@ fn is_this_machine(host: &str) -> bool {
 /// What `Content-Encoding` names; nothing where the body is as it is stored.
 fn content_encoding(headers: &http::HeaderMap) -> &str {
     headers.get(header::CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("unreadable"))
+}
+
+fn proxy_at(address: &str) -> Result<Proxy, Error> {
+    let is_http = address.starts_with("http://") || address.starts_with("https://");
+    let proxy = Proxy::new(address).ok().filter(|_| is_http);
+    proxy.ok_or_else(|| {
+        let detail = "expected an address such as http://proxy.example.com:3128";
+        Error::input(format!("proxy `{}`: {detail}", address.escape_debug()))
+    })
+}
+
+/// For how many seconds `Retry-After` asks not to be asked again. Its other form, a date, would be
+/// told by a clock that need not be this machine's.
+fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// The first byte that `Content-Range: bytes <first>-<last>/<length>` names.

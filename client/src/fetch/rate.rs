@@ -1,5 +1,6 @@
 use std::{
     io::{self, Read},
+    num::NonZeroU64,
     time::{Duration, Instant},
 };
 
@@ -50,9 +51,49 @@ impl<R: Read> Read for RateGuard<R> {
     }
 }
 
+/// A reader that brings no more than so many bytes a second. What a pause has saved is not made up
+/// for afterwards.
+pub(super) struct Throttle<R> {
+    reader: R,
+    bytes_per_second_max: Option<NonZeroU64>,
+    next: Instant,
+}
+
+impl<R: Read> Throttle<R> {
+    /// How often a second something is read, so that it does not come in gushes.
+    const READS_PER_SECOND: u64 = 10;
+
+    pub(super) fn new(reader: R, bytes_per_second_max: Option<NonZeroU64>) -> Self {
+        Self { reader, bytes_per_second_max, next: Instant::now() }
+    }
+}
+
+impl<R: Read> Read for Throttle<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(most) = self.bytes_per_second_max else { return self.reader.read(buffer) };
+        std::thread::sleep(self.next.saturating_duration_since(Instant::now()));
+        let share = (most.get() / Self::READS_PER_SECOND).max(1);
+        let length = buffer.len().min(usize::try_from(share).unwrap_or(usize::MAX));
+        let count = self.reader.read(buffer.get_mut(..length).unwrap_or_default())?;
+        let micros = (count as u64).saturating_mul(1_000_000) / most;
+        self.next = Instant::now() + Duration::from_micros(micros);
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_comes_than_is_wanted() {
+        let bytes = vec![7; 3000];
+        let started = Instant::now();
+        let mut throttle = Throttle::new(bytes.as_slice(), NonZeroU64::new(20_000));
+        assert_eq!(io::copy(&mut throttle, &mut io::sink()).unwrap(), 3000);
+        // 2,000 bytes in the first share, and the end of it all is read after the pause.
+        assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
+    }
 
     /// Brings one byte every two milliseconds, for ever.
     struct Trickle;

@@ -1,9 +1,15 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Accepted, Answer, Download, Limits, Method, Request, Retry, Transport, coding::read_bounded,
-    rate::RateGuard,
+    Accepted, Answer, Download, Limits, Method, Request, Retry, Transport,
+    coding::read_bounded,
+    rate::{RateGuard, Throttle},
 };
 use crate::{
     error::Error,
@@ -23,18 +29,44 @@ pub struct Remote {
     token: Option<SecretString>,
     limits: Limits,
     retry: Retry,
+    cancellation: Cancellation,
+}
+
+/// By which another thread ends what a [`Remote`] is doing. All copies are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+impl Cancellation {
+    /// Asks for it. What is being fetched ends with an error of kind
+    /// [`Cancelled`](crate::error::ErrorKind::Cancelled), at the latest when the connection has
+    /// brought something more or has been idle for too long.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked for it.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Remote {
     /// A server behind `transport`, to which the caller is not known yet.
     pub fn new(transport: Box<dyn Transport>, limits: Limits, retry: Retry) -> Self {
-        Self { transport, token: None, limits, retry }
+        Self { transport, token: None, limits, retry, cancellation: Cancellation::default() }
     }
 
     /// The same server, to which `token` makes the machine known.
     #[must_use]
     pub fn with_token(mut self, token: SecretString) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// The same server, from which nothing more is fetched once `cancellation` is asked for.
+    #[must_use]
+    pub fn until(mut self, cancellation: Cancellation) -> Self {
+        self.cancellation = cancellation;
         self
     }
 
@@ -92,18 +124,25 @@ impl Remote {
 
     /// Sends `request` as the machine. Whatever its answer is, it must not come too slowly.
     pub(super) fn send(&self, request: &Request<'_>) -> Result<Answer, Error> {
+        self.expect_wanted()?;
         let answer = self.transport.send(&Request { token: self.token.as_ref(), ..*request })?;
-        let Limits { rate_bytes_min, rate_window, .. } = self.limits;
-        let body = Box::new(RateGuard::new(answer.body, rate_bytes_min, rate_window));
+        let Limits { rate_bytes_min, rate_window, bytes_per_second_max, .. } = self.limits;
+        let body = RateGuard::new(answer.body, rate_bytes_min, rate_window);
+        let body = Box::new(Throttle::new(body, bytes_per_second_max));
         let answer = Answer { body, ..answer };
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
-        let status = answer.status;
+        let (status, retry_after) = (answer.status, answer.retry_after);
         // A refusal whose document does not arrive is still a refusal.
         let body = read_bounded(request.path, answer, self.limits.problem_bytes_max);
         let problem = body.ok().and_then(|body| json::from_slice::<Problem>(&body).ok());
-        Err(Error::server(status, problem))
+        Err(Error::server(status, problem).after(retry_after))
+    }
+
+    /// An error once somebody has asked for the end.
+    pub(super) fn expect_wanted(&self) -> Result<(), Error> {
+        if self.cancellation.is_requested() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
     fn get(&self, path: &str, accepted: Accepted) -> Result<Answer, Error> {

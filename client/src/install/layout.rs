@@ -76,6 +76,11 @@ impl Layout {
         self.private().join("agent.toml")
     }
 
+    /// Which version somebody at the machine has approved of.
+    pub fn approval(&self) -> PathBuf {
+        self.private().join("approved")
+    }
+
     /// The file whose lock its process holds while it works on the installation.
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")

@@ -281,6 +281,7 @@ impl Member {
             activation_key: SecretString::from(key.activation_key),
             host: name,
             ca_file: None,
+            proxy: None,
             identity: Identity::Kept,
             root_sha256: None,
         })?;

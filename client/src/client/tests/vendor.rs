@@ -505,7 +505,8 @@ impl Transport for Direct {
         let Body::Whole(body) = reply.body else { panic!("only whole bodies without a socket") };
         let range_start = request.resume.filter(|_| reply.status == 206).map(|it| it.from);
         let body = Box::new(std::io::Cursor::new(body));
-        Ok(Answer { status: reply.status, range_start, coding: Coding::Identity, body })
+        let coding = Coding::Identity;
+        Ok(Answer { status: reply.status, range_start, coding, retry_after: None, body })
     }
 }
 

@@ -34,7 +34,7 @@ impl Case {
     fn new(handler: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         let server = TestServer::start(handler);
         let authority = CertificateAuthority::PublicWeb;
-        let http = HttpTransport::new(&server.url(), &authority, Limits::DEFAULT).unwrap();
+        let http = HttpTransport::new(&server.url(), &authority, None, Limits::DEFAULT).unwrap();
         let remote = Remote::new(Box::new(http), Limits::DEFAULT, Retry::AT_ONCE)
             .with_token("mst_secret".to_owned().into());
         Self { server, remote, cache: tempfile::tempdir().unwrap() }

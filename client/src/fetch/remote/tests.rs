@@ -41,6 +41,7 @@ impl Transport for Slow {
             status: self.status,
             range_start: None,
             coding: Coding::Identity,
+            retry_after: None,
             body: Box::new(Trickle),
         })
     }

@@ -1,0 +1,156 @@
+//! `mainstay-agent run`: checks for as long as it lives, and does what the administrator lets happen
+//! by itself.
+
+mod schedule;
+mod wake;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::{
+    schedule::{Latest, pause},
+    wake::{Wake, Wakes},
+};
+use super::{
+    Document,
+    command::{Arguments, checked, updated},
+};
+use crate::{
+    client::{
+        Check, Client,
+        settings::{Step, Wait, step},
+    },
+    error::{Error, ErrorKind},
+    fetch::Cancellation,
+};
+
+/// How soon it looks again after something has changed: there may be another hop.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The service. What came of each round is told once, not again at each round that is like it.
+pub(super) struct Service<'a> {
+    arguments: &'a Arguments,
+    tell: fn(&Document),
+    told: String,
+    failures: u32,
+}
+
+impl<'a> Service<'a> {
+    pub(super) fn new(arguments: &'a Arguments, tell: fn(&Document)) -> Self {
+        Self { arguments, tell, told: String::new(), failures: 0 }
+    }
+
+    /// Runs until SIGTERM or SIGINT. SIGHUP lets it look at once. An error is one that no further
+    /// try will mend.
+    pub(super) fn run(&mut self) -> Result<Document, Error> {
+        let cancellation = Cancellation::default();
+        let wakes = Wakes::listen(cancellation.clone())
+            .map_err(|error| Error::local(format!("signals cannot be received: {error}")))?;
+        loop {
+            let pause = self.round(&cancellation)?;
+            if wakes.wait(pause) == Wake::Stop {
+                return Ok(Document { outcome: "stopped", ..Document::default() });
+            }
+        }
+    }
+
+    /// One look, and how long it is until the next.
+    fn round(&mut self, cancellation: &Cancellation) -> Result<Duration, Error> {
+        let error = match self.look(cancellation) {
+            Ok(pause) => {
+                self.failures = 0;
+                return Ok(pause);
+            }
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::NotEnrolled => return Err(error),
+            // The loop ends by itself.
+            ErrorKind::Cancelled => return Ok(Duration::ZERO),
+            _ => {}
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.say(&Document::of_error(&error));
+        let latest = Latest::Failed { times: self.failures, retry_after: error.retry_after() };
+        Ok(pause(latest, random()))
+    }
+
+    fn look(&mut self, cancellation: &Cancellation) -> Result<Duration, Error> {
+        let mut client = self.arguments.open_until(cancellation.clone())?;
+        let check = client.check()?;
+        let usual = pause(Latest::Answered { poll_seconds: check.plan.poll_seconds }, random());
+        let settings = client.enrolment().updates.clone();
+        let (now, approved) = (client.now(), client.approved());
+        let opening = settings.windows.at(now);
+        let pause = match step(&check.action, settings.channels, approved.as_ref(), opening) {
+            Step::Rest => {
+                self.say(&checked(&client, &check).0);
+                usual
+            }
+            Step::Wait(wait) => {
+                self.say(&waiting(&client, &check, wait));
+                usual
+            }
+            Step::Fetch(wait) => {
+                client.fetch(&check, &mut |_| {})?;
+                self.say(&waiting(&client, &check, wait));
+                match wait {
+                    Wait::Window(opens) => usual.min(until(now, opens)),
+                    Wait::Approval => usual,
+                }
+            }
+            Step::Apply => {
+                let ran = check.running.clone();
+                let update = client.apply(check, &mut |_| {})?;
+                self.say(&updated(&client, update).0);
+                // There may be another hop.
+                let runs = client.status().recorded.record.running;
+                if runs == ran { usual } else { SOON }
+            }
+        };
+        Ok(pause.min(probation_left(&client)))
+    }
+
+    /// Tells what came of a round, unless it is what was told last.
+    fn say(&mut self, document: &Document) {
+        let text = document.to_json();
+        if self.told != text {
+            (self.tell)(document);
+            self.told = text;
+        }
+    }
+}
+
+/// An update that waits for something.
+fn waiting(client: &Client, check: &Check, wait: Wait) -> Document {
+    let version = check.action.target().map(|target| target.version.to_string());
+    let version = version.unwrap_or_default();
+    let (outcome, message) = match wait {
+        Wait::Approval => (
+            "awaiting_approval",
+            format!("{version} waits for approval: `mainstay-agent approve {version}`"),
+        ),
+        Wait::Window(opens) => {
+            ("awaiting_window", format!("{version} waits for the window that opens at {opens}"))
+        }
+    };
+    let document = Document::of_check(outcome, client.enrolment(), check);
+    Document { message: Some(message), ..document }
+}
+
+/// How long what is on probation has left. It ends while nobody looks, and then what ran before must
+/// run again.
+fn probation_left(client: &Client) -> Duration {
+    let probation = client.status().recorded.record.probation;
+    probation.map_or(Duration::MAX, |it| until(client.now(), it.deadline).max(SOON))
+}
+
+fn until(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(then.duration_since(now)).unwrap_or_default()
+}
+
+fn random() -> u32 {
+    // Without randomness the fleet is less well spread, and everything else works.
+    getrandom::u32().unwrap_or(u32::MAX / 2)
+}
