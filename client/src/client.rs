@@ -59,7 +59,7 @@ use crate::{
         Platform, Version,
         wire::{Event, ReportRequest},
     },
-    fs::LocalFileSystem,
+    fs::{FileSystem, LocalFileSystem},
     install::{self, Installation, Outcome, Verification},
     tuf,
 };
@@ -79,6 +79,9 @@ pub struct Address<'a> {
 /// Opens the way to a server.
 pub type Connect = Box<dyn FnOnce(&Address<'_>) -> Result<Box<dyn Transport>, Error>>;
 
+/// Opens the way to the disk.
+pub type OpenFiles = Box<dyn Fn() -> Box<dyn FileSystem> + Send>;
+
 /// What a client needs of the world around it.
 pub struct Surroundings {
     /// The way to the server.
@@ -95,6 +98,8 @@ pub struct Surroundings {
     pub install_limits: install::Limits,
     /// By which another thread ends what is being fetched.
     pub cancellation: Cancellation,
+    /// Opens the way to the disk.
+    pub files: OpenFiles,
 }
 
 impl Surroundings {
@@ -115,6 +120,7 @@ impl Surroundings {
             tuf_limits: tuf::Limits::DEFAULT,
             install_limits: install::Limits::default(),
             cancellation: Cancellation::default(),
+            files: Box::new(|| Box::new(LocalFileSystem)),
         }
     }
 }
@@ -162,14 +168,12 @@ impl Client {
     /// [`Client::open`] within other surroundings.
     pub fn open_within(root_dir: &Path, surroundings: Surroundings) -> Result<Self, Error> {
         let Surroundings { connect, clock, retry, fetch_limits, tuf_limits, .. } = surroundings;
-        let (install_limits, cancellation) =
-            (surroundings.install_limits, surroundings.cancellation);
+        let Surroundings { install_limits, cancellation, files, .. } = surroundings;
         // Before the lock is taken, which makes the folder: a wrong path must not leave one.
         let enrolment = Enrolment::read(&crate::install::Layout::new(root_dir))?;
         let limits = enrolment.updates.within(enrolment.data.within(install_limits));
         let fetch_limits = enrolment.network.within(fetch_limits);
-        let installation =
-            Installation::open_with(root_dir, &clock(), Box::new(LocalFileSystem), limits)?;
+        let installation = Installation::open_with(root_dir, &clock(), files(), limits)?;
         let token = Enrolment::read_token(installation.layout())?;
         let transport = connect(&enrolment.address())?;
         let settled = installation.recovery().and(installation.record().last_outcome.clone());
@@ -178,7 +182,7 @@ impl Client {
             remote: Remote::new(transport, fetch_limits, retry)
                 .with_token(token)
                 .until(cancellation),
-            store: TrustStore::new(installation.layout().trust(), tuf_limits),
+            store: TrustStore::new(installation.layout().trust(), tuf_limits, files()),
             installation,
             enrolment,
             clock,

@@ -12,11 +12,11 @@
 //!
 //! # The program's data
 //!
-//! The directory `data` is copied before every switch, and the copy is remembered as *the data as
-//! they were under the version that was left*. An update that fails brings it back. A rollback to
+//! The directory `data`, and those that [`Limits::data_directories`] names, are copied before every
+//! switch, and the copy is remembered as *the data as they were under the version that was left*. An update that fails brings it back. A rollback to
 //! a version brings back the newest copy that was taken when that version was left, after it
-//! copied the present data in their turn. The engine does not stop the program: whoever calls it
-//! and needs data at rest stops the program before.
+//! copied the present data in their turn. The engine does not stop the program: the
+//! release's hook before the switch does, or whoever calls the engine.
 //!
 //! # Health
 //!

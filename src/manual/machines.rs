@@ -42,7 +42,7 @@
 //! power cut at any instant the next command ends in exactly the old version or the new one.
 //!
 //! One agent or program at a time works on an installation (`.mainstay/lock`); another ends with 31, or
-//! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 0 unless set, and 60 for `confirm`.
+//! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 1 unless set, and 60 for `confirm`.
 //!
 //! # What is not tried for ever
 //!
@@ -151,6 +151,9 @@
 //! belong to the version that is switched to, on the way back too. After a crash they may run again, so
 //! they must bear that.
 //!
+//! They must not call the agent, except for `status`: it would wait for the lock that their own agent
+//! holds. The program confirms when it has been started, not from a hook.
+//!
 //! **What a killed agent leaves.** The next agent finds every process of the attempt by `MAINSTAY_RUN` in
 //! its environment, in whatever group or session, and ends it before it recovers. A daemon that a hook
 //! is to leave behind must be started by a service manager, or in a session of its own.
@@ -162,7 +165,8 @@
 //! (`CLOCK_BOOTTIME`): setting the clock neither shortens nor lengthens it. After a restart it goes on
 //! with what remained when an agent last looked; the time that the machine is off does not count. A
 //! machine that is started more than five times on probation has failed it. The `deadline` in documents
-//! is for people: what the clock would show.
+//! is for people: what the clock would show. `status` has the rest in `probation.watch`
+//! (`remaining_seconds`, `starts`, and when that was: `boot`, `uptime_seconds`).
 //!
 //! # The program's data
 //!

@@ -314,6 +314,14 @@
 //!   numbers have caught up; new online keys, adopted, let machines begin anew.
 //! - A block that a rollback order put on a machine ends with a later release only; no command of the
 //!   server's lifts one. Where the block is the machine's own, `mainstay-agent unblock` does.
+//! - Hooks and health checks run as the user that the agent runs as, and are not confined. What clears its
+//!   environment (`env -i`, `sudo`) and outlives an agent that was killed is not found and ended.
+//! - Whether a machine can read the data that a release would find is known to the machine alone: the
+//!   server goes on offering it a release that it refuses for that reason, unless `--min-from` leads it by
+//!   another one; and of a version that the machine ran before, the server lets a rollback be ordered
+//!   that the machine refuses where its copy of the data is gone.
+//! - Several directories of data are put back one after the other, not in one step; until the next command
+//!   after a crash some may be of before and some of after.
 //! - Copies of a machine are noticed by what they do ([`entitlements`](super::entitlements)), and
 //!   only while they differ: two that run in step under one host name take one seat. Where each was
 //!   enrolled with the same key, they take each other's credential in turn.

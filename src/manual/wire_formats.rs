@@ -59,13 +59,18 @@
 //!     "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 //!     "payload_length": 4096,
 //!     "payload_sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-//!     "health": {"command": ["bin/check"], "timeout_seconds": 10}
+//!     "health": {"command": ["bin/check"], "timeout_seconds": 10, "grace_seconds": 5, "retries": 2},
+//!     "hooks": {"before": {"command": ["bin/stop"], "timeout_seconds": 60}},
+//!     "data": {"reads": {"from": 5, "to": 7}, "writes": 7}
 //!   }}
 //! }"#)?;
 //! assert_eq!(manifest.channel, Channel::Security);
 //! assert!(manifest.problems().is_empty());
 //! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
 //! ```
+//!
+//! `health`, `hooks` and `data` repeat what `mainstay.toml` in the tree says
+//! ([`machines`](super::machines)); a release without them says nothing about it.
 //!
 //! # A retired release
 //!
@@ -95,7 +100,7 @@
 //! bears its token: `POST /v1/check` brings, in one round trip, the signed
 //! [`Plan`](mainstay_client::format::Plan) and the metadata that the machine lacks;
 //! `POST /v1/report` tells what happened (events are numbered, so one that is sent twice counts
-//! once).
+//! once; their kinds are in [`machines`](super::machines)).
 //!
 //! A plan's `notices` have stable codes: `LINE_EOS_NEAR`, `LINE_EOS`, `LINE_EOL_NEAR` and `LINE_EOL` of
 //! the line that runs (180, 90 and 30 days ahead, and once it is over), `CONTRACT_ENDS` and

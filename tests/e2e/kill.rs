@@ -71,7 +71,7 @@ impl Victim {
     /// Expects what is seen, what the agent says and the data to belong together.
     fn expect_whole(&self, case: &str) -> &'static str {
         self.seen(case);
-        let (exit, recovered) = self.machine.agent_json(&["recover"]);
+        let (exit, recovered) = self.machine.agent_json(&["--lock-wait", "60", "recover"]);
         assert_eq!(exit, 0, "{case}: {recovered}");
         let seen = self.seen(case);
         assert_eq!(recovered["version_from"], seen, "{case}");

@@ -215,6 +215,23 @@ fn a_release_that_is_not_confirmed_in_time_is_undone() {
 }
 
 #[test]
+fn a_clock_that_is_set_neither_ends_a_probation_nor_prolongs_it() {
+    let (server, machine) = at_the_first_release("standard");
+    publish_on_probation(&server, "1.0.1", 3600);
+    machine.agent(&["update"]).exits(13);
+    for offset in ["+366d", "-366d"] {
+        let (exit, recovered) = machine.agent_json_at(offset, &["recover"]);
+        assert_eq!((exit, &recovered["version_from"]), (0, &"1.0.1".into()), "{offset}");
+        let probation = &machine.agent_json(&["status"]).1["status"]["probation"];
+        let remaining = probation["watch"]["remaining_seconds"].as_u64().unwrap();
+        assert!((1..=3600).contains(&remaining), "{offset}: {probation}");
+        assert_eq!(probation["watch"]["starts"], 0, "{offset}");
+    }
+    assert_eq!(machine.agent_json_at("+366d", &["confirm"]).0, 0);
+    assert_runs(&server, &machine, "1.0.1");
+}
+
+#[test]
 fn an_agent_is_turned_away_while_another_works() {
     let (server, machine) = at_the_first_release("standard");
     // The health check holds the first agent for as long as the test needs.

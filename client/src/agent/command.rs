@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, global = true, env = "MAINSTAY_ANSWER_TIMEOUT", value_name = "SECONDS")]
     answer_timeout: Option<u64>,
     /// How many seconds to wait for another agent that is at work on the installation
-    /// [default: 0; 60 for `confirm`, which a program may call while it is being checked]
+    /// [default: 1; 60 for `confirm`, which a program may call while it is being checked]
     #[arg(long, global = true, env = "MAINSTAY_LOCK_WAIT", value_name = "SECONDS")]
     lock_wait: Option<u64>,
     #[command(subcommand)]
@@ -158,7 +158,8 @@ impl Arguments {
 
     fn surroundings(&self) -> Surroundings {
         let usual = fetch::Limits::DEFAULT;
-        let usual_wait = if matches!(self.command, Command::Confirm) { 60 } else { 0 };
+        // An agent that is killed as it starts a hook leaves its lock to that, until its program begins.
+        let usual_wait = if matches!(self.command, Command::Confirm) { 60 } else { 1 };
         let lock_wait = Duration::from_secs(self.lock_wait.unwrap_or(usual_wait));
         let limits = fetch::Limits {
             rate_bytes_min: self.rate_min.unwrap_or(usual.rate_bytes_min),

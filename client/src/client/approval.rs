@@ -1,5 +1,5 @@
 use super::files;
-use crate::{error::Error, format::Version, install::Layout};
+use crate::{error::Error, format::Version, fs::LocalFileSystem, install::Layout};
 
 /// The longest file of an approval, in bytes.
 const BYTES_MAX: u64 = 1 << 10;
@@ -12,5 +12,5 @@ pub(super) fn read(layout: &Layout) -> Option<Version> {
 }
 
 pub(super) fn write(layout: &Layout, version: &Version) -> Result<(), Error> {
-    files::replace(&layout.approval(), format!("{version}\n").as_bytes())
+    files::replace(&LocalFileSystem, &layout.approval(), format!("{version}\n").as_bytes())
 }

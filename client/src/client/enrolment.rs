@@ -20,7 +20,7 @@ use crate::{
         ContractName, CustomerName, Digest, MachineName, Platform, ProductName,
         wire::{EnrollRequest, EnrollResponse},
     },
-    fs::LocalFileSystem,
+    fs::FileSystem,
     install::{Installation, Layout},
     tuf::{Rule, SigningKey, TrustedRoot},
 };
@@ -165,16 +165,17 @@ pub(super) fn enroll(
     let installation = Installation::open_with(
         &options.root_dir,
         &(surroundings.clock)(),
-        Box::new(LocalFileSystem),
+        (surroundings.files)(),
         surroundings.install_limits,
     )?;
     let layout = installation.layout();
-    let store = TrustStore::new(layout.trust(), surroundings.tuf_limits);
+    let files = (surroundings.files)();
+    let store = TrustStore::new(layout.trust(), surroundings.tuf_limits, (surroundings.files)());
     expect_same_product(&options.product, previous.as_ref(), &installation)?;
 
     let key = match options.identity {
-        Identity::Kept => machine_key(layout)?,
-        Identity::New => new_machine_key(&key_path(layout))?,
+        Identity::Kept => machine_key(&*files, layout)?,
+        Identity::New => new_machine_key(&*files, &key_path(layout))?,
     };
     let answer = remote.enroll(&introduction(options, &key))?;
     let root = answer.root.as_bytes();
@@ -205,7 +206,7 @@ pub(super) fn enroll(
     };
     let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
 
-    let mut staged = Staged::default();
+    let mut staged = Staged::new(&*files);
     // The same machine of the same repository keeps what it knows: forgetting it would let an
     // older plan or snapshot pass for a new one.
     let is_same = previous.is_some_and(|previous| {
@@ -281,7 +282,7 @@ fn expect_root(
 
 /// The machine's key, made where there is none. It is stored before it is used: should the answer
 /// get lost, the next try enrols as the same machine.
-fn machine_key(layout: &Layout) -> Result<SigningKey, Error> {
+fn machine_key(files: &dyn FileSystem, layout: &Layout) -> Result<SigningKey, Error> {
     let path = key_path(layout);
     let refuse = |error: &dyn std::fmt::Display| unusable_key(&path, error);
     match files::read(&path, 64 << 10) {
@@ -289,15 +290,15 @@ fn machine_key(layout: &Layout) -> Result<SigningKey, Error> {
             let pem = SecretString::from(String::from_utf8(bytes).map_err(|error| refuse(&error))?);
             SigningKey::from_pem(pem.expose_secret(), || None).map_err(|error| refuse(&error))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => new_machine_key(&path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => new_machine_key(files, &path),
         Err(error) => Err(Error::disk(&path, error)),
     }
 }
 
-fn new_machine_key(path: &Path) -> Result<SigningKey, Error> {
+fn new_machine_key(files: &dyn FileSystem, path: &Path) -> Result<SigningKey, Error> {
     let key = SigningKey::generate().map_err(|error| unusable_key(path, &error))?;
     let pem = key.to_pem(None).map_err(|error| unusable_key(path, &error))?;
-    files::replace(path, pem.expose_secret().as_bytes())?;
+    files::replace(files, path, pem.expose_secret().as_bytes())?;
     Ok(key)
 }
 

@@ -2,59 +2,76 @@
 //! new one.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
-
-use crate::error::Error;
+use crate::{error::Error, fs::FileSystem};
 
 /// Contents written beside their destinations, which do not see them before
-/// [`commit`](Self::commit).
-#[derive(Default)]
-pub(super) struct Staged(Vec<(NamedTempFile, PathBuf)>);
+/// [`commit`](Self::commit). What a crash leaves there is written over the next time.
+pub(super) struct Staged<'a> {
+    files: &'a dyn FileSystem,
+    staged: Vec<(PathBuf, PathBuf)>,
+}
 
-impl Staged {
+impl<'a> Staged<'a> {
+    pub(super) fn new(files: &'a dyn FileSystem) -> Self {
+        Self { files, staged: Vec::new() }
+    }
+
     /// Writes `bytes` beside `path`, readable by the owner only.
     pub(super) fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let mut name = OsString::from(".new-");
+        name.push(path.file_name().unwrap_or_default());
+        let beside = path.with_file_name(name);
         let folder = path.parent().unwrap_or(Path::new("."));
-        let write = || {
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-            file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            Ok(file)
-        };
-        let file = write().map_err(|error| Error::disk(path, error))?;
-        self.0.push((file, path.to_owned()));
+        fs::create_dir_all(folder)
+            .and_then(|()| self.files.write_file(&beside, bytes))
+            .map_err(|error| Error::disk(path, error))?;
+        self.staged.push((beside, path.to_owned()));
         Ok(())
     }
 
     /// Puts the contents in place, in the order in which they were added.
-    pub(super) fn commit(self) -> Result<(), Error> {
-        for (file, path) in self.0 {
-            file.persist(&path).map_err(|error| Error::disk(&path, error.error))?;
-            sync_folder_of(&path)?;
+    pub(super) fn commit(mut self) -> Result<(), Error> {
+        for (beside, path) in std::mem::take(&mut self.staged) {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            // A rename is durable once the folder is.
+            self.files
+                .rename(&beside, &path)
+                .and_then(|()| self.files.sync_directory(folder))
+                .map_err(|error| Error::disk(&path, error))?;
         }
         Ok(())
     }
 }
 
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        for (beside, _) in &self.staged {
+            let _ = self.files.remove_file(beside);
+        }
+    }
+}
+
 /// Replaces the file at `path` by `bytes`, durably, readable by the owner only.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut staged = Staged::default();
+pub(super) fn replace(files: &dyn FileSystem, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut staged = Staged::new(files);
     staged.add(path, bytes)?;
     staged.commit()
 }
 
 /// Removes the file at `path` if there is one.
-pub(super) fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::disk(path, error)),
-        _ => Ok(()),
+pub(super) fn remove(files: &dyn FileSystem, path: &Path) -> Result<(), Error> {
+    if let Err(error) = fs::symlink_metadata(path)
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        return Ok(());
     }
+    files.remove_file(path).map_err(|error| Error::disk(path, error))
 }
 
 /// The content of the file at `path`, if there is one of at most `bytes_max` bytes.
@@ -68,25 +85,18 @@ pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A rename is durable once the folder is.
-fn sync_folder_of(path: &Path) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::disk(folder, error))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::fs::LocalFileSystem;
 
     #[test]
     fn nothing_is_seen_before_the_commit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
-        let mut staged = Staged::default();
+        let mut staged = Staged::new(&LocalFileSystem);
         staged.add(&path, b"new").unwrap();
         assert!(!path.exists());
         staged.commit().unwrap();
@@ -98,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_not_committed_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let mut staged = Staged::default();
+        let mut staged = Staged::new(&LocalFileSystem);
         staged.add(&folder.path().join("a"), b"new").unwrap();
         drop(staged);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

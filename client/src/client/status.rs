@@ -4,6 +4,7 @@ use super::{Client, Enrolment, trust_store::TrustStore};
 use crate::{
     error::Error,
     format::Plan,
+    fs::LocalFileSystem,
     install::{Layout, Limits, Recorded},
     tuf,
 };
@@ -23,11 +24,11 @@ impl Status {
     /// Reads what is known about the installation at `root_dir`. It takes no lock, so it works while
     /// another process is at work there, and changes and mends nothing.
     pub fn read(root_dir: &Path) -> Result<Self, Error> {
-        let layout = Layout::new(root_dir);
+        let (layout, files) = (Layout::new(root_dir), Box::new(LocalFileSystem));
         Ok(Self {
             enrolment: Enrolment::read(&layout)?,
             recorded: Recorded::read(&layout, &Limits::default())?,
-            plan: TrustStore::new(layout.trust(), tuf::Limits::DEFAULT).plan(),
+            plan: TrustStore::new(layout.trust(), tuf::Limits::DEFAULT, files).plan(),
         })
     }
 }

@@ -1,5 +1,6 @@
 mod archive;
 mod attacks;
+mod crash;
 mod flow;
 mod healing;
 mod updater;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use self::vendor::{Direct, PRODUCT, Server, begin};
 use super::*;
-use crate::{format::Version, install::Moment};
+use crate::{format::Version, fs::FailingFileSystem, install::Moment};
 
 /// A machine, its server, and the clock of both.
 struct Machine {
@@ -65,6 +66,13 @@ impl Machine {
             retry: Retry::AT_ONCE,
             ..Surroundings::default()
         }
+    }
+
+    /// The same on another file system.
+    fn surroundings_on(&self, files: &FailingFileSystem) -> Surroundings {
+        let files = files.clone();
+        let files: OpenFiles = Box::new(move || Box::new(files.clone()));
+        Surroundings { files, ..self.surroundings() }
     }
 
     fn options(&self) -> EnrollOptions {

@@ -6,6 +6,7 @@ use super::files;
 use crate::{
     error::Error,
     format::{ChannelName, Plan, wire::KnownMetadata},
+    fs::FileSystem,
     tuf::{Envelope, Limits},
 };
 
@@ -62,11 +63,12 @@ impl Noted {
 pub(super) struct TrustStore {
     folder: PathBuf,
     limits: Limits,
+    files: Box<dyn FileSystem>,
 }
 
 impl TrustStore {
-    pub(super) fn new(folder: PathBuf, limits: Limits) -> Self {
-        Self { folder, limits }
+    pub(super) fn new(folder: PathBuf, limits: Limits, files: Box<dyn FileSystem>) -> Self {
+        Self { folder, limits, files }
     }
 
     /// Where a document is. Channels have a folder of their own, so that none can be called like
@@ -91,7 +93,7 @@ impl TrustStore {
     }
 
     pub(super) fn write(&self, document: Stored<'_>, bytes: &[u8]) -> Result<(), Error> {
-        files::replace(&self.path(document), bytes)
+        files::replace(&*self.files, &self.path(document), bytes)
     }
 
     /// Forgets everything but the root.
@@ -99,7 +101,7 @@ impl TrustStore {
         let channels = self.channels();
         let documents = [Stored::Timestamp, Stored::Snapshot, Stored::Targets, Stored::Plan];
         for document in documents.into_iter().chain(channels.iter().map(Stored::Channel)) {
-            files::remove(&self.path(document))?;
+            files::remove(&*self.files, &self.path(document))?;
         }
         self.forget(Noted::RefusedPlan)?;
         self.forget(Noted::OrderDone)
@@ -107,7 +109,7 @@ impl TrustStore {
 
     /// Forgets a number that was noted.
     pub(super) fn forget(&self, number: Noted) -> Result<(), Error> {
-        files::remove(&self.folder.join(number.file()))
+        files::remove(&*self.files, &self.folder.join(number.file()))
     }
 
     /// The channels of which there is a copy.
@@ -164,7 +166,11 @@ impl TrustStore {
     }
 
     pub(super) fn note(&self, number: Noted, value: u64) -> Result<(), Error> {
-        files::replace(&self.folder.join(number.file()), format!("{value}\n").as_bytes())
+        files::replace(
+            &*self.files,
+            &self.folder.join(number.file()),
+            format!("{value}\n").as_bytes(),
+        )
     }
 
     fn channels_folder(&self) -> PathBuf {

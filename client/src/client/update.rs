@@ -10,6 +10,7 @@ use crate::{
         Action, Artifact, ChannelName, Plan, PlanTarget, ReleaseManifest, RollbackOrder,
         TargetFile, Version,
     },
+    fs::LocalFileSystem,
     install::{self, Attempt, AttemptKind, Outcome},
     pack::{Payload, PayloadIdentity},
     tuf::{Rule, json},
@@ -263,7 +264,7 @@ impl Client {
         let mut payload = Payload::new(file, identity, wanted.artifact.window_log)?;
         let outcome =
             self.installation.install(wanted.attempt(), Some(&mut payload), &*self.clock)?;
-        files::remove(&path)?;
+        files::remove(&LocalFileSystem, &path)?;
         Ok(outcome)
     }
 }
@@ -297,7 +298,7 @@ fn sweep(cache: &Path, keep: &str) -> Result<(), Error> {
     for entry in entries.flatten() {
         let name = entry.file_name();
         if !name.to_string_lossy().starts_with(keep) {
-            files::remove(&entry.path())?;
+            files::remove(&LocalFileSystem, &entry.path())?;
         }
     }
     Ok(())

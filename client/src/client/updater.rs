@@ -11,6 +11,7 @@ use super::files;
 use crate::{
     error::Error,
     fetch::Mirror,
+    fs::LocalFileSystem,
     tuf::{
         FileMeta, HashesChecker, Limits, Refusal, Rule, Search, Target, TrustedRepository,
         TrustedRoot, percent_encoded, role_file_name,
@@ -40,8 +41,8 @@ impl Updater {
     /// Makes `root` the root of trust in `folder`. Where it comes from is what everything rests on.
     pub fn init(folder: &Path, root: &[u8]) -> Result<(), Error> {
         TrustedRoot::pin(root, Limits::DEFAULT)?;
-        files::replace(&folder.join(Self::PINNED_ROOT), root)?;
-        files::replace(&folder.join(copy_name("root")), root)
+        files::replace(&LocalFileSystem, &folder.join(Self::PINNED_ROOT), root)?;
+        files::replace(&LocalFileSystem, &folder.join(copy_name("root")), root)
     }
 
     /// Refreshes the metadata in `folder` from `metadata`, down to the top-level targets. Each
@@ -198,7 +199,7 @@ impl Copies<'_> {
     }
 
     fn write(&self, role: &str, bytes: &[u8]) -> Result<(), Error> {
-        files::replace(&self.folder.join(copy_name(role)), bytes)
+        files::replace(&LocalFileSystem, &self.folder.join(copy_name(role)), bytes)
     }
 
     fn fetch(

@@ -120,6 +120,19 @@ const CONFIRM: Scenario = Scenario {
     changes_min: 3,
 };
 
+/// An update after which trees and copies of data are cleaned up.
+const CLEAN_UP: Scenario = Scenario {
+    prepare: |machine| {
+        let mut installation = machine.open();
+        for text in ["0.7.0", "0.8.0", "0.9.0", "1.0.0"] {
+            installation.update(&release(text));
+            machine.write_data("old");
+        }
+    },
+    changes_min: 30,
+    ..UPDATE
+};
+
 /// A release's migration of the data of [`Machine::write_data`].
 const MIGRATES: &str = "cd \"$MAINSTAY_DATA\" && echo new > state && echo new > below/more && \
                         ln -sfn new link";
@@ -252,6 +265,8 @@ failures! {
     a_fetched_rollback_survives_a_refusal: FETCHED_ROLLBACK, Failure::Refused, true;
     an_undoing_survives_a_crash: UNDO, Failure::Crash, true;
     an_undoing_survives_a_refusal: UNDO, Failure::Refused, true;
+    a_clean_up_survives_a_crash: CLEAN_UP, Failure::Crash, true;
+    a_clean_up_survives_a_refusal: CLEAN_UP, Failure::Refused, true;
     a_confirmation_survives_a_crash: CONFIRM, Failure::Crash, true;
     a_confirmation_survives_a_refusal: CONFIRM, Failure::Refused, true;
 }

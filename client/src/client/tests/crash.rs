@@ -1,0 +1,96 @@
+//! The machine stops, or its disk refuses, at every change that enrolling and updating make.
+
+use super::{vendor::Particulars, *};
+use crate::{error::ErrorKind, fs::Failure};
+
+const FAILURES: [Failure; 3] = [Failure::Crash, Failure::Refused, Failure::Unreported];
+
+/// Runs `act` with a failure at the first change, the second, … until there are no more, and `after`
+/// after each.
+fn fail_everywhere<T: std::fmt::Debug>(
+    prepare: impl Fn() -> Machine,
+    act: impl Fn(&Machine, Surroundings) -> Result<T, Error>,
+    after: impl Fn(&Machine, bool, &str),
+) -> usize {
+    let mut most = 0;
+    for failure in FAILURES {
+        for nth in 1.. {
+            let machine = prepare();
+            let files = FailingFileSystem::new(failure, nth);
+            let acted = act(&machine, machine.surroundings_on(&files));
+            let is_done = files.changes() < nth;
+            after(&machine, acted.is_ok(), &format!("{failure:?} at change {nth}: {acted:?}"));
+            if is_done {
+                assert!(acted.is_ok(), "{failure:?} at change {nth}: {acted:?}");
+                most = most.max(nth);
+                break;
+            }
+        }
+    }
+    most
+}
+
+#[test]
+fn an_enrolment_that_breaks_off_leaves_the_machine_enrolled_or_not_and_is_made_good_by_another() {
+    let changes = fail_everywhere(
+        Machine::new,
+        |machine, surroundings| Client::enroll_within(&machine.options(), surroundings),
+        |machine, was_told, case| {
+            match Client::open_within(machine.folder.path(), machine.surroundings()) {
+                Ok(mut client) => {
+                    client.check().unwrap_or_else(|error| panic!("{case}: {error}"));
+                }
+                Err(error) => {
+                    assert!(!was_told, "{case}");
+                    assert_eq!(error.kind(), ErrorKind::NotEnrolled, "{case}: {error}");
+                }
+            }
+            machine.enroll(&machine.options()).unwrap_or_else(|error| panic!("{case}: {error}"));
+            machine.server().offer("2.4.0", &Particulars::default());
+            machine.update().unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(machine.runs().unwrap().to_string(), "2.4.0", "{case}");
+            let left_over = walkdir::WalkDir::new(machine.folder.path().join(".mainstay"));
+            let left_over = left_over.into_iter().map(Result::unwrap);
+            let mut left_over = left_over.map(|entry| entry.file_name().to_owned());
+            assert!(!left_over.any(|it| it.to_string_lossy().starts_with(".new-")), "{case}");
+        },
+    );
+    assert!(changes > 15, "only {changes} changes");
+}
+
+#[test]
+fn enrolling_again_never_costs_a_machine_what_it_runs_and_trusts() {
+    fail_everywhere(
+        || Machine::running("2.4.0"),
+        |machine, surroundings| Client::enroll_within(&machine.options(), surroundings),
+        |machine, _, case| {
+            assert_eq!(machine.runs().unwrap().to_string(), "2.4.0", "{case}");
+            machine.enroll(&machine.options()).unwrap_or_else(|error| panic!("{case}: {error}"));
+            machine.server().offer("2.4.1", &Particulars::default());
+            machine.update().unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(machine.runs().unwrap().to_string(), "2.4.1", "{case}");
+        },
+    );
+}
+
+#[test]
+fn an_update_that_breaks_off_is_made_good_with_all_that_is_trusted() {
+    let changes = fail_everywhere(
+        || {
+            let machine = Machine::running("2.4.0");
+            machine.server().offer("2.4.1", &Particulars::default());
+            machine
+        },
+        |machine, surroundings| {
+            let mut client = Client::open_within(machine.folder.path(), surroundings)?;
+            client.update(&mut |_| {})
+        },
+        |machine, _, case| {
+            let running = machine.runs().unwrap().to_string();
+            assert!(["2.4.0", "2.4.1"].contains(&&*running), "{running}: {case}");
+            machine.update().unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(machine.runs().unwrap().to_string(), "2.4.1", "{case}");
+        },
+    );
+    assert!(changes > 40, "only {changes} changes");
+}
