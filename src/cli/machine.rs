@@ -154,10 +154,15 @@ impl Machine {
                 let path = format!("/v1/machines/{machine}/rollback");
                 let order: OrderRecord = server.connect()?.post(&path, &request)?;
                 output.answer(&order, |order| {
+                    let caution = order.caution.iter().map(|it| format!("\nCaution: {it}."));
                     format!(
                         "Order {}: machine {machine} goes back from {} to {} at its next check, \
-                         and is not given {} again.",
-                        order.number, order.from, order.to, order.from
+                         and is not given {} again.{}",
+                        order.number,
+                        order.from,
+                        order.to,
+                        order.from,
+                        caution.collect::<String>()
                     )
                 })
             }
@@ -259,6 +264,9 @@ fn page(view: &MachineView) -> String {
             order.reason,
             ticket.unwrap_or_default()
         );
+        if let Some(caution) = &order.caution {
+            let _infallible = write!(page, "\nCaution: {caution}.");
+        }
     }
     for notice in notices {
         let _infallible = write!(page, "\n\nNotice: {} ({})", notice.message, notice.code);

@@ -201,7 +201,8 @@
 //!
 //! An update that could not read what it would find is refused before it is fetched (34, `data`). So is a
 //! rollback, unless the machine still has a copy of data that the version can read, which it then puts
-//! back; to a technician it is refused where the machine never ran the version and so cannot have one.
+//! back; to a technician it is refused where the machine never ran the version and so cannot have one,
+//! and where it may have one the order carries a `caution` (`machine rollback`, `machine show`).
 //! Where a release says nothing, nothing is checked. Give a release whose predecessors must be stopped at
 //! on the way `--min-from`, so that machines are led there.
 //!

@@ -207,6 +207,7 @@ impl Service {
         let standing = self.standing(&machine.contract, &machine.product).await?;
         let from = require_possible(&standing, &machine, &request.to)?;
         let now = self.clock.now();
+        let conflict = unreadable_data(&standing, &machine, &from, &request.to);
         let order = OrderRecord {
             number: machine.order.as_ref().map_or(0, |order| order.number) + 1,
             to: request.to.clone(),
@@ -216,6 +217,11 @@ impl Service {
             at: now,
             by: actor.id.clone(),
             state: OrderState::Pending,
+            caution: conflict.map(|conflict| {
+                format!(
+                    "{conflict}: the machine goes back only if it has kept its copy of the data"
+                )
+            }),
         };
         let before = machine.order.as_ref().map(serde_json::to_value).transpose()?;
         machine.order = Some(order.clone());
@@ -259,24 +265,20 @@ fn next_step(standing: &ProductStanding, machine: &MachineRecord, seat: Seat) ->
     NextStep { action: action.to_owned(), version }
 }
 
-/// Why the data that `running` left could not be read by `to`, where the vendor said so. A machine
-/// that ran `to` before may have a copy of its data from then, and judges for itself.
+/// Why `to` could not read the data that `running` leaves, where the vendor said so of both.
 fn unreadable_data(
     standing: &ProductStanding,
     machine: &MachineRecord,
     running: &Version,
     to: &Version,
 ) -> Option<String> {
-    if machine.confirmed.contains(to) {
-        return None;
-    }
     let epochs = |version| standing.release(version)?.artifacts.get(&machine.platform)?.data;
     let (now, then) = (epochs(running)?, epochs(to)?);
     (!then.reads(now.writes)).then(|| {
+        let (from, last) = (then.reads.from, then.reads.to);
         format!(
-            "{to} reads data of the epochs {} to {}, {running} writes epoch {}, and machine {} has \
-             not run {to} before, so that it has no copy of older data",
-            then.reads.from, then.reads.to, now.writes, machine.name
+            "{to} reads data of the epochs {from} to {last}, {running} writes epoch {}",
+            now.writes
         )
     })
 }
@@ -320,8 +322,14 @@ fn require_possible(
             machine.name
         ));
     }
-    if let Some(message) = unreadable_data(standing, machine, &running, to) {
-        return impossible(message);
+    // What ran before may have left a copy of its data.
+    if !machine.confirmed.contains(to)
+        && let Some(conflict) = unreadable_data(standing, machine, &running, to)
+    {
+        return impossible(format!(
+            "{conflict}, and machine {} has not run {to} before, so that it has no copy of older data",
+            machine.name
+        ));
     }
     if !release.is_some_and(|release| release.artifacts.contains_key(&machine.platform)) {
         return impossible(format!("{to} has no artifact for {}", machine.platform));

@@ -454,6 +454,9 @@ pub struct OrderRecord {
     pub by: String,
     /// What has become of it.
     pub state: OrderState,
+    /// Why the machine may refuse it all the same, where that is to be feared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caution: Option<String>,
 }
 
 /// What has become of an order.

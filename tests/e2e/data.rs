@@ -24,6 +24,19 @@ fn configure(machine: &Machine, table: &str) {
     fs::write(&file, format!("{text}\n[data]\n{table}\n")).unwrap();
 }
 
+/// A machine that went from 1.0.0 to 1.0.1, which brought its data forward.
+fn at_the_first_release_reading() -> (Server, Machine) {
+    let server = Server::with_product();
+    publish_reading(&server, "1.0.0", "major", 1, 1);
+    let machine = server.machine(&customer(&server, "standard"));
+    machine.agent(&["update"]).succeeds();
+    write_data(&machine, "first");
+    publish_reading(&server, "1.0.1", "bugfix", 1, 2);
+    machine.agent(&["update"]).succeeds();
+    write_data(&machine, "second");
+    (server, machine)
+}
+
 #[test]
 fn configured_directories_are_restored_with_the_rest() {
     let (server, machine) = at_the_first_release("standard");
@@ -91,6 +104,15 @@ fn a_rollback_that_would_find_data_from_the_future_is_refused_to_the_technician(
     let fresh = server.machine(&key);
     fresh.agent(&["update"]).succeeds();
     assert_runs(&server, &fresh, "1.0.1");
+    // One that ran it before may have kept its data, and this one has.
+    let (before, machine) = at_the_first_release_reading();
+    let ordered = order(&before, &machine, "1.0.0").succeeds().json();
+    let caution = ordered["caution"].as_str().unwrap();
+    assert!(caution.contains("only if it has kept its copy"), "{caution}");
+    machine.agent(&["update"]).succeeds();
+    assert_runs(&before, &machine, "1.0.0");
+    assert_eq!(data(&machine).as_deref(), Some("first"));
+
     let refused = order(&server, &fresh, "1.0.0").exits(4);
     let said = refused.stdout() + &refused.stderr();
     assert!(

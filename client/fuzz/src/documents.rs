@@ -134,8 +134,12 @@ pub(crate) fn release_seeds() -> Seeds {
             "length": 10, "sha256": digest, "payload_length": 1024, "payload_sha256": digest,
             "window_log": 10, "health": {
                 "command": ["bin/vault", "--self-test"], "timeout_seconds": 30,
-                "confirm_within_seconds": 600,
+                "confirm_within_seconds": 600, "grace_seconds": 20, "retries": 2,
+                "retry_after_seconds": 5,
             },
+            "hooks": { "before": { "command": ["bin/stop"], "timeout_seconds": 60 },
+                "after": { "command": ["bin/start"] } },
+            "data": { "reads": { "from": 5, "to": 7 }, "writes": 7 },
         } },
     });
     let wrong = serde_json::json!({
@@ -147,7 +151,9 @@ pub(crate) fn release_seeds() -> Seeds {
         } },
     });
     let description = "[health]\ncommand = [\"bin/vault\"] # below the tree\n\
-                       timeout_seconds = 30\nconfirm_within_seconds = 600\n";
+                       timeout_seconds = 30\nconfirm_within_seconds = 600\n\
+                       [hooks.after]\ncommand = [\"bin/start\"]\n\
+                       [data]\nreads = { from = 5, to = 7 }\nwrites = 7\n";
     vec![
         ("manifest", serde_json::to_vec_pretty(&manifest).unwrap()),
         ("all-wrong", serde_json::to_vec(&wrong).unwrap()),

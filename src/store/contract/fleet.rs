@@ -235,6 +235,7 @@ async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecor
             at: at(2),
             by: "token-1".to_owned(),
             state: OrderState::Done,
+            caution: None,
         }),
         plan: Some(PlanRecord {
             version: 4,
