@@ -11,6 +11,9 @@
 //! | `enroll` | makes the machine's key, introduces it to the server, pins the product's root |
 //! | `check` | asks for the plan and verifies it; changes nothing that runs |
 //! | `update` | checks, and carries the plan out |
+//! | `run` | checks for as long as it lives, and does what the administrator lets happen by itself |
+//! | `approve [V]` | lets `run` install the version that waits for approval |
+//! | `unit` | prints a systemd unit for this installation |
 //! | `confirm` | says that the version on probation works |
 //! | `rollback [--to V]` | goes back without being ordered to: to the last confirmed version, or to V |
 //! | `unblock V` | lets version V be tried again, which failed here or was left by a rollback |
@@ -42,7 +45,66 @@
 //! power cut at any instant the next command ends in exactly the old version or the new one.
 //!
 //! One agent or program at a time works on an installation (`.mainstay/lock`); another ends with 31, or
-//! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 1 unless set, and 60 for `confirm`.
+//! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 1 unless set, and 60 for `confirm` and `run`.
+//!
+//! # As a service
+//!
+//! ```sh
+//! mainstay-agent --dir /opt/my-app unit > /etc/systemd/system/my-app-updates.service
+//! systemctl daemon-reload && systemctl enable --now my-app-updates
+//! journalctl -u my-app-updates
+//! ```
+//!
+//! `run` checks as often as the server asks for, a tenth sooner or later, and at once on SIGHUP
+//! (`systemctl reload`). Where the server cannot be reached it waits for half a minute, and twice as long
+//! each time, up to an hour; a server that says `Retry-After` is left alone for as long. SIGTERM ends
+//! a download, of which what has arrived is kept, and lets an installation come to its end. What came of
+//! a check is told once, not again each time. Between two checks it holds no lock: the other commands
+//! work beside it.
+//!
+//! What happens by itself is the administrator's to say, in `.mainstay/agent.toml`, which is read anew at
+//! each check, and in which `enroll` changes nothing of this:
+//!
+//! ```
+//! # let text = r#"
+//! [updates]
+//! trees_kept = 3                      # confirmed versions; what runs and what ran before always stay
+//!
+//! [updates.channels]
+//! security = "auto"                   # installed
+//! bugfix = "auto"
+//! feature = "ask"                     # waits for `mainstay-agent approve`
+//! major = "download"                  # the same, but is downloaded meanwhile
+//! private = "off"                     # custom builds: only by `mainstay-agent update`
+//!
+//! [[updates.windows]]                 # updates at these times alone; without any, at any time
+//! days = ["sat", "sun"]               # every day unless set
+//! from = "22:00"
+//! until = "04:00"                     # on the next day, where it is not after `from`
+//! zone = "UTC"                        # or Europe/Berlin, …
+//!
+//! [network]
+//! proxy = "http://proxy.example.com:3128"   # also `enroll --proxy`; no environment variable is read
+//! bytes_per_second_max = 1_000_000
+//! # "#;
+//! # #[derive(serde::Deserialize)]
+//! # struct Tables {
+//! #     updates: mainstay_client::client::settings::UpdateSettings,
+//! #     network: mainstay_client::client::settings::NetworkSettings,
+//! # }
+//! # let tables: Tables = toml::from_str(text)?;
+//! # assert_eq!(tables.updates.trees_kept, Some(3));
+//! # assert!(tables.network.proxy.is_some());
+//! # Ok::<(), toml::de::Error>(())
+//! ```
+//!
+//! Unless set, `security` and `bugfix` are `auto` and the others `ask`. Outside of the windows an update
+//! is downloaded and waits, approved of or not. **A technician's order to roll back waits for nothing**,
+//! neither window nor approval: what runs is broken. `update`, by hand, does not ask either.
+//!
+//! The unit lets the agent write to the installation and to the directories of data, and nowhere else
+//! (`ProtectSystem=strict`, no new privileges). Hooks and health checks are held to that too: where one
+//! has to write elsewhere, add the place to `ReadWritePaths`.
 //!
 //! # What is not tried for ever
 //!

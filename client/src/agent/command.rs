@@ -159,7 +159,8 @@ impl Arguments {
     fn surroundings(&self) -> Surroundings {
         let usual = fetch::Limits::DEFAULT;
         // An agent that is killed as it starts a hook leaves its lock to that, until its program begins.
-        let usual_wait = if matches!(self.command, Command::Confirm) { 60 } else { 1 };
+        let is_patient = matches!(self.command, Command::Confirm | Command::Run);
+        let usual_wait = if is_patient { 60 } else { 1 };
         let lock_wait = Duration::from_secs(self.lock_wait.unwrap_or(usual_wait));
         let limits = fetch::Limits {
             rate_bytes_min: self.rate_min.unwrap_or(usual.rate_bytes_min),
