@@ -8,12 +8,13 @@ const FAILURES: [Failure; 3] = [Failure::Crash, Failure::Refused, Failure::Unrep
 /// Runs `act` with a failure at the first change, the second, … until there are no more, and `after`
 /// after each.
 fn fail_everywhere<T: std::fmt::Debug>(
+    failures: &[Failure],
     prepare: impl Fn() -> Machine,
     act: impl Fn(&Machine, Surroundings) -> Result<T, Error>,
     after: impl Fn(&Machine, bool, &str),
 ) -> usize {
     let mut most = 0;
-    for failure in FAILURES {
+    for failure in failures.iter().copied() {
         for nth in 1.. {
             let machine = prepare();
             let files = FailingFileSystem::new(failure, nth);
@@ -33,6 +34,7 @@ fn fail_everywhere<T: std::fmt::Debug>(
 #[test]
 fn an_enrolment_that_breaks_off_leaves_the_machine_enrolled_or_not_and_is_made_good_by_another() {
     let changes = fail_everywhere(
+        &FAILURES,
         Machine::new,
         |machine, surroundings| Client::enroll_within(&machine.options(), surroundings),
         |machine, was_told, case| {
@@ -61,6 +63,7 @@ fn an_enrolment_that_breaks_off_leaves_the_machine_enrolled_or_not_and_is_made_g
 #[test]
 fn enrolling_again_never_costs_a_machine_what_it_runs_and_trusts() {
     fail_everywhere(
+        &FAILURES,
         || Machine::running("2.4.0"),
         |machine, surroundings| Client::enroll_within(&machine.options(), surroundings),
         |machine, _, case| {
@@ -74,8 +77,18 @@ fn enrolling_again_never_costs_a_machine_what_it_runs_and_trusts() {
 }
 
 #[test]
-fn an_update_that_breaks_off_is_made_good_with_all_that_is_trusted() {
+fn an_update_during_which_the_machine_stops_is_made_good_with_all_that_is_trusted() {
+    break_an_update_off(Failure::Crash);
+}
+
+#[test]
+fn an_update_that_the_disk_refuses_is_made_good_with_all_that_is_trusted() {
+    break_an_update_off(Failure::Refused);
+}
+
+fn break_an_update_off(failure: Failure) {
     let changes = fail_everywhere(
+        &[failure],
         || {
             let machine = Machine::running("2.4.0");
             machine.server().offer("2.4.1", &Particulars::default());
