@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, global = true, env = "MAINSTAY_ANSWER_TIMEOUT", value_name = "SECONDS")]
     answer_timeout: Option<u64>,
     /// How many seconds to wait for another agent that is at work on the installation
-    /// [default: 1; 60 for `confirm`, which a program may call while it is being checked]
+    /// [default: 1; 60 for `run`, and for `confirm`, which a program may call while it is being checked]
     #[arg(long, global = true, env = "MAINSTAY_LOCK_WAIT", value_name = "SECONDS")]
     lock_wait: Option<u64>,
     #[command(subcommand)]
