@@ -5,6 +5,7 @@
 //! | [`operations`] | whoever runs the server: start, configure, watch, back up, stop |
 //! | [`machines`] | whoever looks after machines: the agent, its documents and exit codes |
 //! | [`entitlements`] | whoever makes contracts, or must say why a machine gets a release |
+//! | [`trees`] | whoever packs a release: what its tree may hold, and what is refused |
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
 //! | [`storage`] | what is kept where, and what survives what |
 //! | [`wire_formats`] | whoever writes another client, or a script |
@@ -20,4 +21,5 @@ pub mod operations;
 pub mod storage;
 pub mod testing;
 pub mod threat_model;
+pub mod trees;
 pub mod wire_formats;

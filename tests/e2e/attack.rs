@@ -29,6 +29,8 @@ mod replay;
 mod stolen_keys;
 #[path = "attack/transfer.rs"]
 mod transfer;
+#[path = "attack/trees.rs"]
+mod trees;
 
 /// A statement of the threat model is worth what the test behind it is worth: each that it names is
 /// there, and each that is there is named.
@@ -42,6 +44,7 @@ fn the_threat_model_names_the_tests_that_there_are() {
         ("replay", include_str!("attack/replay.rs")),
         ("stolen_keys", include_str!("attack/stolen_keys.rs")),
         ("transfer", include_str!("attack/transfer.rs")),
+        ("trees", include_str!("attack/trees.rs")),
     ] {
         let after = |text: &'static str, mark: &str, end| -> BTreeSet<&'static str> {
             let pieces = text.split(mark).skip(1);
