@@ -10,6 +10,7 @@
 //! | [`catalogue`] | what has the vendor published of the product? |
 //! | [`entitlement`] | which of the releases does the contract grant, and why? |
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
+//! | [`requirement`] | can this machine run a release, by what it says of itself? |
 //! | [`upgrade`] | which hops lead up from what a machine runs, and what does the contract lack for them? |
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
 //! | [`seats`] | which machines of a contract have a seat? |
@@ -24,6 +25,7 @@ pub mod contract;
 pub mod entitlement;
 pub mod expiry;
 pub mod lifecycle;
+pub mod requirement;
 pub mod resolve;
 pub mod retirement;
 pub mod scenario;

@@ -78,6 +78,8 @@ mod publish_race;
 mod quickstart;
 #[path = "e2e/repository.rs"]
 mod repository;
+#[path = "e2e/requirements.rs"]
+mod requirements;
 #[path = "e2e/retire.rs"]
 mod retire;
 #[path = "e2e/routes.rs"]

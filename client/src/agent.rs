@@ -9,6 +9,7 @@
 mod command;
 mod document;
 mod exit;
+mod facts;
 mod progress;
 mod service;
 mod text;
@@ -18,7 +19,9 @@ use std::ffi::OsString;
 
 use clap::Parser as _;
 
-pub use document::{Document, PlanDocument, StatusDocument, TreeDocument, WithheldDocument};
+pub use document::{
+    Document, MissingDocument, PlanDocument, StatusDocument, TreeDocument, WithheldDocument,
+};
 pub use exit::Exit;
 
 use self::command::Arguments;

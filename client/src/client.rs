@@ -19,8 +19,9 @@
 //! | part | what is there |
 //! |---|---|
 //! | [`Client`] | everything that can be done on an enrolled machine |
-//! | [`Check`], [`Update`], [`Status`] | what came of it |
+//! | [`Check`], [`Preflight`], [`Update`], [`Status`] | what came of it |
 //! | [`EnrollOptions`], [`Identity`], [`Enrolment`] | how a machine becomes known, and as whom |
+//! | [`PreflightSettings`], [`Components`] | what the administrator says of the machine |
 //! | [`Updater`] | the TUF client by itself, for any repository of The Update Framework |
 //! | [`settings`] | what the machine's administrator has set |
 //! | [`Surroundings`] | the server, the clock and the limits, which tests replace |
@@ -29,6 +30,7 @@ mod approval;
 mod check;
 mod enrolment;
 mod files;
+mod preflight;
 mod refresh;
 mod rollback;
 mod rules;
@@ -46,6 +48,7 @@ use jiff::Timestamp;
 
 pub use check::Check;
 pub use enrolment::{EnrollOptions, Enrolment, Identity};
+pub use preflight::{Components, FactsReport, MachineFacts, Preflight, PreflightSettings};
 pub use status::Status;
 pub use update::{Progress, Update};
 pub use updater::Updater;

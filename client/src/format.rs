@@ -5,10 +5,12 @@
 //! beyond its shape is checked by its `problems` method, which lists *all* that is wrong.
 
 mod digest;
+mod facts;
 mod identifier;
 mod lines;
 mod plan;
 mod release;
+pub mod requirements;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod target_path;
@@ -16,9 +18,10 @@ mod version;
 pub mod wire;
 
 pub use digest::{Digest, Hasher};
+pub use facts::{Facts, Libc, SystemVersion};
 pub use identifier::{
-    AdvisoryId, ChannelName, ContractName, CustomerName, MachineName, OrganisationName, Platform,
-    PrivateChannelName, ProductName, Tag,
+    AdvisoryId, ChannelName, ComponentName, ContractName, CustomerName, MachineName,
+    OrganisationName, Platform, PrivateChannelName, ProductName, Tag,
 };
 pub use lines::{LineDates, Lines, LinesError};
 pub use plan::{
@@ -28,6 +31,7 @@ pub use release::{
     Artifact, DataEpochs, EpochRange, HealthCheck, Hook, Hooks, RELEASE_DESCRIPTION,
     RELEASE_FORMAT, ReleaseDescription, ReleaseManifest, Severity,
 };
+pub use requirements::{Missing, Requirements, VersionRange};
 pub use target_path::TargetPath;
 pub use version::{Channel, LineName, Version};
 

@@ -34,12 +34,14 @@ mod limits;
 mod live;
 mod lock;
 mod moment;
+mod note;
 mod observed;
 mod orphans;
 mod record;
 mod recover;
 mod retain;
-mod script;
+mod room;
+pub(crate) mod script;
 mod settle;
 
 #[cfg(test)]
@@ -58,6 +60,7 @@ pub use record::{
     Attempt, AttemptKind, Block, KeptTree, Outcome, Probation, Record, Recorded, StageName,
     Verification,
 };
+pub use room::Room;
 
 use self::{
     engine::Engine,

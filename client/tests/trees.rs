@@ -140,6 +140,7 @@ fn now() -> Moment {
 
 fn attempt(version: &str, payload: PayloadIdentity) -> Attempt {
     let artifact = Artifact {
+        requires: mainstay_client::format::Requirements::default(),
         length: 1,
         sha256: Digest::of(b"verified by who downloads it"),
         payload_length: payload.length,

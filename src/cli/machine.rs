@@ -226,6 +226,7 @@ fn page(view: &MachineView) -> String {
             ["enrolled".to_owned(), machine.enrolled_at.to_string()],
             ["seen".to_owned(), machine.seen_at.to_string()],
             ["agent".to_owned(), machine.agent.clone()],
+            ["system".to_owned(), or_dash(machine.facts.as_ref())],
             [
                 "at its next check".to_owned(),
                 format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Action, ChannelName, CustomerName, Digest, MachineName, Notice, PLAN_FORMAT, Plan,
+        Action, ChannelName, CustomerName, Digest, Facts, MachineName, Notice, PLAN_FORMAT, Plan,
         PlanTarget, Platform, RollbackOrder, Version, Withheld,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     },
@@ -38,6 +38,7 @@ impl Service {
         request: &CheckRequest,
     ) -> ServiceResult<CheckResponse> {
         machine.require_product(&request.product)?;
+        require_sound(request)?;
         let standing = self.standing(&machine.contract, &request.product).await?;
         for _ in 0..ATTEMPTS_MAX {
             machine.require_enrolled()?;
@@ -73,6 +74,7 @@ impl Service {
         machine.running.clone_from(&request.running);
         machine.platform = request.platform.clone();
         machine.agent = request.agent.chars().filter(|c| !c.is_control()).take(64).collect();
+        machine.facts.clone_from(&request.facts);
         machine.close_order();
 
         let Some(director) = self.director(standing.product()).await? else {
@@ -258,6 +260,17 @@ impl Service {
         }
         Ok(metadata)
     }
+}
+
+fn require_sound(request: &CheckRequest) -> ServiceResult<()> {
+    let components = request.facts.as_ref().map_or(0, |facts| facts.components.len());
+    if components > Facts::COMPONENTS_MAX {
+        return Err(ServiceError::input(format!(
+            "{components} components: expected at most {}",
+            Facts::COMPONENTS_MAX
+        )));
+    }
+    Ok(())
 }
 
 /// A machine's plan.

@@ -222,6 +222,7 @@ impl Service {
             retired: None,
             memory: MemoryRecord::default(),
             clone_suspected: None,
+            facts: None,
         })
     }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     policy::{
         self, Admission, Block, Catalogue, Contract, Decision, Listing, Offer, Seat, Standing,
-        lifecycle,
+        lifecycle, requirement,
     },
     store::{
         ContractRecord, MachineBlock, MachineRecord, OrderState, ProductRecord, ReleaseRecord,
@@ -281,8 +281,9 @@ impl ProductStanding {
         };
         let standing = self.before(contract, &self.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
+        let offers = self.offers(machine);
         let machine = policy::Machine { seat, ..self.policy_machine(machine) };
-        policy::resolve(&standing, &decisions, &self.offers(), &machine)
+        policy::resolve(&standing, &decisions, &offers, &machine)
     }
 
     /// What the machine's owner ought to know of ends that are near or over, and of the way up.
@@ -325,20 +326,24 @@ impl ProductStanding {
     ) -> Option<Result<policy::UpgradePath, policy::NoPath>> {
         let standing = self.before(self.contract.as_ref()?, &self.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
-        let (offers, machine) = (self.offers(), self.policy_machine(machine));
+        let (offers, machine) = (self.offers(machine), self.policy_machine(machine));
         Some(policy::upgrade_path(&standing, &decisions, &offers, &machine, to))
     }
 
-    fn offers(&self) -> BTreeMap<Version, Offer> {
+    /// How each release can be delivered to a machine.
+    fn offers(&self, machine: &MachineRecord) -> BTreeMap<Version, Offer> {
         self.releases
             .iter()
             .map(|release| {
+                let artifact = release.artifacts.get(&machine.platform);
+                let requires = artifact.map(|artifact| &artifact.requires);
                 let offer = Offer {
                     platforms: release.artifacts.keys().cloned().collect(),
                     listing: self.listing(release),
                     min_from: release.min_from.clone(),
                     admission: Admission::default(),
-                    requirement_unmet: None,
+                    requirement_unmet: requires
+                        .and_then(|requires| requirement::unmet(requires, machine.facts.as_ref())),
                 };
                 (release.release.version.clone(), offer)
             })

@@ -1,6 +1,7 @@
 //! The use cases over real stores, with the clock in the test's hand.
 
 mod agreement;
+mod facts;
 mod metadata;
 mod private_channel;
 mod retirement;

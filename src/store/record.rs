@@ -7,7 +7,7 @@ use std::{
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        Artifact, ChannelName, ContractName, CustomerName, Digest, Lines, MachineName,
+        Artifact, ChannelName, ContractName, CustomerName, Digest, Facts, Lines, MachineName,
         OrganisationName, Platform, PrivateChannelName, ProductName, TargetFile, TargetPath,
         Version, schema::Instant, wire::Event,
     },
@@ -382,6 +382,9 @@ pub struct MachineRecord {
     /// Why it seems to be two machines, where it does.
     #[serde(default)]
     pub clone_suspected: Option<CloneRecord>,
+    /// What it is, where it has said so.
+    #[serde(default)]
+    pub facts: Option<Facts>,
 }
 
 /// How a machine was retired.

@@ -54,6 +54,7 @@ impl Packed {
             health,
             hooks: Hooks::default(),
             data: None,
+            requires: mainstay_client::format::Requirements::default(),
         };
         Self { artifact, bytes }
     }
@@ -276,6 +277,7 @@ impl BareMachine {
             running: None,
             known: KnownMetadata { root: 1, ..KnownMetadata::default() },
             agent: "by hand".to_owned(),
+            facts: None,
         };
         let body = serde_json::to_vec(&request).unwrap();
         let answer = server.request("POST", "/v1/check", &self.0.token, &body).has_status(200);

@@ -43,6 +43,7 @@ fn checked(server: &Server, machine: &BareMachine, headers: &[(&str, &str)]) -> 
         running: None,
         known: KnownMetadata::default(),
         agent: "by hand".to_owned(),
+        facts: None,
     };
     let bearer = format!("Bearer {}", machine.0.token);
     let headers = [&[("Authorization", bearer.as_str())], headers].concat();

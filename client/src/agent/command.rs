@@ -5,9 +5,9 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{Document, Exit, progress::Bar, service::Service, text, unit};
+use super::{Document, Exit, facts, facts::Component, progress::Bar, service::Service, text, unit};
 use crate::{
-    client::{Check, Client, EnrollOptions, Identity, Status, Surroundings, Update},
+    client::{Check, Client, EnrollOptions, Identity, Preflight, Status, Surroundings, Update},
     error::{Error, ErrorKind},
     fetch::{self, Cancellation},
     format::{Action, Digest, ProductName, Version},
@@ -81,6 +81,10 @@ enum Command {
     },
     /// Compare the installed files with what was signed; needs no network
     Verify,
+    /// Show what this machine is, as releases may require it; needs no network
+    Facts,
+    #[command(subcommand)]
+    Component(Component),
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +142,8 @@ impl Arguments {
             Command::Recover => self.recover(),
             Command::Unblock { version } => self.unblock(version),
             Command::Verify => self.verify(),
+            Command::Facts => facts::show(self.dir()?),
+            Command::Component(component) => component.run(self.dir()?),
         }
     }
 
@@ -192,6 +198,11 @@ impl Arguments {
     fn check(&self) -> Finished {
         let mut client = self.open()?;
         let check = client.check()?;
+        let preflight = client.preflight(&check)?;
+        if let Some(target) = check.action.target().filter(|_| preflight != Preflight::Passed) {
+            let document = Document::of_check("", client.enrolment(), &check);
+            return Ok(document.with_preflight(&target.version, &preflight));
+        }
         Ok(checked(&client, &check))
     }
 
@@ -300,11 +311,14 @@ pub(super) fn checked(client: &Client, check: &Check) -> (Document, Exit) {
 
 /// What has come of an update.
 pub(super) fn updated(client: &Client, update: Update) -> (Document, Exit) {
-    let Update { check, outcome, undelivered } = update;
+    let Update { check, outcome, missing, undelivered } = update;
     let mut document = Document::of_check("up_to_date", client.enrolment(), &check);
     document.undelivered = undelivered.as_ref().map(|it| super::document::with_sources(it));
     if let Some(outcome) = &outcome {
         return (document.with_outcome(outcome), exit_of(outcome));
+    }
+    if let Some(target) = check.action.target().filter(|_| !missing.is_empty()) {
+        return document.with_preflight(&target.version, &Preflight::Missing(missing));
     }
     // An update that waits to be confirmed, or one that has just failed to be.
     if let Some(probation) = client.status().recorded.record.probation {

@@ -3,12 +3,13 @@ use std::io::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Exit;
 use crate::{
-    client::{Check, Enrolment, Status},
+    client::{Check, Enrolment, FactsReport, MachineFacts, Preflight, Status},
     error::Error,
     format::{
-        Action, Channel, ContractName, CustomerName, Digest, MachineName, Notice, Plan,
-        ProductName, RollbackOrder, Version, Withheld,
+        Action, Channel, ContractName, CustomerName, Digest, Facts, MachineName, Missing, Notice,
+        Plan, ProductName, RollbackOrder, Version, Withheld, requirements::refusal,
     },
     install::{Block, Outcome, Probation, Recorded, StageName, Verification},
 };
@@ -24,6 +25,7 @@ use crate::{
 /// | `enrolled` | enroll | `server`, `root_sha256` |
 /// | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
 /// | `update_offered` | check | `version_from`, `version_to` |
+/// | `missing` | check, update | `version_from` (what runs), `version_to` (what is offered), `missing` |
 /// | `rollback_ordered` | check | `version_from`, `version_to`, `order` |
 /// | `recovered` | recover | `version_from` (what runs), `message` where something was to be mended |
 /// | `unblocked`, `not_blocked` | unblock | `version_to` |
@@ -31,13 +33,14 @@ use crate::{
 /// | `not_on_probation` | confirm | `version_from` (what runs) |
 /// | `probation` | update | `version_from`, `version_to`, `deadline` |
 /// | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
-/// | `deferred` | update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
+/// | `deferred` | check, update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
 /// | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 /// | `status` | status | `status` |
 /// | `intact`, `modified` | verify | `version_from`, `tree` |
 /// | `awaiting_approval`, `awaiting_window` | run | `version_from`, `version_to`, `message` |
 /// | `stopped` | run | |
 /// | `approved` | approve | `version_to` |
+/// | `facts` | facts, component | `facts` |
 /// | `error` | all | `code`, `kind`, `message`, `retryable` |
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Document {
@@ -82,6 +85,12 @@ pub struct Document {
     /// Releases above what runs that the machine does not get, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withheld: Option<Vec<WithheldDocument>>,
+    /// What the machine lacks of what the release on offer requires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<MissingDocument>>,
+    /// What the machine is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
     /// What the machine's owner ought to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notices: Option<Vec<Notice>>,
@@ -122,6 +131,22 @@ pub struct WithheldDocument {
     /// A release that the machine would get instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alternative: Option<Version>,
+}
+
+/// Something that the machine lacks.
+#[derive(Clone, Debug, Serialize)]
+pub struct MissingDocument {
+    /// What: `kernel`, `libc`, `component NAME`, `space` (in bytes), or `consent`, which the
+    /// administrator's command did not give.
+    pub what: String,
+    /// What there should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required: Option<String>,
+    /// What there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// That in a sentence.
+    pub message: String,
 }
 
 /// What is known about a machine without asking anybody.
@@ -274,6 +299,33 @@ impl Document {
         }
     }
 
+    pub(super) fn of_facts(found: &MachineFacts) -> Self {
+        let unheard = "the server is not told";
+        Self {
+            facts: Some(found.facts.clone()),
+            message: (found.report() == FactsReport::Withheld).then(|| unheard.to_owned()),
+            ..Self::of_machine("facts", &found.enrolment)
+        }
+    }
+
+    /// The same with what stands in the way of `version`, and the exit code that goes with it.
+    pub(super) fn with_preflight(self, version: &Version, found: &Preflight) -> (Self, Exit) {
+        let version_to = Some(version.clone());
+        match found {
+            Preflight::Passed => (self, Exit::Done),
+            Preflight::NotNow(reason) => {
+                let (version, running) = (version.clone(), self.version_from.clone());
+                let deferred = Outcome::Deferred { version, running, reason: reason.clone() };
+                (self.with_outcome(&deferred), Exit::Deferred)
+            }
+            Preflight::Missing(missing) => {
+                let message = Some(refusal(version, missing));
+                let missing = Some(missing.iter().map(MissingDocument::from).collect());
+                (Self { outcome: "missing", version_to, missing, message, ..self }, Exit::Missing)
+            }
+        }
+    }
+
     /// The same with what came of an attempt.
     pub(super) fn with_outcome(self, outcome: &Outcome) -> Self {
         let message = Some(in_words(outcome));
@@ -340,6 +392,17 @@ impl From<&Withheld> for WithheldDocument {
     fn from(withheld: &Withheld) -> Self {
         let Withheld { version, channel, code, message, alternative } = withheld.clone();
         Self { version, channel, code, message, alternative }
+    }
+}
+
+impl From<&Missing> for MissingDocument {
+    fn from(missing: &Missing) -> Self {
+        Self {
+            what: missing.what(),
+            required: missing.required(),
+            found: missing.found(),
+            message: missing.to_string(),
+        }
     }
 }
 

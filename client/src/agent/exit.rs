@@ -24,10 +24,12 @@ pub enum Exit {
     Undone,
     /// 15: up to date, nothing changed; newer releases are withheld, and it says why.
     Withheld,
-    /// 16: the release asked to be tried again later, and nothing changed.
+    /// 16: the release or the preflight asked to be tried again later, and nothing changed.
     Deferred,
     /// 17: the installed files are not those that were signed (`verify`).
     Modified,
+    /// 18: the release cannot be installed on this machine, and nothing changed.
+    Missing,
     /// 30: the machine is not enrolled.
     NotEnrolled,
     /// 31: another agent holds the installation's lock.
@@ -46,7 +48,7 @@ pub enum Exit {
 
 impl Exit {
     /// All ways to end, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Done,
         Self::Other,
         Self::Usage,
@@ -58,6 +60,7 @@ impl Exit {
         Self::Withheld,
         Self::Deferred,
         Self::Modified,
+        Self::Missing,
         Self::NotEnrolled,
         Self::Locked,
         Self::Network,
@@ -81,6 +84,7 @@ impl Exit {
             Self::Withheld => 15,
             Self::Deferred => 16,
             Self::Modified => 17,
+            Self::Missing => 18,
             Self::NotEnrolled => 30,
             Self::Locked => 31,
             Self::Network => 32,
@@ -105,8 +109,13 @@ impl Exit {
             Self::Withheld => {
                 "up to date, nothing changed; newer releases are withheld, and it says why"
             }
-            Self::Deferred => "the release asked to be tried again later, and nothing changed",
+            Self::Deferred => {
+                "the release or the preflight asked to be tried again later; nothing changed"
+            }
             Self::Modified => "verify: the installed files are not those that were signed",
+            Self::Missing => {
+                "the release cannot be installed on this machine, and it says what is missing"
+            }
             Self::NotEnrolled => "the machine is not enrolled",
             Self::Locked => "another agent holds the installation's lock",
             Self::Network => "the server could not be reached",

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     client::{
-        Check, Client,
+        Check, Client, Preflight,
         settings::{Step, Wait, step},
     },
     error::{Error, ErrorKind},
@@ -93,8 +93,8 @@ impl<'a> Service<'a> {
                 usual
             }
             Step::Fetch(wait) => {
-                client.fetch(&check, &mut |_| {})?;
-                self.say(&waiting(&client, &check, wait));
+                let preflight = client.fetch(&check, &mut |_| {})?;
+                self.say(&fetched(&client, &check, wait, &preflight));
                 match wait {
                     Wait::Window(opens) => usual.min(until(now, opens)),
                     Wait::Approval => usual,
@@ -119,6 +119,17 @@ impl<'a> Service<'a> {
             (self.tell)(document);
             self.told = text;
         }
+    }
+}
+
+/// An update that is here and waits for something, or cannot be installed here.
+fn fetched(client: &Client, check: &Check, wait: Wait, preflight: &Preflight) -> Document {
+    match check.action.target().filter(|_| *preflight != Preflight::Passed) {
+        Some(target) => {
+            let document = Document::of_check("", client.enrolment(), check);
+            document.with_preflight(&target.version, preflight).0
+        }
+        None => waiting(client, check, wait),
     }
 }
 

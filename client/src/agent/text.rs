@@ -43,6 +43,10 @@ pub(super) fn render(document: &Document) -> String {
         lines.push(format!("Before: {settled}."));
     }
     lines.extend(status_lines(document));
+    for missing in document.missing.iter().flatten() {
+        let title = if missing.what == "consent" { "Refused" } else { "Missing" };
+        lines.push(format!("{title}: {}.", missing.message));
+    }
     for withheld in document.withheld.iter().flatten() {
         let instead = withheld.alternative.as_ref();
         let instead = instead.map(|it| format!(" Instead: {it}.")).unwrap_or_default();
@@ -93,6 +97,12 @@ fn headline(document: &Document) -> String {
         "not_blocked" => format!("{product}: {to} was not blocked here."),
         "approved" => format!("{product}: {to} is approved of."),
         "stopped" => "stopped.".to_owned(),
+        "missing" => format!("{product}: {from} runs; {to} cannot be installed on this machine."),
+        "facts" => {
+            let facts = document.facts.as_ref().map(ToString::to_string).unwrap_or_default();
+            let unheard = if message.is_empty() { "" } else { " The server is not told." };
+            format!("This machine: {facts}.{unheard}")
+        }
         "status" => format!("{product}: {from} runs."),
         _ => format!("{product}: {message}."),
     }

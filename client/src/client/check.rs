@@ -47,6 +47,7 @@ impl Client {
             running: self.installation.running().cloned(),
             known: self.store.known(root.version()),
             agent: env!("CARGO_PKG_VERSION").to_owned(),
+            facts: self.told_facts(),
         })?;
         let mut repository = self.refresh().repository(root, &answer.metadata, now.wall)?;
         let plan = self.plan(&mut repository, &answer)?;

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, Surroundings,
+    Address, PreflightSettings, Surroundings,
     files::{self, Staged},
     refresh::PinnedRoot,
     settings::{DataSettings, NetworkSettings, UpdateSettings},
@@ -107,6 +107,9 @@ pub struct Enrolment {
     /// What happens by itself.
     #[serde(default, skip_serializing_if = "UpdateSettings::is_default")]
     pub updates: UpdateSettings,
+    /// What the administrator has set for what comes before an update.
+    #[serde(default, skip_serializing_if = "PreflightSettings::is_default")]
+    pub preflight: PreflightSettings,
 }
 
 impl Enrolment {
@@ -203,6 +206,7 @@ pub(super) fn enroll(
         data,
         network,
         updates,
+        preflight: previous.as_ref().map(|it| it.preflight.clone()).unwrap_or_default(),
     };
     let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
 

@@ -3,6 +3,7 @@ mod attacks;
 mod crash;
 mod flow;
 mod healing;
+mod preflight;
 mod updater;
 pub(crate) mod vendor;
 

@@ -43,6 +43,8 @@ pub(super) enum Noted {
     OrderDone,
     /// The highest version of a root that was trusted.
     RootSeen,
+    /// What stood in the way of an update the last time, which is reported once.
+    Obstacles,
 }
 
 impl Noted {
@@ -51,6 +53,7 @@ impl Noted {
             Self::RefusedPlan => "refused-plan",
             Self::OrderDone => "order-done",
             Self::RootSeen => "root-seen",
+            Self::Obstacles => "obstacles",
         }
     }
 }
@@ -104,6 +107,7 @@ impl TrustStore {
             files::remove(&*self.files, &self.path(document))?;
         }
         self.forget(Noted::RefusedPlan)?;
+        self.forget(Noted::Obstacles)?;
         self.forget(Noted::OrderDone)
     }
 

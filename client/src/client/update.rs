@@ -3,11 +3,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Check, Client, files, rules, trust_store::Noted};
+use super::{Check, Client, Preflight, files, rules, trust_store::Noted};
 use crate::{
     error::{Error, ErrorKind},
     format::{
-        Action, Artifact, ChannelName, Plan, PlanTarget, ReleaseManifest, RollbackOrder,
+        Action, Artifact, ChannelName, Missing, Plan, PlanTarget, ReleaseManifest, RollbackOrder,
         TargetFile, Version,
     },
     fs::LocalFileSystem,
@@ -42,6 +42,9 @@ pub struct Update {
     /// What was done; nothing where there was nothing to do, or where an update that is already on
     /// probation must be confirmed first.
     pub outcome: Option<Outcome>,
+    /// What the machine lacks of what the release requires; nothing was done then, and nothing but
+    /// the release's manifest was fetched.
+    pub missing: Vec<Missing>,
     /// Why the server could not be told what happened, where that is so. It is told next time.
     pub undelivered: Option<Error>,
 }
@@ -67,34 +70,22 @@ impl Client {
         self.apply(check, progress)
     }
 
-    /// Downloads what `check` has found is to be installed, so that [`Client::apply`] has it at hand.
-    /// Says whether there was anything to download. Of a rollback there is not: what it leads to is
-    /// kept, as a rule.
+    /// Downloads what `check` has found is to be installed, so that [`Client::apply`] has it at hand,
+    /// where the machine has what that requires. Of a rollback there is nothing to download: what it
+    /// leads to is kept, as a rule.
     pub fn fetch(
         &mut self,
         check: &Check,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<bool, Error> {
-        let Action::Update { target } = &check.action else { return Ok(false) };
-        let fetched = self.fetch_target(target, progress);
-        if let Err(error) = &fetched
-            && error.kind() == ErrorKind::Trust
-        {
-            self.note_refusal(&check.plan, error)?;
+    ) -> Result<Preflight, Error> {
+        let Action::Update { target } = &check.action else { return Ok(Preflight::Passed) };
+        let (manifest, wanted) =
+            self.carry_out(&check.plan, |client| client.wanted_update(target, None))?;
+        let found = self.examine(&manifest, &wanted)?;
+        if found == Preflight::Passed && !self.installation.has_tree(&wanted.version) {
+            self.carry_out(&check.plan, |client| client.download(&wanted, progress))?;
         }
-        fetched
-    }
-
-    fn fetch_target(
-        &self,
-        target: &PlanTarget,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<bool, Error> {
-        let wanted = self.update_wanted(target)?;
-        if self.installation.has_tree(&wanted.version) {
-            return Ok(false);
-        }
-        self.download(&wanted, progress).map(|_| true)
+        Ok(found)
     }
 
     /// Does what `check` has found is to be done.
@@ -103,44 +94,59 @@ impl Client {
         mut check: Check,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Update, Error> {
-        let outcome =
-            match check.action.clone() {
-                Action::Stay => None,
-                // One thing at a time: what is on probation is the way back of the next update.
-                Action::Update { .. } if self.installation.record().probation.is_some() => None,
-                Action::Update { target } => {
-                    // With what runs, not at the next check: whoever serves the machine could keep the
-                    // channel that signs the floor from it then.
-                    let floor = check.floor.take();
-                    Some(self.carry_out(&check.plan, |client| {
-                        client.update_to(&target, floor, progress)
-                    })?)
-                }
-                Action::Rollback { target, order } => {
-                    let number = order.number;
-                    let outcome = self.carry_out(&check.plan, |client| {
-                        client.roll_back_to(&target, &order, progress)
-                    })?;
-                    // What was put off is still to be done.
-                    if !matches!(outcome, Outcome::Deferred { .. }) {
-                        self.store.note(Noted::OrderDone, number)?;
+        let mut missing = Vec::new();
+        let outcome = match check.action.clone() {
+            Action::Stay => None,
+            // One thing at a time: what is on probation is the way back of the next update.
+            Action::Update { .. } if self.installation.record().probation.is_some() => None,
+            Action::Update { target } => {
+                // With what runs, not at the next check: whoever serves the machine could keep the
+                // channel that signs the floor from it then.
+                let floor = check.floor.take();
+                let (manifest, wanted) =
+                    self.carry_out(&check.plan, |client| client.wanted_update(&target, floor))?;
+                match self.examine(&manifest, &wanted)? {
+                    // The tree may be there since the last try, which was put off or broke off.
+                    Preflight::Passed => Some(
+                        self.carry_out(&check.plan, |client| client.restore(&wanted, progress))?,
+                    ),
+                    Preflight::Missing(found) => {
+                        missing = found;
+                        None
                     }
-                    Some(outcome)
+                    Preflight::NotNow(reason) => Some(Outcome::Deferred {
+                        version: wanted.version,
+                        running: self.installation.running().cloned(),
+                        reason,
+                    }),
                 }
-            };
-        let undelivered = match outcome {
-            Some(_) => self.report().err(),
-            None => check.undelivered.take(),
+            }
+            Action::Rollback { target, order } => {
+                let number = order.number;
+                let outcome = self.carry_out(&check.plan, |client| {
+                    client.roll_back_to(&target, &order, progress)
+                })?;
+                // What was put off is still to be done.
+                if !matches!(outcome, Outcome::Deferred { .. }) {
+                    self.store.note(Noted::OrderDone, number)?;
+                }
+                Some(outcome)
+            }
         };
-        Ok(Update { check, outcome, undelivered })
+        let undelivered = if outcome.is_some() || !missing.is_empty() {
+            self.report().err()
+        } else {
+            check.undelivered.take()
+        };
+        Ok(Update { check, outcome, missing, undelivered })
     }
 
     /// Runs `act`, and notes its refusal where it breaks a rule.
-    fn carry_out(
+    pub(super) fn carry_out<T>(
         &mut self,
         plan: &Plan,
-        act: impl FnOnce(&mut Self) -> Result<Outcome, Error>,
-    ) -> Result<Outcome, Error> {
+        act: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let outcome = act(self);
         if let Err(error) = &outcome
             && error.kind() == ErrorKind::Trust
@@ -150,21 +156,16 @@ impl Client {
         outcome
     }
 
-    fn update_to(
-        &mut self,
+    /// The release that the plan updates to, and its manifest.
+    pub(super) fn wanted_update(
+        &self,
         target: &PlanTarget,
         floor: Option<Version>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Outcome, Error> {
-        let wanted = self.update_wanted(target)?;
-        // The tree may be there since the last try, which was put off or broke off.
-        self.restore(&Wanted { floor, ..wanted }, progress)
-    }
-
-    fn update_wanted(&self, target: &PlanTarget) -> Result<Wanted, Error> {
+    ) -> Result<(ReleaseManifest, Wanted), Error> {
         let manifest = self.manifest(target)?;
         rules::expect_step(&manifest, self.installation.running())?;
-        self.wanted(AttemptKind::Update, target, &manifest)
+        let wanted = self.wanted(AttemptKind::Update, target, &manifest)?;
+        Ok((manifest, Wanted { floor, ..wanted }))
     }
 
     fn roll_back_to(

@@ -111,6 +111,14 @@ identifier!(
 );
 
 identifier!(
+    /// The name of a program on a machine that releases of a product may depend on.
+    ComponentName,
+    "component name",
+    "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    is_name
+);
+
+identifier!(
     /// An add-on or audience tag of a contract.
     Tag,
     "tag",

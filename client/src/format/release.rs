@@ -11,7 +11,7 @@ pub use description::{
 
 use super::{
     AdvisoryId, Channel, ChannelName, Digest, ParseError, Platform, PrivateChannelName,
-    ProductName, Tag, TargetPath, Version, text_serde,
+    ProductName, Requirements, Tag, TargetPath, Version, text_serde,
 };
 use crate::tuf::{Target, TargetKind, TargetsCustom};
 
@@ -134,13 +134,16 @@ pub struct Artifact {
     /// Which forms of the program's data the release reads and writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataEpochs>,
+    /// What a machine must have to be updated to the release.
+    #[serde(default, skip_serializing_if = "Requirements::is_empty")]
+    pub requires: Requirements,
 }
 
 impl Artifact {
     /// How the release is looked after, as its tree says.
     pub fn description(&self) -> ReleaseDescription {
-        let Self { health, hooks, data, .. } = self.clone();
-        ReleaseDescription { health, hooks, data }
+        let Self { health, hooks, data, requires, .. } = self.clone();
+        ReleaseDescription { health, hooks, data, requires }
     }
 }
 

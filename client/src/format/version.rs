@@ -28,6 +28,10 @@ impl Version {
     pub fn is_prerelease(&self) -> bool {
         !self.0.pre.is_empty()
     }
+
+    pub(super) fn as_semver(&self) -> &semver::Version {
+        &self.0
+    }
 }
 
 impl FromStr for Version {

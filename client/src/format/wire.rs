@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "schema")]
 use super::schema;
 use super::{
-    ChannelName, ContractName, CustomerName, Digest, MachineName, Platform, ProductName, Version,
+    ChannelName, ContractName, CustomerName, Digest, Facts, MachineName, Platform, ProductName,
+    Version,
 };
 use crate::tuf::PublicKey;
 
@@ -95,6 +96,9 @@ pub struct CheckRequest {
     pub known: KnownMetadata,
     /// The agent's version, shown to people.
     pub agent: String,
+    /// What the machine is, where its administrator lets that be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
 }
 
 /// The versions of the metadata that a machine trusts; 0 where it has none.

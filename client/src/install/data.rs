@@ -110,6 +110,12 @@ impl Engine {
         Ok(found)
     }
 
+    /// How many bytes the data are.
+    pub(super) fn data_bytes_in_all(&self) -> Result<u64, Error> {
+        let measured = self.measure_data()?;
+        Ok(measured.iter().map(|it| it.bytes).fold(0, u64::saturating_add))
+    }
+
     fn unusable(&self, path: &Path, found: &'static str) -> Error {
         let root = self.layout.root().to_owned();
         Reason::DataUnusable { path: path.to_owned(), root, found }.into()
@@ -323,9 +329,7 @@ impl Engine {
 
     fn expect_space_at(&self, path: &Path, what: &'static str, bytes: u64) -> Result<(), Error> {
         let needed = bytes.saturating_add(self.limits.reserve_bytes);
-        let found = rustix::fs::statvfs(path)
-            .map_err(|errno| Error::io("measure the space at", path, errno.into()))?;
-        let available = found.f_bavail.saturating_mul(found.f_frsize);
+        let available = available_bytes(path)?;
         if needed > available {
             return Err(Reason::NoSpace { path: path.to_owned(), what, needed, available }.into());
         }
@@ -333,8 +337,15 @@ impl Engine {
     }
 }
 
+/// How many bytes are free at `path`.
+pub(super) fn available_bytes(path: &Path) -> Result<u64, Error> {
+    let found = rustix::fs::statvfs(path)
+        .map_err(|errno| Error::io("measure the space at", path, errno.into()))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Whether copies in `directory` share their blocks with the originals and so take no space.
-fn copies_share_blocks(directory: &Path) -> bool {
+pub(super) fn copies_share_blocks(directory: &Path) -> bool {
     let clone = || -> io::Result<()> {
         let mut original = tempfile::tempfile_in(directory)?;
         original.write_all(&[1; 4096])?;

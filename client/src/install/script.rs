@@ -1,4 +1,5 @@
 use std::{
+    ffi::OsString,
     io::{self, PipeReader, Read as _},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
@@ -61,7 +62,7 @@ impl Occasion {
 
 /// What became of a release's program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It ended well, and said so much.
     Passed(String),
     /// It wants to be asked again later, and why.
@@ -106,59 +107,32 @@ impl Place<'_> {
         command: &[String],
         timeout_seconds: u32,
     ) -> Verdict {
-        let (title, words) = (occasion.title(), command.join(" "));
-        let (child, output) = match self.start(occasion, command) {
-            Ok(started) => started,
-            Err(error) => {
-                return Verdict::Failed(format!(
-                    "the {title} `{words}` cannot be started: {error}"
-                ));
-            }
-        };
-        let output = Output::collect(output, self.output_bytes_max);
-        let timeout = Duration::from_secs(timeout_seconds.into());
-        let ended = ended_within(child, timeout);
-        let said = output.end();
-        let told = if said.is_empty() { "nothing".to_owned() } else { format!("\n{said}") };
-        let failure = match ended {
-            Ok(Some(status)) if status.success() => return Verdict::Passed(said),
-            Ok(Some(status)) if status.code() == Some(ReleaseDescription::NOT_NOW) => {
-                return Verdict::NotNow(format!("the {title} `{words}` said not now: {told}"));
-            }
-            Ok(Some(status)) => format!("failed ({status})"),
-            Ok(None) => format!("took longer than {timeout_seconds} seconds"),
-            Err(error) => format!("ended in an unknown way ({error})"),
-        };
-        Verdict::Failed(format!("the {title} `{words}` {failure}; it said: {told}"))
+        let name = format!("the {} `{}`", occasion.title(), command.join(" "));
+        let mut command = self.command(occasion, command);
+        ask(&name, &mut command, timeout_seconds, self.output_bytes_max)
     }
 
-    fn start(&self, occasion: Occasion, command: &[String]) -> io::Result<(Child, PipeReader)> {
-        let (reader, writer) = io::pipe()?;
-        let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    fn command(&self, occasion: Occasion, command: &[String]) -> Command {
         let tree = self.layout.tree(self.version);
-        let mut command = if program.contains('/') {
+        let program = command.first().map(String::as_str).unwrap_or_default();
+        let mut started = if program.contains('/') {
             Command::new(tree.join(program))
         } else {
             Command::new(program)
         };
-        command
-            .args(arguments)
+        started
+            .args(command.iter().skip(1))
             .current_dir(&tree)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| PATH_DEFAULT.into()))
+            .envs(surroundings())
             .env("MAINSTAY_HOOK", occasion.as_str())
             .env("MAINSTAY_VERSION", self.version.to_string())
             .env("MAINSTAY_ROOT", self.layout.root())
             .env("MAINSTAY_DATA", self.layout.data())
             .env("MAINSTAY_DATA_DIRS", &self.data)
             .env(RUN_VARIABLE, self.run)
-            .envs(std::env::var_os("HOME").map(|home| ("HOME", home)))
-            .envs(self.previous.map(|from| ("MAINSTAY_PREVIOUS_VERSION", from.to_string())))
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .process_group(0);
-        Ok((spawn(&mut command)?, reader))
+            .envs(self.previous.map(|from| ("MAINSTAY_PREVIOUS_VERSION", from.to_string())));
+        started
     }
 
     /// Finds out whether the release works: runs its check until it passes, for as long as a
@@ -180,6 +154,57 @@ impl Place<'_> {
             thread::sleep(Duration::from_secs(health.retry_after_seconds.into()));
         }
     }
+}
+
+/// What every program sees of this process's environment.
+pub(crate) fn surroundings() -> impl Iterator<Item = (&'static str, OsString)> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| PATH_DEFAULT.into());
+    [("PATH", path)].into_iter().chain(std::env::var_os("HOME").map(|home| ("HOME", home)))
+}
+
+/// Runs `command`, which is `name` to people, and takes its exit status for a verdict.
+pub(crate) fn ask(
+    name: &str,
+    command: &mut Command,
+    timeout_seconds: u32,
+    output_bytes_max: usize,
+) -> Verdict {
+    let timeout = Duration::from_secs(timeout_seconds.into());
+    let (ended, said) = match run(command, timeout, output_bytes_max) {
+        Ok(ran) => ran,
+        Err(error) => return Verdict::Failed(format!("{name} cannot be started: {error}")),
+    };
+    let told = if said.is_empty() { "nothing".to_owned() } else { format!("\n{said}") };
+    let failure = match ended {
+        Ok(Some(status)) if status.success() => return Verdict::Passed(said),
+        Ok(Some(status)) if status.code() == Some(ReleaseDescription::NOT_NOW) => {
+            return Verdict::NotNow(format!("{name} said not now: {told}"));
+        }
+        Ok(Some(status)) => format!("failed ({status})"),
+        Ok(None) => format!("took longer than {timeout_seconds} seconds"),
+        Err(error) => format!("ended in an unknown way ({error})"),
+    };
+    Verdict::Failed(format!("{name} {failure}; it said: {told}"))
+}
+
+/// How a program ended, if it did so in time.
+type Ended = io::Result<Option<ExitStatus>>;
+
+/// Runs `command` in a process group of its own, of which nothing is left afterwards. Says how it
+/// ended and what it said last; an error where it cannot be started.
+pub(crate) fn run(
+    command: &mut Command,
+    timeout: Duration,
+    output_bytes_max: usize,
+) -> io::Result<(Ended, String)> {
+    let (reader, writer) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+    let child = spawn(command)?;
+    // The command holds the other end of the pipe, which must be closed when the program is over.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let output = Output::collect(reader, output_bytes_max);
+    let ended = ended_within(child, timeout);
+    Ok((ended, output.end()))
 }
 
 /// Starts `command`. A program that was only just written may be busy: where another thread of

@@ -20,7 +20,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    format::{Artifact, DataEpochs, Digest, EpochRange, HealthCheck, Hook, Hooks, RollbackOrder},
+    format::{
+        Artifact, DataEpochs, Digest, EpochRange, HealthCheck, Hook, Hooks, Requirements,
+        RollbackOrder,
+    },
     fs::{FailingFileSystem, Failure},
     pack,
 };
@@ -138,6 +141,7 @@ impl Release {
             health: self.health.clone(),
             hooks: self.hooks.clone(),
             data: self.data,
+            requires: Requirements::default(),
         }
     }
 

@@ -60,7 +60,7 @@ impl PackedArtifact {
         output: Output,
     ) -> Result<Self, CliError> {
         let tree = pack::scan_tree(dir, &pack::Limits::default())?;
-        let ReleaseDescription { health, hooks, data } = description(dir, &tree)?;
+        let ReleaseDescription { health, hooks, data, requires } = description(dir, &tree)?;
         let payload_length = tree.summary().payload_length;
         let compression = compression.choose(payload_length);
         let progress = output.progress(&format!("pack {platform}"), tree.summary().bytes);
@@ -87,6 +87,7 @@ impl PackedArtifact {
             health,
             hooks,
             data,
+            requires,
         };
         output.say(&format!(
             "{platform}: packed {} entries, {} bytes, to {length} bytes",

@@ -121,6 +121,7 @@ fn description_problems(inspection: &pack::Inspection, signed: &ReleaseDescripti
         ("health check is", described.health == signed.health),
         ("hooks are", described.hooks == signed.hooks),
         ("data epochs are", described.data == signed.data),
+        ("requirements are", described.requires == signed.requires),
     ] {
         if !is_same {
             let found = format!("the manifest's {what} not what mainstay.toml says");

@@ -132,6 +132,7 @@ async fn a_retired_machine_frees_its_seat_and_takes_one_again_when_it_enrols() {
         running: None,
         known: KnownMetadata::default(),
         agent: String::new(),
+        facts: None,
     };
     let record = world.machine(&first).await;
     let error = service.check(record, &request).await.unwrap_err();
@@ -219,6 +220,7 @@ async fn of_two_that_come_back_to_one_free_seat_one_has_it() {
                 running: None,
                 known: KnownMetadata::default(),
                 agent: String::new(),
+                facts: None,
             };
             service.check(world.machine(&name).await, &request).await.unwrap()
         }
@@ -258,6 +260,7 @@ async fn told_that_knows(
         running: Some("1.0.1".parse().unwrap()),
         known: KnownMetadata { root: 1, timestamp, ..KnownMetadata::default() },
         agent: String::new(),
+        facts: None,
     };
     let answer = world.on_day(day).check(world.machine(name).await, &request).await.unwrap();
     plan(&answer).notices.into_iter().map(|notice| notice.code).collect()

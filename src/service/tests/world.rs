@@ -365,6 +365,7 @@ impl World {
             health: None,
             hooks: mainstay_client::format::Hooks::default(),
             data: None,
+            requires: mainstay_client::format::Requirements::default(),
         }
     }
 
@@ -463,6 +464,7 @@ impl World {
             running: running.map(version),
             known: KnownMetadata { root: 1, ..KnownMetadata::default() },
             agent: "test".to_owned(),
+            facts: None,
         };
         self.on_day(days).check(self.machine(name).await, &request).await.unwrap()
     }

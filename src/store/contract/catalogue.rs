@@ -288,6 +288,7 @@ fn release(version: &str) -> ReleaseRecord {
         health: None,
         hooks: mainstay_client::format::Hooks::default(),
         data: None,
+        requires: mainstay_client::format::Requirements::default(),
     };
     let path = TargetPath::manifest(&channel.into(), &version);
     ReleaseRecord {

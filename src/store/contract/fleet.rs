@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mainstay_client::{
     format::{
-        Digest, MachineName, Version,
+        Digest, Facts, MachineName, Version,
         wire::{Event, EventKind},
     },
     tuf::{PublicKey, SigningKey},
@@ -251,6 +251,11 @@ async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecor
             at: at(2),
             last_at: at(3),
             why: "it has two host names".to_owned(),
+        }),
+        facts: Some(Facts {
+            kernel: "6.1".parse().ok(),
+            components: [("postgres".parse().unwrap(), version("15.4.0"))].into(),
+            ..Facts::default()
         }),
     }
 }

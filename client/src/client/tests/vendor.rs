@@ -19,7 +19,7 @@ use crate::{
     format::{
         Action, Artifact, Channel, ChannelName, DataEpochs, Digest, HealthCheck, Hooks, Lines,
         PLAN_FORMAT, Plan, PlanTarget, Platform, ProductName, RELEASE_FORMAT, ReleaseManifest,
-        RollbackOrder, Severity, TargetFile, Version,
+        Requirements, RollbackOrder, Severity, TargetFile, Version,
         wire::{CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, Event, ReportRequest},
     },
     pack,
@@ -51,6 +51,7 @@ pub(crate) struct Particulars {
     pub(crate) min_from: Option<&'static str>,
     pub(crate) confirm_within_seconds: Option<u32>,
     pub(crate) data: Option<DataEpochs>,
+    pub(crate) requires: Requirements,
 }
 
 pub(crate) struct Vendor {
@@ -341,6 +342,7 @@ fn pack_release(version: &str, particulars: &Particulars) -> (Vec<u8>, Artifact)
         health,
         hooks: Hooks::default(),
         data: particulars.data,
+        requires: particulars.requires.clone(),
     };
     (packed, artifact)
 }

@@ -88,6 +88,7 @@ fn whatever_is_read_must_not_come_too_slowly() {
                 running: None,
                 known: crate::format::wire::KnownMetadata::default(),
                 agent: "test".to_owned(),
+                facts: None,
             };
             remote.check(&request).map(drop)
         }),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::Requirements;
+
 /// The file at the root of a release's tree that describes how the release is looked after on a
 /// machine. See [`ReleaseDescription`].
 pub const RELEASE_DESCRIPTION: &str = "mainstay.toml";
@@ -30,6 +32,9 @@ pub struct ReleaseDescription {
     /// Which forms of the program's data the release reads and writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataEpochs>,
+    /// What a machine must have to be updated to the release.
+    #[serde(default, skip_serializing_if = "Requirements::is_empty")]
+    pub requires: Requirements,
 }
 
 impl ReleaseDescription {
@@ -41,6 +46,7 @@ impl ReleaseDescription {
         let mut problems = self.health.as_ref().map(HealthCheck::problems).unwrap_or_default();
         problems.extend(self.hooks.problems());
         problems.extend(self.data.as_ref().and_then(DataEpochs::problem));
+        problems.extend(self.requires.problems());
         problems
     }
 

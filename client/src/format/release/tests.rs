@@ -17,6 +17,7 @@ fn artifact() -> Artifact {
         health: Some(health()),
         hooks: Hooks::default(),
         data: None,
+        requires: crate::format::Requirements::default(),
     }
 }
 
