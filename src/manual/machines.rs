@@ -9,7 +9,7 @@
 //! | command | what |
 //! |---|---|
 //! | `enroll` | makes the machine's key, introduces it to the server, pins the product's root |
-//! | `check` | asks for the plan and verifies it; changes nothing that runs |
+//! | `check` | asks for the plan and verifies it, and looks whether the machine has what an update requires; changes nothing that runs |
 //! | `update` | checks, and carries the plan out |
 //! | `run` | checks for as long as it lives, and does what the administrator lets happen by itself |
 //! | `approve [V]` | lets `run` install the version that waits for approval |
@@ -20,6 +20,8 @@
 //! | `recover` | finishes or undoes what a crash interrupted, as every command but `status` does first; needs no network |
 //! | `status` | what runs, what is blocked, what is offered and withheld; needs no network, takes no lock, changes nothing |
 //! | `verify` | compares the installed tree with its signed payload; needs no network |
+//! | `facts` | what this machine is, as releases may require it; needs no network, takes no lock |
+//! | `component set NAME V`, `component remove NAME` | says which other programs are here, where releases depend on them |
 //!
 //! `--dir` (or `MAINSTAY_DIR`) names the installation:
 //!
@@ -106,6 +108,56 @@
 //! (`ProtectSystem=strict`, no new privileges). Hooks and health checks are held to that too: where one
 //! has to write elsewhere, add the place to `ReadWritePaths`.
 //!
+//! # Before anything is downloaded
+//!
+//! Of an update the agent fetches the release's manifest first, and nothing else until all of this is
+//! so. What is missing is told all at once, `check` and `update` end with 18, the server is told
+//! `refused`, and what runs runs on. Nothing is blocked: the next `check` or `update` looks again. The way back
+//! is never asked about.
+//!
+//! - The machine has what the release requires (`[requires]`, below): kernel, C library, other programs.
+//! - There is room for the download, the tree, two copies of the data (which take none where copies
+//!   share their blocks), 16 MiB that always stay free, and what the release asks for besides. What has
+//!   arrived already is not counted again.
+//! - The administrator's own command agrees, where `.mainstay/agent.toml` names one:
+//!
+//! ```
+//! use mainstay_client::client::{FactsReport, PreflightSettings};
+//!
+//! # #[derive(serde::Deserialize)] struct Settings { preflight: PreflightSettings }
+//! let settings: Settings = toml::from_str(
+//!     r#"
+//! [preflight]
+//! command = ["/usr/local/sbin/may-update"] # an absolute path, or a program in PATH
+//! timeout_seconds = 60                     # 60 unless set, 3600 at most
+//! facts = "withheld"                       # what the machine is is not told; "sent" unless set
+//! components = { postgres = "15.4.0" }     # counts before what `component set` has said
+//! "#,
+//! )?;
+//! assert_eq!(settings.preflight.facts, FactsReport::Withheld);
+//! # Ok::<(), toml::de::Error>(())
+//! ```
+//!
+//! The command runs in the root of the installation, as the user that the agent runs as, with standard
+//! input closed and in a process group of its own, of which nothing is left. It sees `PATH`, `HOME`,
+//! `MAINSTAY_HOOK` (`preflight`), `MAINSTAY_PRODUCT`, `MAINSTAY_VERSION`, `MAINSTAY_CHANNEL` and
+//! `MAINSTAY_SEVERITY` of what is offered, `MAINSTAY_PREVIOUS_VERSION` (what runs, if anything),
+//! `MAINSTAY_ROOT` and `MAINSTAY_DATA`. Exit status 0 means go; 21 *not now*: `check` and `update` end with
+//! 16, and the server is told `deferred`; anything else, to take too long, or not to start is no consent,
+//! which counts as missing. The last 2 KiB of its output are shown and reported. `check` asks it too. The
+//! vendor's own check before an update is the release's `[hooks.before]`: it is part of the release, so it
+//! runs after the download, and before anything is changed.
+//!
+//! The settings stay when the machine enrols again. An installer of another program says durably what it
+//! has installed with `mainstay-agent component set postgres 15.4.0`; at most 64 are known.
+//!
+//! The agent tells the server with each check what `mainstay-agent facts` shows, so that the plan names the
+//! highest release that the machine can run, and says `REQUIREMENT` of those above it; `machine show` and
+//! `machine explain` show both. With `facts = "withheld"` the server knows nothing, forgets what it knew, and
+//! may offer what the machine then refuses. How much space is free is never told. The kernel is the one
+//! that runs; the C library is the one that `/bin/sh` is linked with, by what it says of itself (`getconf`,
+//! or its loader). What cannot be found out is missing to a release that requires it.
+//!
 //! # What is not tried for ever
 //!
 //! - A version that failed here, or was left by a rollback, is blocked: no update installs it again,
@@ -128,8 +180,8 @@
 //! | `undone` | it failed; what ran before runs again, and why |
 //! | `interrupted` | its installation broke off for a reason of the machine's, and which; the same reason is told once |
 //! | `rolled_back` | the machine went back, by which order, and why |
-//! | `deferred` | it said not now |
-//! | `refused` | it would not do what its plan said, and why |
+//! | `deferred` | the release, or the administrator's command, said not now |
+//! | `refused` | it would not do what its plan said, or lacks what the release requires, and why; the same is told once |
 //! | `lost` | the tree that should run is gone |
 //! | `unblocked` | somebody at the machine lifted a block |
 //!
@@ -176,6 +228,15 @@
 //!
 //! [hooks.after]                           # after the switch, before the check
 //! command = ["bin/my-app", "--start"]
+//!
+//! [requires]                              # of the machine, before anything is downloaded; all optional
+//! kernel = "5.10"                         # that or later
+//! glibc = "2.31"                          # that or later; with `musl` beside it, either will do
+//! musl = "1.2"
+//! free_bytes = 1073741824                 # besides download, tree and data; 1 PiB at most
+//!
+//! [requires.components]                   # as `mainstay-agent component set` names them; 64 at most
+//! postgres = ">=15.2, <17"                # a range as Cargo has it: "15" is ">=15.0.0, <16.0.0"
 //! "#,
 //! )?;
 //! assert!(description.problems().is_empty());
@@ -183,8 +244,8 @@
 //! # Ok::<(), toml::de::Error>(())
 //! ```
 //!
-//! Manifests from before there were hooks mean what they meant. An agent from before them refuses a
-//! release that has some.
+//! Manifests from before there were hooks or requirements mean what they meant. An agent from before them
+//! refuses a release that has some.
 //!
 //! **How they run.** In the release's tree as the working directory, as the user that the agent runs
 //! as, with standard input closed, in a process group of their own, of which nothing is left when they
@@ -285,8 +346,9 @@
 //! | 13 | installed, on probation until it is confirmed |
 //! | 14 | the update failed its probation and was undone |
 //! | 15 | up to date, nothing changed; newer releases are withheld, and it says why |
-//! | 16 | the release asked to be tried again later, and nothing changed |
+//! | 16 | the release, or the administrator's command, asked to be tried again later; nothing changed |
 //! | 17 | `verify`: the installed files are not those that were signed |
+//! | 18 | the release cannot be installed on this machine, and it says what is missing; nothing changed |
 //! | 30 | the machine is not enrolled |
 //! | 31 | another agent holds the installation's lock |
 //! | 32 | the server could not be reached |
@@ -306,20 +368,24 @@
 //! | `enrolled` | enroll | `server`, `root_sha256` |
 //! | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
 //! | `update_offered`, `rollback_ordered` | check | `version_from`, `version_to`, `order` |
+//! | `missing` | check, update | `version_from` (what runs), `version_to` (what is offered), `missing` |
 //! | `recovered` | recover | `version_from` (what runs), `message` where something was to be mended |
 //! | `unblocked`, `not_blocked` | unblock | `version_to` |
 //! | `committed` | update, confirm | `version_from`, `version_to` |
 //! | `not_on_probation` | confirm | `version_from` (what runs) |
 //! | `probation` | update | `version_from`, `version_to`, `deadline` |
 //! | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
-//! | `deferred` | update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
+//! | `deferred` | check, update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
 //! | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 //! | `status` | status | `status` |
 //! | `intact`, `modified` | verify | `version_from`, `tree` |
+//! | `facts` | facts, component | `facts` |
 //! | `error` | all | `code`, `kind`, `message`, `retryable` |
 //!
 //! All have `machine`, `product`, `customer` and `contract` once the machine is enrolled, and `message`,
-//! a sentence. `withheld` lists `{version, channel, code, message, alternative}`.
+//! a sentence. `withheld` lists `{version, channel, code, message, alternative}`. `missing` lists `{what,
+//! required, found, message}`; `what` is `kernel`, `libc`, `component NAME`, `space` (in bytes) or `consent`.
+//! `facts` is as the machine tells it ([wire formats](super::wire_formats)).
 //!
 //! `status` in that document has `running`, `probation`, `confirmed`, `kept`, `blocked`, `floor`,
 //! `plan`, `pending_events`, `server`, `stage` (`idle`, `fetched`, `staged`, `preparing`, `switching`,

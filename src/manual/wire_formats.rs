@@ -102,6 +102,29 @@
 //! `POST /v1/report` tells what happened (events are numbered, so one that is sent twice counts
 //! once; their kinds are in [`machines`](super::machines)).
 //!
+//! A check may say what the machine is, as `facts` ([`Facts`](mainstay_client::format::Facts)); what is
+//! not known is absent, and the whole member where the machine's owner will not have it told. At most 64
+//! components. A server from before there were facts refuses a check that has some (400): update servers
+//! first.
+//!
+//! ```
+//! use mainstay_client::{format::{Facts, Requirements}, tuf::json};
+//!
+//! let facts: Facts = json::from_slice(br#"{
+//!   "kernel": "6.1.55", "libc": {"glibc": "2.36"}, "components": {"postgres": "15.4.0"}
+//! }"#)?;
+//! let requires: Requirements = json::from_slice(br#"{
+//!   "kernel": "5.10", "glibc": "2.31", "components": {"postgres": ">=15.2, <17"}
+//! }"#)?;
+//! assert_eq!(requires.missing(&facts), []);
+//! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
+//! ```
+//!
+//! `requires` is a member of an artifact in the release manifest, beside `health` and `hooks`, and says
+//! what `mainstay.toml` in the tree says ([`Requirements`](mainstay_client::format::Requirements)): `kernel`,
+//! `glibc`, `musl`, `components`, `free_bytes`, all optional. It is absent where nothing is required. A
+//! plan withholds what reported facts do not meet with `REQUIREMENT`, and its `message` names all of that.
+//!
 //! A plan's `notices` have stable codes: `LINE_EOS_NEAR`, `LINE_EOS`, `LINE_EOL_NEAR` and `LINE_EOL` of
 //! the line that runs (180, 90 and 30 days ahead, and once it is over), `CONTRACT_ENDS` and
 //! `CONTRACT_ENDED` of the paid time (90 and 30 days ahead, and once it is over), `NOT_STARTED`, and
