@@ -40,11 +40,12 @@
 //! `--answer-timeout SECONDS` (`MAINSTAY_ANSWER_TIMEOUT`) is how long the server has until it has begun
 //! to answer: a minute.
 //!
-//! The artifact is fetched (resumed where it was cut), verified and unpacked in one pass, the data is
-//! copied, `current` is switched by one rename, and the release's own health check runs. Where it
-//! fails, takes too long or cannot start, the data is put back, `current` is switched back, the version
-//! is blocked here, and the server is told. Each step is written to a journal first: after a crash or
-//! power cut at any instant the next command ends in exactly the old version or the new one.
+//! The artifact is fetched (resumed where it was cut) and verified, then decompressed, verified again and
+//! unpacked in one pass; the data are copied, `current` is switched by one rename, and the release's own
+//! health check runs. Where it fails, takes too long or cannot start, the data are put back, `current`
+//! is switched back, the version is blocked here, and the server is told. Each step is written to a
+//! journal first: after a crash or power cut at any instant the next command ends in exactly the old
+//! version or the new one.
 //!
 //! One agent or program at a time works on an installation (`.mainstay/lock`); another ends with 31, or
 //! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 1 unless set, and 60 for `confirm` and `run`.
