@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::{
-    format::{Channel, ChannelName, TargetPath, Version},
+    format::{Channel, ChannelName, PrivateChannelName, TargetPath, Version},
     tuf::{Target, TargetKind, Targets},
 };
 
@@ -66,6 +66,16 @@ impl Listed {
             (role.clone(), listing)
         };
         Some(Self { version: custom.version, channel, listing, floor, min_from: None })
+    }
+}
+
+/// Takes the builds of private channels that have ended for what they are: as retired ones. No machine
+/// is updated to them, so they need no stop on the way. Neither roles nor releases say it.
+pub fn end_builds(releases: &mut [Listed], ended: &BTreeSet<PrivateChannelName>) {
+    for release in releases {
+        if release.channel.private().is_some_and(|channel| ended.contains(&channel)) {
+            release.listing = Listing::Archive;
+        }
     }
 }
 

@@ -48,8 +48,10 @@ impl Service {
             .iter()
             .map(|(role, text)| Ok((role.clone(), parse(role, text.as_bytes())?)))
             .collect::<ServiceResult<BTreeMap<_, _>>>()?;
-        let releases: Vec<_> =
+        let ended = self.private_channels_for(&product, None).await?.ended;
+        let mut releases: Vec<_> =
             self.meta.releases(name).await?.iter().map(ReleaseRecord::listed).collect();
+        retirement::end_builds(&mut releases, &ended);
         let obstacles = retirement::obstacles(&releases, &versions).into_iter();
         let mut problems: Vec<_> = obstacles.map(|obstacle| obstacle.problem).collect();
         if versions.is_empty() {

@@ -25,6 +25,7 @@ use crate::{
         Listing,
         retirement::{self, Listed},
     },
+    service::private_channel::PrivateChannelView,
     store::ReleaseRecord,
 };
 
@@ -108,7 +109,15 @@ impl Retire {
     fn releases(&self, server: &Connection, view: &VendorView) -> Result<Vec<Listed>, CliError> {
         let path = format!("/v1/products/{}/releases", self.product);
         let records: Vec<ReleaseRecord> = server.get(&path)?;
+        let path = format!("/v1/products/{}/channels", self.product);
+        let channels: Vec<PrivateChannelView> = server.get(&path)?;
+        let ended = channels
+            .into_iter()
+            .filter(|view| view.channel.ended_at.is_some())
+            .map(|view| view.channel.name)
+            .collect();
         let mut releases = Listed::of(&view.channels);
+        retirement::end_builds(&mut releases, &ended);
         for release in &mut releases {
             let record = records.iter().find(|one| one.release.version == release.version);
             release.min_from = record.and_then(|record| record.min_from.clone());

@@ -65,6 +65,9 @@ fn a_custom_build_stays_in_its_private_channel() {
     releases[4].min_from = Some(version("1.0.2"));
     releases.push(listed("1.0.4"));
     expect(&releases, &["1.0.2"], &[("1.0.2", "is the last stop on the way to 1.0.3-custom.1")]);
+    // Nobody is updated to it when its channel has ended.
+    end_builds(&mut releases, &["a".repeat(26).parse().unwrap()].into());
+    expect(&releases, &["1.0.2"], &[]);
 }
 
 #[test]
