@@ -37,7 +37,8 @@ pub use contract::{
     Amendment, Bridge, Change, Contract, Exit, Fallback, Preset, State, Term, Tier, Tiers,
 };
 pub use entitlement::{
-    Code, Decision, Lack, Standing, Verdict, decide, decide_all, decide_version, explain,
+    Code, Decision, Lack, OwnChannels, Standing, Verdict, decide, decide_all, decide_version,
+    explain,
 };
 pub use expiry::Expiry;
 pub use resolve::{

@@ -63,12 +63,16 @@
 //! - As everywhere, the highest version that is granted and deliverable is installed. But a machine that
 //!   runs a custom build is updated to custom builds alone, for what was built for it would be gone:
 //!   releases for everybody are withheld from it with `CUSTOM_BUILD`, **security releases too**. The
-//!   vendor publishes a custom build of each that matters.
+//!   vendor publishes a custom build of each that matters. So the way to a release for everybody leads
+//!   over releases for everybody alone: where the highest version is one, a machine is given no custom
+//!   build on the way to it.
 //! - When the channel has ended (`mainstay channel end`), its releases are as retired ones: no machine is
 //!   updated to them, one that ran one can be ordered back to it, and machines that run one get the
-//!   releases for everybody again.
-//! - No custom build is named as an alternative, and a release for others cannot name one as its
-//!   `--min-from` or `--floor`.
+//!   releases for everybody again, unless the customer has another channel of the product that is open:
+//!   then they wait for what is built there.
+//! - A custom build that has the fix is named as an alternative, to its customer alone, and then there is
+//!   no `BRIDGE`; one of a channel that has ended is not, and takes no bridge away.
+//! - A release for others cannot name a custom build as its `--min-from` or `--floor`.
 //!
 //! # Lines and their ends
 //!

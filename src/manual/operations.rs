@@ -253,7 +253,9 @@
 //! contracts they are. `mainstay trust renew` renews a private channel as it does the others, where its key
 //! is here; its keys change with `trust propose --channel NAME --add-release-key …`. Custom builds are not
 //! retired: the archive is for more than one customer to see. A channel that lists 1,000 targets is ended
-//! after another one was made for the customer.
+//! after another one was made for the customer: machines that run one of its builds stay on it until the
+//! other channel has a higher one, which cannot name a build of the old channel as its `--min-from`. A
+//! build of a channel that has ended keeps no release from being retired.
 //!
 //! # Dates of lines
 //!

@@ -101,7 +101,23 @@ pub struct Standing<'a> {
     /// otherwise what was paid for.
     of_product: Result<Paid, Code>,
     /// The private channels of whose contract it is.
-    private_channels: &'a BTreeSet<PrivateChannelName>,
+    own_channels: &'a OwnChannels,
+}
+
+/// The private channels of one product that are one customer's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnChannels {
+    /// Those whose releases machines are updated to.
+    pub open: BTreeSet<PrivateChannelName>,
+    /// Those that have ended: their releases are as retired ones.
+    pub ended: BTreeSet<PrivateChannelName>,
+}
+
+impl OwnChannels {
+    /// Whether the channel is one of them.
+    pub fn contains(&self, channel: &PrivateChannelName) -> bool {
+        self.open.contains(channel) || self.ended.contains(channel)
+    }
 }
 
 /// The instants at which what was paid for ends, each the first that is out.
@@ -123,7 +139,7 @@ struct LineStanding {
 impl<'a> Standing<'a> {
     /// The contract of a customer without private channels at `now`, before the catalogue.
     pub fn new(contract: &'a Contract, catalogue: &'a Catalogue, now: Timestamp) -> Self {
-        const NONE: &BTreeSet<PrivateChannelName> = &BTreeSet::new();
+        const NONE: &OwnChannels = &OwnChannels { open: BTreeSet::new(), ended: BTreeSet::new() };
         let paid = contract.paid_until(now).map(|until| Paid {
             until,
             grace_until: days_after(until, contract.grace_days),
@@ -140,13 +156,18 @@ impl<'a> Standing<'a> {
                 Some(paid) => Ok(paid),
             },
         };
-        Self { contract, catalogue, now, paid, of_product, private_channels: NONE }
+        Self { contract, catalogue, now, paid, of_product, own_channels: NONE }
     }
 
     /// The same for a customer whose private channels of the product these are.
     #[must_use]
-    pub fn with_private_channels(self, channels: &'a BTreeSet<PrivateChannelName>) -> Self {
-        Self { private_channels: channels, ..self }
+    pub fn with_private_channels(self, channels: &'a OwnChannels) -> Self {
+        Self { own_channels: channels, ..self }
+    }
+
+    /// The private channels of whose contract it is.
+    pub(super) fn own_channels(&self) -> &'a OwnChannels {
+        self.own_channels
     }
 
     /// The catalogue.
@@ -205,7 +226,7 @@ impl<'a> Standing<'a> {
         let Release { audience, private_channel, status, .. } = release;
         let is_of_audience = audience.is_empty() || !audience.is_disjoint(&self.contract.audience);
         let is_of_channel =
-            private_channel.as_ref().is_none_or(|channel| self.private_channels.contains(channel));
+            private_channel.as_ref().is_none_or(|channel| self.own_channels.contains(channel));
         is_of_audience && is_of_channel && *status != Status::Draft
     }
 
@@ -366,13 +387,18 @@ impl<'a> Standing<'a> {
     /// own line is not owned.
     ///
     /// It must be one that can be offered: neither a pre-release, which most machines may not have,
-    /// nor a withdrawn one, which a machine that once ran it is granted only to go back to.
+    /// nor a withdrawn one or a custom build of a channel that has ended, which a machine that once ran
+    /// it is granted only to go back to.
     fn backport(&self, release: &Release, history: &BTreeSet<Version>) -> Option<&'a Release> {
         let line = release.version.line();
+        let is_offered = |other: &Release| match &other.private_channel {
+            Some(channel) => self.own_channels.open.contains(channel),
+            None => !other.version.is_prerelease(),
+        };
         self.catalogue
             .fixing_at_least(release)
             .filter(|other| other.version.line() != line)
-            .filter(|other| other.status == Status::Published && !other.version.is_prerelease())
+            .filter(|other| other.status == Status::Published && is_offered(other))
             .find(|other| {
                 let of_line = self.of_line(other.version.line());
                 let code = match self.before_ownership(other, history, &of_line.line) {

@@ -205,15 +205,15 @@ pub struct Withheld {
 /// - Never a downgrade, unless a rollback order says so. While an order is pending the machine is
 ///   not updated: it goes back, or it stays and [`Resolution::order_refusal`] says why.
 /// - A hop leads to a release that is itself granted and deliverable, from a version that is at
-///   least its `min_from`. The first hop is the highest that can be installed at once: from there
-///   everything can be reached that could be reached from a lower one, in no more hops.
+///   least its `min_from`. The first hop is the highest that can be installed at once and that leads
+///   to the target: a custom build does not lead to a release for everybody.
 /// - `min_from` does not bind a fresh machine: there is no data that a stop on the way would have
 ///   to migrate.
 /// - A withdrawn release is never updated to, not even where the machine's history grants it: that
 ///   grant is for going back.
 /// - A retired release is never updated to. A machine that had it can be ordered back to it.
-/// - A machine that runs a custom build is updated to custom builds alone, for as long as their private
-///   channel is open.
+/// - A machine that runs a custom build is updated to custom builds alone, for as long as its customer
+///   has a private channel of the product that is open.
 /// - A machine without a seat gets security releases where something runs on it, and the stops on
 ///   the way to them; nothing else, and no first release.
 /// - What is merely superseded by the target is not withheld, nor is below it a pre-release, a retired
@@ -233,21 +233,21 @@ pub fn resolve(
         Seat::Held => BTreeSet::new(),
         Seat::Exceeded { .. } => fixes_without_a_seat(standing, &ascending, offers, machine),
     };
-    let mut route = Route::from(machine.running.as_ref());
+    let mut route = Route::new(machine.running.as_ref(), offers);
     let mut withheld = Vec::new();
     for decision in ascending {
         let seat = if fixes.contains(&decision.version) { Seat::Held } else { machine.seat };
         let denial = match denial(standing, decision, offers, machine, seat) {
             Some(denial) => Some(denial),
-            None => route.denial(&decision.version, offers),
+            None => route.denial(&decision.version),
         };
         if let Some((code, sentence)) = denial {
             withheld.extend(listed(standing, decision, code, sentence));
         }
     }
-    let Route { first_hop, highest: target, .. } = route;
+    let (first_hop, target) = (route.first_hop(), route.target());
     withheld.retain(|entry| {
-        let is_superseded = first_hop.is_some() && target.is_some_and(|top| entry.version < *top);
+        let is_superseded = target.is_some_and(|target| entry.version < *target);
         let is_minor = matches!(
             entry.code,
             Reason::Delivery(
@@ -271,39 +271,76 @@ pub fn resolve(
 /// The way up from what runs, walked over the versions in ascending order.
 struct Route<'a> {
     running: Option<&'a Version>,
-    first_hop: Option<&'a Version>,
-    highest: Option<&'a Version>,
+    offers: &'a BTreeMap<Version, Offer>,
+    /// What can be reached, the lowest version first.
+    reached: Vec<&'a Version>,
 }
 
 impl<'a> Route<'a> {
-    fn from(running: Option<&'a Version>) -> Self {
-        Self { running, first_hop: None, highest: running }
+    fn new(running: Option<&'a Version>, offers: &'a BTreeMap<Version, Offer>) -> Self {
+        Self { running, offers, reached: Vec::new() }
     }
 
     /// Takes in the next higher version that is granted and deliverable: either it can be reached,
     /// or the step that is missing is told.
-    fn denial(
-        &mut self,
-        version: &'a Version,
-        offers: &BTreeMap<Version, Offer>,
-    ) -> Option<(Reason, String)> {
-        let min_from = offers.get(version).and_then(|offer| offer.min_from.as_ref());
-        let admits = |from: Option<&Version>| match (from, min_from) {
-            (Some(from), Some(min_from)) => min_from <= from,
-            _ => true,
-        };
-        // On a fresh machine nothing runs, so everything is one hop away.
-        let is_one_hop = admits(self.running);
-        if is_one_hop {
-            self.first_hop = Some(version);
-        } else if !admits(self.highest) {
-            let code = DeliveryCode::StepRequired;
-            let stop = min_from.map(Version::to_string).unwrap_or_default();
-            return Some((Reason::Delivery(code), code.sentence(version, &stop)));
+    fn denial(&mut self, version: &'a Version) -> Option<(Reason, String)> {
+        // The nearest is the likeliest to lead there.
+        let is_reached = self.is_one_hop(version)
+            || self.reached.iter().rev().any(|stop| self.leads(stop, version));
+        if is_reached {
+            self.reached.push(version);
+            return None;
         }
-        self.highest = Some(version);
+        let min_from = self.offers.get(version).and_then(|offer| offer.min_from.as_ref());
+        let code = DeliveryCode::StepRequired;
+        let stop = min_from.map(Version::to_string).unwrap_or_default();
+        Some((Reason::Delivery(code), code.sentence(version, &stop)))
+    }
+
+    /// The highest version that can be reached; nothing where that is what runs.
+    fn target(&self) -> Option<&'a Version> {
+        self.reached.last().copied()
+    }
+
+    /// The highest version that is one hop away and on a way to the target.
+    fn first_hop(&self) -> Option<&'a Version> {
+        let mut on_the_way: Vec<&Version> = Vec::new();
+        for version in self.reached.iter().rev().copied() {
+            let is_target = on_the_way.is_empty();
+            if !is_target && !on_the_way.iter().any(|next| self.leads(version, next)) {
+                continue;
+            }
+            if self.is_one_hop(version) {
+                return Some(version);
+            }
+            on_the_way.push(version);
+        }
         None
     }
+
+    /// On a fresh machine nothing runs, so everything is one hop away.
+    fn is_one_hop(&self, version: &Version) -> bool {
+        self.running.is_none_or(|running| admits(self.offers, running, version))
+    }
+
+    fn leads(&self, stop: &Version, version: &Version) -> bool {
+        leads(self.offers, stop, version)
+    }
+}
+
+/// Whether a machine that has come to `stop` on its way can go on to `version`. From a custom build
+/// it goes on to custom builds alone.
+pub(super) fn leads(offers: &BTreeMap<Version, Offer>, stop: &Version, version: &Version) -> bool {
+    let is_custom = |version: &Version| {
+        offers.get(version).is_some_and(|offer| offer.listing == Listing::Private)
+    };
+    stop < version && admits(offers, stop, version) && (is_custom(version) || !is_custom(stop))
+}
+
+/// Whether `version` can be installed over `from`.
+fn admits(offers: &BTreeMap<Version, Offer>, from: &Version, version: &Version) -> bool {
+    let min_from = offers.get(version).and_then(|offer| offer.min_from.as_ref());
+    min_from.is_none_or(|min_from| min_from <= from)
 }
 
 /// What a machine that runs something may have without a seat: security releases, and for each that
@@ -316,12 +353,12 @@ fn fixes_without_a_seat<'a>(
 ) -> BTreeSet<&'a Version> {
     let Some(running) = &machine.running else { return BTreeSet::new() };
     // What it could reach if it had a seat: a stop that nothing leads to is of no use.
-    let mut route = Route::from(Some(running));
+    let mut route = Route::new(Some(running), offers);
     let candidates: Vec<&Version> = ascending
         .iter()
         .filter(|decision| denial(standing, decision, offers, machine, Seat::Held).is_none())
         .map(|decision| &decision.version)
-        .filter(|version| route.denial(version, offers).is_none())
+        .filter(|version| route.denial(version).is_none())
         .collect();
     let is_security = |version: &&Version| {
         let release = standing.catalogue().release(version);
@@ -330,10 +367,9 @@ fn fixes_without_a_seat<'a>(
     let mut fixes: BTreeSet<&Version> = candidates.iter().copied().filter(is_security).collect();
     // From the highest on: a stop that is added lies below, and gets its turn.
     for version in candidates.iter().rev().copied() {
-        let min_from = offers.get(version).and_then(|offer| offer.min_from.as_ref());
-        let Some(min_from) = min_from.filter(|min_from| *min_from > running) else { continue };
-        let leads_there = |stop: &&Version| *stop >= min_from && *stop < version;
-        if fixes.contains(version) && !fixes.iter().any(leads_there) {
+        let is_one_hop = admits(offers, running, version);
+        let leads_there = |stop: &&Version| route.leads(stop, version);
+        if !is_one_hop && fixes.contains(version) && !fixes.iter().any(leads_there) {
             fixes.extend(candidates.iter().copied().find(leads_there));
         }
     }
@@ -359,23 +395,24 @@ fn denial(
     }
     let offer = offers.get(version);
     let (code, detail) = undelivered(version, offer, machine, seat)
-        .or_else(|| displaced(standing, offer, offers, machine))?;
+        .or_else(|| displaced(standing, offer, machine))?;
     Some((Reason::Delivery(code), code.sentence(version, &detail)))
 }
 
 /// The custom build that runs, which a release for everybody would take the place of: what was built
-/// for the customer would be gone.
-fn displaced(
+/// for the customer would be gone. Where its channel has ended, another one that is open takes over.
+pub(super) fn displaced(
     standing: &Standing<'_>,
     offer: Option<&Offer>,
-    offers: &BTreeMap<Version, Offer>,
     machine: &Machine,
 ) -> Option<(DeliveryCode, String)> {
     let running = machine.running.as_ref()?;
-    let is_custom = |offer: Option<&Offer>| offer.map(|it| it.listing) == Some(Listing::Private);
     // A machine can claim to run whatever it likes.
-    let is_its_own = standing.shows(standing.catalogue().release(running)?);
-    let is_displaced = is_its_own && is_custom(offers.get(running)) && !is_custom(offer);
+    let release =
+        standing.catalogue().release(running).filter(|release| standing.shows(release))?;
+    let is_custom = offer.is_some_and(|offer| offer.listing == Listing::Private);
+    let is_displaced =
+        release.private_channel.is_some() && !standing.own_channels().open.is_empty() && !is_custom;
     is_displaced.then(|| (DeliveryCode::CustomBuild, running.to_string()))
 }
 

@@ -7,7 +7,7 @@ use mainstay_client::format::{PrivateChannelName, ProductName, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, Change, Contract, Decision, Line, Release, Standing};
+use super::{Catalogue, Change, Contract, Decision, Line, OwnChannels, Release, Standing};
 
 /// A contract before the releases of one product at one instant.
 ///
@@ -30,7 +30,7 @@ pub struct Scenario {
     /// The versions once confirmed on the machine that asks.
     #[serde(default)]
     pub history: BTreeSet<Version>,
-    /// The private channels of the contract's customer.
+    /// The private channels of the contract's customer, all of them open.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub private_channels: BTreeSet<PrivateChannelName>,
 }
@@ -68,13 +68,18 @@ impl Scenario {
                 .map_err(|duplicate| problems.push(duplicate.to_string()));
         match catalogue {
             Ok(catalogue) if problems.is_empty() => {
+                let channels = self.own_channels();
                 let standing = Standing::new(&self.contract, &catalogue, self.now)
-                    .with_private_channels(&self.private_channels);
+                    .with_private_channels(&channels);
                 let decide = |release| standing.explained(standing.decide(release, &self.history));
                 Ok(self.releases.iter().map(decide).collect())
             }
             _ => Err(problems),
         }
+    }
+
+    pub(super) fn own_channels(&self) -> OwnChannels {
+        OwnChannels { open: self.private_channels.clone(), ..OwnChannels::default() }
     }
 }
 

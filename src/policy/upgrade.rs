@@ -10,7 +10,8 @@ use super::{
     catalogue::{Release, Status},
     entitlement::{Code, Decision, Lack, Standing},
     lifecycle::LineStatus,
-    resolve::{DeliveryCode, Machine, Offer, undelivered},
+    resolve::{DeliveryCode, Machine, Offer, displaced, leads, undelivered},
+    retirement::Listing,
 };
 
 /// The hops from what runs to a version, through the stops that lie between (`min_from`).
@@ -77,7 +78,7 @@ pub enum NoPath {
 /// `decisions` are those of `standing` over its catalogue for this machine.
 ///
 /// A hop leads to a release that is out, listed, made for the machine and not blocked on it, from a
-/// version that is at least its `min_from`. What passes by itself, a hold, a rollout, a pending order
+/// version that is at least its `min_from`; and from a custom build to custom builds alone. What passes by itself, a hold, a rollout, a pending order
 /// or a want of seats, is no matter here. Among the ways there are, it is the one with the fewest hops
 /// that the contract denies, then the one with the fewest hops.
 pub fn upgrade_path(
@@ -119,7 +120,7 @@ impl<'a> Search<'a> {
         let lines: Vec<LineName> = self.supported_lines().collect();
         for line in lines {
             let of_line = self.releases().filter(|release| release.version.line() == line);
-            let newest = of_line.filter(|release| !release.version.is_prerelease()).last();
+            let newest = of_line.filter(|release| !self.is_prerelease(&release.version)).last();
             let Some(newest) = newest.map(|release| &release.version) else { continue };
             if let Some(running) = running
                 && newest <= running
@@ -184,13 +185,14 @@ impl<'a> Search<'a> {
         let mut reached: BTreeMap<&Version, Reached<'_>> = BTreeMap::new();
         for release in self.releases().filter(|release| release.version <= *to) {
             let version = &release.version;
-            let is_wanted = version == to || !version.is_prerelease();
+            let is_wanted = version == to || !self.is_prerelease(version);
             if running.is_some_and(|running| version <= running) || !is_wanted {
                 continue;
             }
             let (before, cost) = match (running, self.min_from(version)) {
                 (Some(running), Some(min_from)) if running < min_from => {
                     let stops = reached.range::<Version, _>(min_from..).rev();
+                    let stops = stops.filter(|(stop, _)| leads(self.offers, stop, version));
                     let Some((stop, best)) = stops.min_by_key(|(_, stop)| stop.cost) else {
                         continue;
                     };
@@ -215,9 +217,17 @@ impl<'a> Search<'a> {
     }
 
     fn obstacle(&self, version: &Version) -> Option<(DeliveryCode, String)> {
-        let obstacle =
-            undelivered(version, self.offers.get(version), &self.machine, self.machine.seat);
-        obstacle.filter(|(code, _)| *code != DeliveryCode::RolloutWait)
+        let offer = self.offers.get(version);
+        undelivered(version, offer, &self.machine, self.machine.seat)
+            .filter(|(code, _)| *code != DeliveryCode::RolloutWait)
+            .or_else(|| displaced(self.standing, offer, &self.machine))
+    }
+
+    /// Whether most machines may not have it: a custom build only looks like a pre-release.
+    fn is_prerelease(&self, version: &Version) -> bool {
+        let is_custom =
+            self.offers.get(version).is_some_and(|offer| offer.listing == Listing::Private);
+        version.is_prerelease() && !is_custom
     }
 
     fn min_from(&self, version: &Version) -> Option<&'a Version> {

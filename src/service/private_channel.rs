@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult};
-use crate::store::{PrivateChannelRecord, ProductRecord};
+use crate::{
+    policy::OwnChannels,
+    store::{PrivateChannelRecord, ProductRecord},
+};
 
 /// `POST /v1/products/{product}/channels`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -42,7 +45,7 @@ pub struct PrivateChannelView {
 #[derive(Debug, Default)]
 pub(super) struct PrivateChannels {
     /// The customer's own.
-    pub(super) own: BTreeSet<PrivateChannelName>,
+    pub(super) own: OwnChannels,
     /// Whosever: those that have ended.
     pub(super) ended: BTreeSet<PrivateChannelName>,
 }
@@ -97,8 +100,8 @@ impl Service {
     }
 
     /// Ends a private channel: nothing is published in it any more, no machine is updated to what
-    /// was, and machines that run a custom build get the releases for everybody again. Its customer
-    /// goes on seeing it, because machines that had a custom build may go back to it.
+    /// was, and machines that run a custom build get the releases for everybody again, unless the
+    /// customer has another channel that is open. The customer goes on seeing it, because machines that had a custom build may go back to it.
     pub async fn end_private_channel(
         &self,
         actor: &Actor,
@@ -147,11 +150,14 @@ impl Service {
             return Ok(channels);
         }
         for channel in self.meta.private_channels(&product.name).await? {
-            if channel.ended_at.is_some() {
+            let is_open = channel.ended_at.is_none();
+            if !is_open {
                 channels.ended.insert(channel.name.clone());
             }
             if customer == Some(&channel.customer) {
-                channels.own.insert(channel.name);
+                let OwnChannels { open, ended } = &mut channels.own;
+                let own = if is_open { open } else { ended };
+                own.insert(channel.name);
             }
         }
         Ok(channels)

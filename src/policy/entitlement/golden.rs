@@ -75,10 +75,11 @@ impl Case {
     pub(super) fn decisions(&self) -> Vec<Decision> {
         let catalogue = self.catalogue();
         let Scenario { contract, releases, history, now, private_channels, .. } = &self.scenario;
+        let channels = self.scenario.own_channels();
         let of = |release: &Release| match &catalogue {
             Some(catalogue) if !private_channels.is_empty() => {
                 let standing = Standing::new(contract, catalogue, *now);
-                standing.with_private_channels(private_channels).decide(release, history)
+                standing.with_private_channels(&channels).decide(release, history)
             }
             _ => decide_version(contract, catalogue.as_ref(), &release.version, history, *now),
         };

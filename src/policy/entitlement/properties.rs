@@ -228,6 +228,17 @@ impl World {
         decide_all(&self.contract, &self.catalogue(), &self.history, self.now)
     }
 
+    /// Makes the pre-releases custom builds of the customer.
+    pub(in crate::policy) fn with_builds(&mut self) -> OwnChannels {
+        let name: PrivateChannelName = "a".repeat(26).parse().unwrap();
+        for release in self.releases.iter_mut().filter(|one| one.version.is_prerelease()) {
+            release.private_channel = Some(name.clone());
+            release.channel =
+                if release.advisories.is_empty() { Channel::Bugfix } else { Channel::Security };
+        }
+        OwnChannels { open: [name].into(), ..OwnChannels::default() }
+    }
+
     fn advisories(&self, version: &Version) -> BTreeSet<AdvisoryId> {
         let of = self.releases.iter().find(|release| release.version == *version);
         of.map(|release| release.advisories.clone()).unwrap()
@@ -319,6 +330,32 @@ proptest! {
             prop_assert!(found.is_grant() && !decision.is_grant());
             let fixed = world.advisories(alternative);
             prop_assert!(fixed.is_superset(&world.advisories(&decision.version)));
+        }
+    }
+
+    /// The customer's own builds count as fixes: where one that is granted has the fix, the bridge is
+    /// not given, and none lacks it.
+    #[test]
+    fn a_custom_build_that_is_granted_stands_in_for_the_bridge(mut world in world()) {
+        let channels = world.with_builds();
+        let catalogue = world.catalogue();
+        let standing =
+            Standing::new(&world.contract, &catalogue, world.now).with_private_channels(&channels);
+        let decisions = standing.decide_all(&BTreeSet::new());
+        for decision in &decisions {
+            let fixed = world.advisories(&decision.version);
+            let fixing = |other: &&Decision| {
+                let line = other.version.line();
+                other.is_grant()
+                    && line != decision.version.line()
+                    && standing.of_line(line).is_owned
+                    && world.advisories(&other.version).is_superset(&fixed)
+            };
+            let lacks_fix = matches!(decision.code, Code::Bridge | Code::NoBackport);
+            prop_assert!(!lacks_fix || decisions.iter().find(fixing).is_none(), "{decision:?}");
+            let Some(alternative) = &decision.alternative else { continue };
+            let named = decisions.iter().find(|other| other.version == *alternative);
+            prop_assert!(named.as_ref().is_some_and(fixing), "{decision:?}");
         }
     }
 

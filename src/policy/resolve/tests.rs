@@ -1,12 +1,14 @@
 use jiff::Timestamp;
-use mainstay_client::format::PrivateChannelName;
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
 use crate::policy::{
     catalogue::{Catalogue, Release},
     contract::Contract,
-    entitlement::properties::{World, world},
+    entitlement::{
+        OwnChannels,
+        properties::{World, world},
+    },
 };
 
 mod custom_build;
@@ -22,7 +24,7 @@ struct Scene {
     history: BTreeSet<Version>,
     offers: BTreeMap<Version, Offer>,
     machine: Machine,
-    private_channels: BTreeSet<PrivateChannelName>,
+    own_channels: OwnChannels,
 }
 
 fn scene(running: Option<&str>, versions: &[&str]) -> Scene {
@@ -52,7 +54,7 @@ fn scene(running: Option<&str>, versions: &[&str]) -> Scene {
         history: BTreeSet::new(),
         offers: versions.iter().map(offer).collect(),
         machine: Machine::new(running.map(version), "linux-x86_64".parse().unwrap()),
-        private_channels: BTreeSet::new(),
+        own_channels: OwnChannels::default(),
     }
 }
 
@@ -81,7 +83,7 @@ impl Scene {
         let catalogue = Catalogue::new(product, [], self.releases.clone()).unwrap();
         let now: Timestamp = "2025-06-01T00:00:00Z".parse().unwrap();
         let standing = Standing::new(&self.contract, &catalogue, now)
-            .with_private_channels(&self.private_channels);
+            .with_private_channels(&self.own_channels);
         resolve(&standing, &standing.decide_all(&self.history), &self.offers, &self.machine)
     }
 

@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use mainstay_client::format::PrivateChannelName;
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
 use crate::policy::{
-    Action, Admission, Catalogue, Contract, Line, Listing, Seat,
+    Action, Admission, Catalogue, Contract, Line, Listing, OwnChannels, Seat,
     contract::Term,
     decide,
     entitlement::properties::world,
@@ -27,6 +28,7 @@ struct Scene {
     releases: Vec<Release>,
     offers: BTreeMap<Version, Offer>,
     machine: Machine,
+    own_channels: OwnChannels,
 }
 
 /// Releases of 2026-02-01 with their channels and lowest predecessors, before a contract of line 2.4
@@ -58,6 +60,7 @@ fn scene(running: &str, releases: &[(&str, &str, Option<&str>)]) -> Scene {
         releases: releases.iter().map(release).collect(),
         offers: releases.iter().map(offer).collect(),
         machine: Machine::new(Some(version(running)), "linux-x86_64".parse().unwrap()),
+        own_channels: OwnChannels::default(),
     }
 }
 
@@ -65,11 +68,22 @@ impl Scene {
     fn path(&self, to: Option<&str>) -> Result<String, NoPath> {
         let (product, lines) = ("demo".parse().unwrap(), self.lines.clone());
         let catalogue = Catalogue::new(product, lines, self.releases.clone()).unwrap();
-        let standing = Standing::new(&self.contract, &catalogue, at("2026-06-01T00:00:00Z"));
+        let standing = Standing::new(&self.contract, &catalogue, at("2026-06-01T00:00:00Z"))
+            .with_private_channels(&self.own_channels);
         let decisions = standing.decide_all(&BTreeSet::new());
         let to = to.map(version);
         upgrade_path(&standing, &decisions, &self.offers, &self.machine, to.as_ref())
             .map(|path| path.line())
+    }
+
+    fn with_custom_build(mut self, build: &str) -> Self {
+        let name: PrivateChannelName = "a".repeat(26).parse().unwrap();
+        let build = version(build);
+        let release = self.releases.iter_mut().find(|release| release.version == build);
+        release.unwrap().private_channel = Some(name.clone());
+        self.offers.get_mut(&build).unwrap().listing = Listing::Private;
+        self.own_channels.open.insert(name);
+        self
     }
 }
 
@@ -154,6 +168,28 @@ fn where_no_way_leads_it_is_said() {
     assert_eq!(scene.path(Some("3.0.0")), Err(NoPath::NoStop { to, stop }));
     let retired = scene.path(Some("2.5.1")).unwrap_err().to_string();
     assert!(retired.contains("2.5.1 is retired"), "{retired}");
+}
+
+#[test]
+fn custom_builds_are_stops_for_custom_builds_alone() {
+    let releases = [
+        ("2.4.0", "feature", None),
+        ("2.4.4-custom.1", "bugfix", None),
+        ("2.4.5-custom.1", "bugfix", Some("2.4.4-custom.1")),
+        ("2.5.0", "feature", Some("2.4.4-custom.1")),
+    ];
+    let scene = |running| {
+        let scene = scene(running, &releases);
+        scene.with_custom_build("2.4.4-custom.1").with_custom_build("2.4.5-custom.1")
+    };
+    let path = scene("2.4.3").path(Some("2.4.5-custom.1")).unwrap();
+    assert_eq!(path, "2.4.3 → 2.4.4-custom.1 → 2.4.5-custom.1");
+    let no_stop = NoPath::NoStop { to: version("2.5.0"), stop: version("2.4.4-custom.1") };
+    assert_eq!(scene("2.4.3").path(Some("2.5.0")), Err(no_stop));
+    let displaced = scene("2.4.4-custom.1").path(Some("2.5.0")).unwrap_err().to_string();
+    assert!(displaced.contains("ask for a custom build of it"), "{displaced}");
+    let path = scene("2.4.4-custom.1").path(None).unwrap();
+    assert_eq!(path, "2.4.4-custom.1 → 2.4.5-custom.1");
 }
 
 proptest! {

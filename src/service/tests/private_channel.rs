@@ -180,6 +180,38 @@ async fn when_a_private_channel_ends_its_machines_get_what_everybody_gets() {
 }
 
 #[tokio::test]
+async fn a_channel_that_takes_over_keeps_machines_on_custom_builds() {
+    let Scene { world, channel, own, .. } = Scene::new().await;
+    let next = world.private_channel(4, "globex", "b").await;
+    world.on_day(5).end_private_channel(&actor(), &product(), &channel).await.unwrap();
+    world.publish(5, Channel::Bugfix, "1.0.2").await.unwrap();
+    let kept = plan(&world.check(6, &own, Some(CUSTOM)).await);
+    assert_eq!(kept.action, Action::Stay);
+    world.publish_custom(7, &next, "1.0.3-custom.1").await.unwrap();
+    let after = plan(&world.check(8, &own, Some(CUSTOM)).await).action;
+    assert_eq!(target(&after), Some(("1.0.3-custom.1".to_owned(), next.to_string())));
+}
+
+#[tokio::test]
+async fn builds_of_a_channel_that_has_ended_hold_no_stops() {
+    let Scene { world, channel, .. } = Scene::new().await;
+    world.publish(4, Channel::Bugfix, "1.0.2").await.unwrap();
+    let build = world.publish_as(4, Channel::Bugfix, "1.0.3-custom.1", |release| {
+        release.private_channel = Some(channel.clone());
+        release.min_from = Some(version("1.0.2"));
+    });
+    build.await.unwrap();
+    world.publish(5, Channel::Bugfix, "1.0.3").await.unwrap();
+    let retire = async |day| {
+        let request = world.retirement(day, &[version("1.0.2")].into(), |_| {}).await;
+        world.on_day(day).retire(&actor(), &product(), request).await
+    };
+    assert_eq!(retire(6).await.unwrap_err().code(), "RETIREMENT_REFUSED");
+    world.on_day(7).end_private_channel(&actor(), &product(), &channel).await.unwrap();
+    retire(8).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_custom_build_that_could_give_itself_away_is_refused() {
     let Scene { world, channel, .. } = Scene::new().await;
     let only = |error: ServiceError, expected: &str| {
