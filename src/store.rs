@@ -187,7 +187,8 @@ pub trait MetaStore: Send + Sync + 'static {
         audit: AuditEntry,
     ) -> StoreResult<()>;
 
-    /// Ends a private channel that is open.
+    /// Ends a private channel that is open, and raises the product's revision: a release that was
+    /// checked before is not published in it afterwards.
     async fn end_private_channel(
         &self,
         product: &ProductName,

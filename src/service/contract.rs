@@ -194,10 +194,15 @@ impl Service {
         let change = self.settled(request.change)?;
         let detail = format!("in effect from {at} on: {}", serde_json::to_string(&change)?);
         let before = Contract::at(&record.amendments, now);
-        let amended = Contract::at(&record.amendments, at);
-        refuse_if_any(name, amended.and_then(|it| it.objection(&change)).into_iter().collect())?;
+        let objection = Contract::objection_at(&record.amendments, &change, at);
+        let deviations = match &change {
+            Change::Create { contract } => self.tiers.deviations(contract),
+            _ => Vec::new(),
+        };
+        refuse_if_any(name, objection.into_iter().chain(deviations).collect())?;
         record.amendments.push(Amendment { at, recorded_at: Some(now), change });
-        refuse_if_any(name, problems_from(&record, at.max(now)))?;
+        let misplaced = Contract::misplaced_conditions(&record.amendments, at);
+        refuse_if_any(name, [problems_from(&record, at), misplaced].concat())?;
         let mut audit = self.audit(actor, "contract.amend", name);
         audit.detail = detail;
         audit.before = before.map(serde_json::to_value).transpose()?;
@@ -267,7 +272,8 @@ impl Service {
         let standing = self.product_in(&actor.scope, whose, &product).await?;
         let contract = match with {
             Some(change) => {
-                refuse_if_any(name, contract.objection(&change).into_iter().collect())?;
+                let objection = Contract::objection_at(&record.amendments, &change, at);
+                refuse_if_any(name, objection.into_iter().collect())?;
                 contract.amended(&self.settled(change)?, at)
             }
             None => contract,

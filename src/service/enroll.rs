@@ -1,11 +1,13 @@
 //! Enrolment: an activation key and a machine's own key give a machine its credential.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use mainstay_client::format::{
     ContractName, Digest,
     wire::{EnrollRequest, EnrollResponse},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult,
@@ -14,16 +16,16 @@ use super::{
 };
 use crate::{
     clock::random_hex,
-    policy::Contract,
+    policy::{Code, Contract},
     store::{
         ActivationKeyRecord, AuditEntry, ContractRecord, MachineChange, MachineRecord,
-        MemoryRecord, Role, StoreError,
+        MemoryRecord, PlanRecord, Role, StoreError,
     },
 };
 
 impl Service {
-    /// Enrols a machine. A machine whose key is known already keeps its name and history and gets
-    /// a new credential, which puts an end to the old one.
+    /// Enrols a machine. A machine whose key is known already keeps its name and, under the same
+    /// customer, its history; it gets a new credential, which puts an end to the old one.
     pub async fn enroll(
         &self,
         request: EnrollRequest,
@@ -70,13 +72,13 @@ impl Service {
         let known = self.meta.machine_by_key(&request.product, &request.public_key).await;
         let machine = match known {
             Ok(machine) => {
-                let before = json!({
-                    "customer": machine.customer,
-                    "contract": machine.contract,
-                    "host": machine.host,
-                });
                 let now = self.clock.now();
                 let contract_before = machine.contract.clone();
+                let (before, machine) = if machine.customer == contract.customer {
+                    (enrolled(&machine), machine)
+                } else {
+                    (history(&machine), without_history(machine, host, now))
+                };
                 let machine = self.returned(machine, host, &contract.name, now);
                 let machine = MachineRecord {
                     customer: contract.customer.clone(),
@@ -178,16 +180,21 @@ impl Service {
         contract: &ContractRecord,
         request: &EnrollRequest,
     ) -> ServiceResult<()> {
-        let covered = Contract::at(&contract.amendments, self.clock.now())
-            .is_some_and(|now| now.products.contains(&request.product));
-        if covered {
-            return Ok(());
-        }
-        Err(ServiceError::new(
-            ErrorClass::Forbidden,
-            "PRODUCT_NOT_COVERED",
-            format!("contract {} does not cover {}", contract.name, request.product),
-        ))
+        let name = &contract.name;
+        let (code, message) = match Contract::at(&contract.amendments, self.clock.now()) {
+            Some(now) if now.products.contains(&request.product) => return Ok(()),
+            Some(_) => (
+                Code::ProductNotCovered,
+                format!("contract {name} does not cover {}", request.product),
+            ),
+            None => {
+                let began_at = contract.began_at().unwrap_or(Timestamp::MAX);
+                let message =
+                    format!("contract {name} has not begun: expected {began_at} or later");
+                (Code::NotStarted, message)
+            }
+        };
+        Err(ServiceError::new(ErrorClass::Forbidden, code.to_string(), message))
     }
 
     fn new_machine(
@@ -212,17 +219,56 @@ impl Service {
             seen_at: now,
             agent: String::new(),
             running: None,
-            offered: std::collections::BTreeSet::new(),
-            confirmed: std::collections::BTreeSet::new(),
+            offered: BTreeSet::new(),
+            confirmed: BTreeSet::new(),
             blocks: Vec::new(),
             order: None,
             plan: None,
             event_number: 0,
+            event_number_before: 0,
             seated_at: None,
             retired: None,
             memory: MemoryRecord::default(),
             clone_suspected: None,
             facts: None,
         })
+    }
+}
+
+/// As what a machine is enrolled, for the audit trail.
+fn enrolled(machine: &MachineRecord) -> Value {
+    json!({ "customer": machine.customer, "contract": machine.contract, "host": machine.host })
+}
+
+/// The same, and what has happened with it under its customer, as far as no other record says so.
+fn history(machine: &MachineRecord) -> Value {
+    let blocked = machine.blocks.iter().map(|block| &block.block.through);
+    let order = machine.order.as_ref().map(|order| {
+        json!({ "number": order.number, "to": order.to, "at": order.at, "state": order.state })
+    });
+    let mut history = enrolled(machine);
+    history["running"] = json!(machine.running);
+    history["confirmed"] = json!(machine.confirmed);
+    history["blocked"] = blocked.map(|version| json!(version)).collect();
+    history["order"] = json!(order);
+    history["event_number"] = json!(machine.event_number);
+    history
+}
+
+/// The machine as it begins with another customer: what has happened is between it and the customer
+/// before. The numbers of its plans and events go on, for the machine goes by them, and the plan that
+/// it has is over.
+fn without_history(machine: MachineRecord, host: &str, now: Timestamp) -> MachineRecord {
+    MachineRecord {
+        host: host.to_owned(),
+        running: None,
+        offered: BTreeSet::new(),
+        confirmed: BTreeSet::new(),
+        blocks: Vec::new(),
+        order: None,
+        plan: machine.plan.map(|plan| PlanRecord { expires: now, ..plan }),
+        event_number_before: machine.event_number,
+        clone_suspected: None,
+        ..machine
     }
 }

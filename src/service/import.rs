@@ -95,7 +95,10 @@ impl Service {
         let mut changes = Changes::default();
         for (index, row) in rows {
             let name = row.name.clone();
-            if customers.insert(row.customer.clone())
+            let known = found(self.meta.contract(&name).await)?;
+            // A contract that is there has its customer.
+            if known.is_none()
+                && customers.insert(row.customer.clone())
                 && found(self.meta.customer(&row.customer).await)?.is_none()
             {
                 match self.new_customer(&row, now) {
@@ -103,7 +106,6 @@ impl Service {
                     Err(error) => problems.push(told(index, &name, &error.to_string())),
                 }
             }
-            let known = found(self.meta.contract(&name).await)?;
             let wrong = changes.take(row, known.as_ref(), now);
             problems.extend(wrong.iter().map(|problem| told(index, &name, problem)));
         }
@@ -168,6 +170,12 @@ impl Changes {
         now: Timestamp,
     ) -> Vec<String> {
         let ImportedContract { name, customer, at, contract, .. } = row;
+        if let Some(known) = known.filter(|known| known.customer != customer) {
+            return vec![format!(
+                "customer is {customer}: the contract is one of {}",
+                known.customer
+            )];
+        }
         let at = at.unwrap_or(now);
         let said_at = |at| known.and_then(|known| Contract::at(&known.amendments, at));
         if said_at(at).as_ref() == Some(&contract) {
@@ -186,12 +194,6 @@ impl Changes {
         amendments.push(Amendment { at, recorded_at: Some(now), change });
         let record = ContractRecord { name, customer, amendments };
         match known {
-            Some(known) if known.customer != record.customer => {
-                return vec![format!(
-                    "customer is {}: the contract is one of {}",
-                    record.customer, known.customer
-                )];
-            }
             Some(_) => self.changed.push((record.clone(), before)),
             None => self.created.push(record.clone()),
         }

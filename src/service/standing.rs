@@ -145,6 +145,18 @@ impl ProductStanding {
         self.releases.iter().find(|release| release.release.version == *version)
     }
 
+    /// The release, as far as the machine's customer may know that there is such a one.
+    pub(super) fn known_release(
+        &self,
+        machine: &MachineRecord,
+        version: &Version,
+    ) -> Option<&ReleaseRecord> {
+        let judged = self.judge(&machine.confirmed).into_iter();
+        let mut judged = judged.filter(|judged| judged.decision.code != policy::Code::NotFound);
+        judged.find(|judged| judged.decision.version == *version)?;
+        self.release(version)
+    }
+
     /// The contract, which is one of the customer's, before a catalogue.
     fn before<'a>(
         &'a self,

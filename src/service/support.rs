@@ -106,7 +106,8 @@ impl Service {
     pub async fn machine(&self, actor: &Actor, name: &MachineName) -> ServiceResult<MachineView> {
         let machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
-        let events = self.meta.events(name, EVENTS_SHOWN).await?;
+        let mut events = self.meta.events(name, EVENTS_SHOWN).await?;
+        events.retain(|told| told.event.number > machine.event_number_before);
         let seat = self.seat(&standing, &machine).await?;
         let next = next_step(&standing, &machine, seat);
         let notices = standing.notices(&machine);
@@ -265,14 +266,16 @@ fn next_step(standing: &ProductStanding, machine: &MachineRecord, seat: Seat) ->
     NextStep { action: action.to_owned(), version }
 }
 
-/// Why `to` could not read the data that `running` leaves, where the vendor said so of both.
+/// Why `to` could not read the data that `running` leaves, where the vendor said so of both. A
+/// machine can claim to run anything, so nothing is said of a release that its customer may not know.
 fn unreadable_data(
     standing: &ProductStanding,
     machine: &MachineRecord,
     running: &Version,
     to: &Version,
 ) -> Option<String> {
-    let epochs = |version| standing.release(version)?.artifacts.get(&machine.platform)?.data;
+    let epochs =
+        |version| standing.known_release(machine, version)?.artifacts.get(&machine.platform)?.data;
     let (now, then) = (epochs(running)?, epochs(to)?);
     (!then.reads(now.writes)).then(|| {
         let (from, last) = (then.reads.from, then.reads.to);

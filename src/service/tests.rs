@@ -1,6 +1,7 @@
 //! The use cases over real stores, with the clock in the test's hand.
 
 mod agreement;
+mod contract;
 mod facts;
 mod metadata;
 mod private_channel;
@@ -14,10 +15,10 @@ use mainstay_client::format::{
 };
 use world::{World, actor, after_days, event, plan, product, version};
 
-use super::{ErrorClass, support::OrderRollback};
+use super::{ErrorClass, contract::CreateActivationKey, support::OrderRollback};
 use crate::{
     policy::Tier,
-    store::{MetaStore as _, OrderState},
+    store::{MachineRecord, MetaStore as _, OrderState},
 };
 
 /// A machine that runs 1.0.2, of which 1.0.0 to 1.0.2 are published.
@@ -89,6 +90,51 @@ async fn a_machine_that_enrols_under_another_customer_gets_plans_for_that_custom
     assert_eq!(plan(&world.check(1, &name, None).await).customer.as_str(), "globex");
     assert_eq!(world.enroll(&second, 7).await.unwrap().machine, name);
     assert_eq!(plan(&world.check(1, &name, None).await).customer.as_str(), "initech");
+}
+
+#[tokio::test]
+async fn a_machine_that_goes_over_to_another_customer_leaves_its_history_behind() {
+    let world = World::new().await;
+    let name = machine_on_1_0_2(&world).await;
+    order(&world, &name, "1.0.1").await;
+    let told = plan(&world.check(1, &name, Some("1.0.2")).await).version;
+    let left = Event { from: Some(version("1.0.2")), ..event(2, EventKind::RolledBack, "1.0.1") };
+    world.report(1, &name, Some("1.0.1"), vec![left]).await;
+    let before = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    assert_eq!((before.events.len(), before.machine.blocks.len()), (2, 1));
+
+    // Under the same customer everything stays.
+    let contract = "globex".parse().unwrap();
+    let request = CreateActivationKey::default();
+    let again = world.on_day(1).create_activation_key(&actor(), contract, request).await.unwrap();
+    world.enroll(&again.activation_key, 7).await.unwrap();
+    let stayed = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    assert_eq!((&stayed.events, &stayed.machine.blocks), (&before.events, &before.machine.blocks));
+    assert_eq!(stayed.machine.confirmed, before.machine.confirmed);
+
+    let second = world.customer("initech", Tier::Basic).await;
+    assert_eq!(world.enroll(&second, 7).await.unwrap().machine, name);
+    let view = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    let MachineRecord { confirmed, offered, blocks, order, running, .. } = &view.machine;
+    assert!(confirmed.is_empty() && offered.is_empty() && blocks.is_empty());
+    assert_eq!((view.events.as_slice(), order, running), ([].as_slice(), &None, &None));
+    // The machine takes no plan below those that it knows, and goes on counting its events.
+    assert!(plan(&world.check(1, &name, Some("1.0.1")).await).version > told);
+    world.report(1, &name, Some("1.0.1"), vec![event(3, EventKind::Deferred, "1.0.2")]).await;
+    let view = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    assert_eq!(view.events.iter().map(|told| told.event.number).collect::<Vec<_>>(), [3]);
+    // What happened before is in the audit trail.
+    let trail = world.meta.audit(0, 100).await.unwrap();
+    let entry = trail.iter().rev().find(|it| it.entry.action == "machine.enroll_again").unwrap();
+    let before = entry.entry.before.as_ref().unwrap();
+    assert_eq!(before["customer"], "globex");
+    assert_eq!(before["confirmed"], serde_json::json!(["1.0.2"]));
+    assert_eq!(before["blocked"], serde_json::json!(["1.0.2"]));
+    assert_eq!(
+        (&before["order"]["to"], &before["order"]["state"]),
+        (&"1.0.1".into(), &"done".into())
+    );
+    assert_eq!(before["event_number"], 2);
 }
 
 #[tokio::test]

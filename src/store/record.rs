@@ -369,6 +369,10 @@ pub struct MachineRecord {
     pub plan: Option<PlanRecord>,
     /// The number of the newest event that it has reported.
     pub event_number: u64,
+    /// That of the newest that it had reported when it went over to its customer from another; what
+    /// it told until then is no affair of its customer's.
+    #[serde(default)]
+    pub event_number_before: u64,
     /// Since when it has its claim to a seat; absent for since it first enrolled.
     #[serde(default)]
     #[schemars(with = "Option<Instant>")]

@@ -1,20 +1,25 @@
 //! The program's data: which directories are copied, and who can read them.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use crate::{
     fleet::{assert_runs, at_the_first_release, customer, data, order, publish, shown, write_data},
     harness::{Machine, Server, write},
 };
 
-/// Publishes a release that reads data of the epochs `from` to `to` and writes `to`.
-fn publish_reading(server: &Server, version: &str, channel: &str, from: u32, to: u32) {
+/// Lays out the tree of a release that reads data of the epochs `from` to `to` and writes `to`.
+pub(crate) fn tree_reading(server: &Server, version: &str, from: u32, to: u32) -> PathBuf {
     let tree = server.tree(version);
     let description = format!(
         "[health]\ncommand = [\"bin/run\"]\n\
          [data]\nreads = {{ from = {from}, to = {to} }}\nwrites = {to}\n"
     );
     write(&tree.join("mainstay.toml"), 0o644, &description);
+    tree
+}
+
+fn publish_reading(server: &Server, version: &str, channel: &str, from: u32, to: u32) {
+    let tree = tree_reading(server, version, from, to);
     publish(server, version, channel, &tree, &[]);
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     by_hand::BareMachine,
+    data::tree_reading,
     fleet::{assert_runs, withheld},
     harness::{Machine, PRODUCT, Ran, Server},
     http::Answer,
@@ -153,6 +154,45 @@ fn a_custom_build_reaches_its_customer_and_nobody_else_learns_of_it() {
         let hidden = server.request(method, &path, &token, body.as_bytes());
         let asked = server.request(method, &absent(&path), &token, absent(body).as_bytes());
         assert_eq!((hidden.status, absent(&text(&hidden))), (asked.status, text(&asked)), "{path}");
+    }
+}
+
+/// A machine can claim to run anything: what a technician may order must not tell what there is.
+#[test]
+fn a_rollback_order_tells_nothing_of_the_data_of_builds_for_others() {
+    let server = Server::with_product();
+    let publish = |version: &str, channel: &str, epochs: (u32, u32), more: &[&str]| {
+        let tree = tree_reading(&server, version, epochs.0, epochs.1);
+        server.publish_tree(version, channel, &tree, more).succeeds();
+    };
+    publish("1.0.0", "major", (1, 1), &[]);
+    publish("1.0.1", "bugfix", (1, 2), &["--audience", "beta"]);
+    publish("1.0.2", "bugfix", (1, 2), &[]);
+    let years = ("2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z");
+    server.customer("acme", "premium", years.0, years.1);
+    let create = ["--json", "channel", "create", "--product", PRODUCT, "--customer", "acme"];
+    let created = server.mainstay(&create).succeeds().json();
+    let channel = created["channel"].as_str().unwrap();
+    publish(CUSTOM, "bugfix", (1, 2), &["--private-channel", channel]);
+
+    let machine = server.enroll(&server.customer("globex", "premium", years.0, years.1));
+    let order = |running: &str| {
+        let check = json!({
+            "product": PRODUCT, "platform": crate::harness::platform(), "running": running,
+            "known": { "root": 1 }, "agent": "by hand",
+        });
+        let check = check.to_string();
+        server.request("POST", "/v1/check", &machine.0.token, check.as_bytes()).has_status(200);
+        let path = format!("/v1/machines/{}/rollback", machine.0.machine);
+        let order = json!({ "to": "1.0.0", "reason": "try" }).to_string();
+        let answer = server.request("POST", &path, &server.admin_token(), order.as_bytes());
+        (answer.status, text(&answer))
+    };
+    let (status, told) = order("1.0.2");
+    assert!(status == 409 && told.contains("1.0.2 writes epoch 2"), "{told}");
+    for hidden in [CUSTOM, "1.0.1", "1.0.2-custom.7"] {
+        let (status, told) = order(hidden);
+        assert!(status == 201 && !told.contains("epoch"), "{hidden}: {told}");
     }
 }
 

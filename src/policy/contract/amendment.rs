@@ -147,14 +147,51 @@ impl Contract {
     /// Amendments take effect in the order of their instants, and of two at the same instant the
     /// one recorded later takes effect later; so an amendment agreed on ahead of time does not
     /// depend on when it was written down. `== at` is in force.
+    ///
+    /// Once it has been terminated, by whatever exit, only a [`Change::Create`] grants more: what was
+    /// agreed on for later falls away.
     pub fn at(amendments: &[Amendment], instant: Timestamp) -> Option<Self> {
-        let mut in_force: Vec<_> =
-            amendments.iter().filter(|amendment| amendment.at <= instant).collect();
-        in_force.sort_by_key(|amendment| amendment.at);
-        in_force.into_iter().fold(None, |contract, amendment| match &amendment.change {
+        heeded(amendments, instant).into_iter().fold(None, Self::next)
+    }
+
+    /// Why `change` cannot be made from `at` on of what `amendments` say, where it cannot.
+    pub fn objection_at(
+        amendments: &[Amendment],
+        change: &Change,
+        at: Timestamp,
+    ) -> Option<String> {
+        let newest = heeded(amendments, at).into_iter().rev().find_map(|it| it.change.end());
+        if newest == Some(End::Ended) && change.end().is_none() && !change.is_of_state() {
+            return Some(
+                "the contract has ended for good: expected a new contract, or `create` in its place"
+                    .to_owned(),
+            );
+        }
+        Self::at(amendments, at)?.objection(change)
+    }
+
+    /// Where amendments from `from` on set conditions of a contract that is of a tier which has its
+    /// own by then. An extension that comes to nothing by then is no harm.
+    pub fn misplaced_conditions(amendments: &[Amendment], from: Timestamp) -> Vec<String> {
+        let mut contract: Option<Self> = None;
+        let mut misplaced = Vec::new();
+        for amendment in heeded(amendments, Timestamp::MAX) {
+            let Amendment { at, change, .. } = amendment;
+            if *at >= from && matches!(change, Change::SetConditions { .. }) {
+                let objection = contract.as_ref().and_then(|contract| contract.objection(change));
+                misplaced.extend(objection.map(|objection| format!("from {at} on: {objection}")));
+            }
+            contract = Self::next(contract, amendment);
+        }
+        misplaced
+    }
+
+    /// What the contract says after one more amendment.
+    fn next(contract: Option<Self>, amendment: &Amendment) -> Option<Self> {
+        match &amendment.change {
             Change::Create { contract } => Some(contract.clone()),
             change => contract.map(|contract| contract.amended(change, amendment.at)),
-        })
+        }
     }
 
     /// What the contract says once `change` is in force, which is from `at` on.
@@ -249,4 +286,42 @@ impl Contract {
             self.state = state;
         }
     }
+}
+
+/// Whether a contract can still be added to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    Ended,
+}
+
+impl Change {
+    /// What the change makes of the end of a contract; nothing where it leaves that as it is.
+    const fn end(&self) -> Option<End> {
+        match self {
+            Self::Create { .. } => Some(End::Open),
+            Self::Terminate { .. } => Some(End::Ended),
+            _ => None,
+        }
+    }
+
+    /// Whether it suspends what is there, or takes that back: it adds nothing.
+    const fn is_of_state(&self) -> bool {
+        matches!(self, Self::Suspend | Self::Resume)
+    }
+}
+
+/// The amendments in force at `instant` in the order in which they take effect, without those that
+/// come after the contract's end.
+fn heeded(amendments: &[Amendment], instant: Timestamp) -> Vec<&Amendment> {
+    let mut in_force: Vec<_> =
+        amendments.iter().filter(|amendment| amendment.at <= instant).collect();
+    in_force.sort_by_key(|amendment| amendment.at);
+    let mut end = End::Open;
+    in_force.retain(|Amendment { change, .. }| {
+        let is_heeded = end == End::Open || change.end().is_some() || change.is_of_state();
+        end = change.end().unwrap_or(end);
+        is_heeded
+    });
+    in_force
 }

@@ -1,3 +1,6 @@
+use mainstay_client::format::Tag;
+use proptest::prelude::*;
+
 use super::*;
 
 fn contract(extra: &str) -> Contract {
@@ -256,4 +259,66 @@ fn a_higher_tier_never_gives_less() {
     assert!(Tier::ALL.iter().all(|tier| tier.preset().fallback == Fallback::Perpetual));
     assert_eq!(Tiers::default().poll_seconds(Some(&contract(""))), 3600);
     assert_eq!(Tiers::default().poll_seconds(None), 3600);
+}
+
+/// Any change but those by which a contract is made, or cut short.
+fn later_change() -> impl Strategy<Value = Change> {
+    let line: LineName = "9.0".parse().unwrap();
+    let tag: Tag = "maps".parse().unwrap();
+    prop_oneof![
+        (1..400_u32).prop_map(|days| Change::Renew {
+            term: Term { start: day("2026-01-01"), end: days_after(day("2026-01-01"), days) },
+        }),
+        Just(Change::Extend { until: day("2030-01-01") }),
+        prop::sample::select(Tier::ALL.to_vec())
+            .prop_map(|tier| Change::SetTier { tier, preset: None }),
+        prop::sample::select(Channel::ALL.to_vec())
+            .prop_map(|channel| Change::AddChannel { channel }),
+        Just(Change::AddAddon { addon: tag.clone() }),
+        Just(Change::AddElsLine { line }),
+        Just(Change::AddAudience { audience: tag }),
+        Just(Change::SetCap { cap: None }),
+        Just(Change::SetSeats { seats: None }),
+        Just(Change::SetConditions {
+            grace_days: Some(400),
+            security_tail_days: Some(400),
+            fallback: Some(Fallback::Perpetual),
+            bridge: Some(Bridge::Critical),
+        }),
+        Just(Change::Suspend),
+        Just(Change::Resume),
+        Just(Change::Terminate { exit: Exit::Nothing }),
+    ]
+}
+
+proptest! {
+    /// What it says stays as it is: it is suspended and resumed at most, or ends altogether.
+    #[test]
+    fn nothing_but_a_new_contract_adds_to_one_that_has_ended(
+        exit in prop::sample::select(vec![Exit::Nothing, Exit::Fallback]),
+        end in 0..300_u32,
+        changes in prop::collection::vec((0..400_u32, later_change()), 0..8),
+    ) {
+        let created = contract(r#", "cap": "1.0", "seats": 3, "grace_days": 30"#);
+        let begin = day("2025-01-02");
+        let amendment = |days, change| Amendment {
+            at: days_after(begin, days),
+            recorded_at: None,
+            change,
+        };
+        let mut amendments = vec![amendment(0, Change::Create { contract: created.clone() })];
+        let later = changes.into_iter().map(|(days, change)| amendment(end + days, change));
+        let later: Vec<_> = later.collect();
+        amendments.push(amendment(end, Change::Terminate { exit }));
+        let ended = Contract::at(&amendments, days_after(begin, end)).unwrap();
+        amendments.extend(later.iter().cloned());
+        let after = Contract::at(&amendments, day("2029-01-01")).unwrap();
+        prop_assert_eq!(&Contract { state: ended.state, ..after.clone() }, &ended);
+        prop_assert!(ended.state != State::Terminated || after.state == State::Terminated);
+
+        amendments.push(amendment(1000, Change::Create { contract: created.clone() }));
+        amendments.push(amendment(1001, Change::Extend { until: day("2031-01-01") }));
+        let anew = Contract::at(&amendments, day("2029-01-01")).unwrap();
+        prop_assert_eq!(anew.paid_until(day("2029-01-01")), Some(day("2031-01-01")));
+    }
 }

@@ -129,6 +129,8 @@ async fn machine(world: &World, confirmed: &[&str], change: Terms) -> MachineNam
     let service = world.on_day(2);
     let contract = "globex".parse().unwrap();
     let mut document = service.contract(&actor(), &contract).await.unwrap().now.unwrap();
+    // Its conditions are agreed one by one.
+    document.tier = None;
     change(&mut document);
     let change = Change::Create { contract: document };
     let request = AmendContract { at: None, change };

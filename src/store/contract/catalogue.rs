@@ -151,8 +151,13 @@ pub(super) async fn private_channels(store: &dyn MetaStore, scope: &str) {
     missing(store.create_private_channel(of_none, entry("x")).await);
     assert_eq!(store.private_channels(&product).await.unwrap(), stored);
 
+    let before = store.product(&product).await.unwrap().revision;
     let change = store.end_private_channel(&product, &first.name, at(3), entry("channel.end"));
     expect_audited(store, "channel.end", change).await;
+    assert_eq!(store.product(&product).await.unwrap().revision, before + 1);
+    // Whoever has checked a release before that is told.
+    let late = store.publish_release(&product, before, publication("9.0.0", 2), entry("x"));
+    expect_conflict(store, late).await;
     let ended = PrivateChannelRecord { ended_at: Some(at(3)), ..first.clone() };
     let stored = vec![ended, second];
     assert_eq!(store.private_channels(&product).await.unwrap(), stored);

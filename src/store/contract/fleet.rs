@@ -244,6 +244,7 @@ async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecor
             expires: at(3),
         }),
         event_number: 0,
+        event_number_before: 0,
         seated_at: None,
         retired: None,
         memory: MemoryRecord { timestamp: 7, fell_at: Some(at(2)) },

@@ -110,6 +110,9 @@ pub(super) fn end_private_channel(
     }
     let ended = PrivateChannelRecord { ended_at: Some(at), ..channel };
     PRIVATE_CHANNELS.put(transaction, &key, &ended)?;
+    let stored = PRODUCTS.read(transaction, product)?;
+    let changed = ProductRecord { revision: stored.revision + 1, ..stored };
+    PRODUCTS.put(transaction, product, &changed)?;
     audit::append(transaction, entry)
 }
 
