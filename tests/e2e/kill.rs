@@ -10,8 +10,8 @@ use std::{
 
 use crate::{
     fleet::{
-        assert_runs, at_the_first_release, contents, customer, data, enroll, noise, publish,
-        publish_checked, tree, write_data,
+        assert_runs, at_the_first_release, beside, contents, customer, data, enroll, noise,
+        publish, publish_checked, tree, write_data,
     },
     harness::{Machine, PRODUCT, Ran, Server, write},
 };
@@ -239,8 +239,26 @@ fn on_a_small_disk() -> Option<(Server, Machine, Mounted)> {
 #[test]
 fn a_full_disk_stops_an_update_wherever_it_becomes_full_and_leaves_what_runs() {
     let Some((server, machine, disk)) = on_a_small_disk() else { return };
+    disk.fill(16 << 10);
+    let (exit, update) = machine.agent_json(&["update"]);
+    assert_eq!((exit, &update["missing"][0]["what"]), (18, &"space".into()), "{update}");
+    disk.empty();
+
+    // What is there before the update is looked at first, so here the disk fills after that look.
+    let settings = machine.root().join(".mainstay/agent.toml");
+    let unfilled = fs::read_to_string(&settings).unwrap();
+    let script = beside(&machine, "fill");
+    write(
+        &script,
+        0o755,
+        "#!/bin/sh\n\
+         free=$(df --output=avail -B1 \"$2\" | tail -n 1)\n\
+         head -c $((free - $1)) /dev/zero > \"$2/filler\" || exit 0\n",
+    );
     for kib in [0, 4, 16, 64, 512, 3 << 10, 5 << 10, 12 << 10, 19 << 10] {
-        disk.fill(kib << 10);
+        let command = [script.display().to_string(), (kib << 10).to_string()];
+        let command = [&command[..], &[machine.root().display().to_string()]].concat();
+        fs::write(&settings, format!("{unfilled}\n[preflight]\ncommand = {command:?}\n")).unwrap();
         let (exit, update) = machine.agent_json(&["update"]);
         let case = format!("{kib} KiB free: {update}");
         assert_eq!(exit, 35, "{case}");
@@ -251,6 +269,7 @@ fn a_full_disk_stops_an_update_wherever_it_becomes_full_and_leaves_what_runs() {
         // The space that it had taken by then is not lost.
         machine.agent(&["recover"]).succeeds();
     }
+    fs::write(&settings, unfilled).unwrap();
     machine.agent(&["update"]).succeeds();
     assert_runs(&server, &machine, "1.0.1");
     assert_eq!(data(&machine).as_deref(), Some("new"));
