@@ -49,6 +49,17 @@
 //! in them from what the tier stands for here. `contract import` takes it: an import tells what was
 //! agreed elsewhere, or here before the operator changed the tier.
 //!
+//! What is recorded ahead counts too: conditions of their own that begin after a lower tier has are refused,
+//! and so is an amendment dated back after which the contract would contradict itself at some instant
+//! since. A contract that was terminated, with either exit, has ended for good: nothing is added to it any
+//! more, whenever it was recorded, until it is signed anew (`create`).
+//!
+//! # A machine that changes hands
+//!
+//! A machine that enrols under a contract of another customer keeps its name and nothing else: what it
+//! ran, confirmed and was ordered, its blocks and its events are its first owner's, and neither the
+//! second nor who supports them is shown any of it. The audit trail has what there was before.
+//!
 //! # Custom builds
 //!
 //! A private channel lists what was built for one customer. Its machines get its releases beside those
@@ -197,7 +208,9 @@
 //! covers, by contract, product and version; each row is what `contract explain` says. All are of one
 //! instant. A contract that had not begun by then has no rows. With an organisation's token, they are
 //! those of the customers that it serves. It is fetched and written a page at a time, so it may be long;
-//! where it breaks off the exit code says so, and a JSON list is not whole.
+//! where it breaks off the exit code says so, and a JSON list is not whole. **With a token of the vendor's
+//! these tables also have releases that the customer is not to know of**, with the code `NOT_FOUND`: custom
+//! builds for others, other audiences. Take these rows out before you pass one on.
 //!
 //! The columns are called as the members of the answer are in the
 //! [interface](super::wire_formats): `contract`, `customer`, `product`, `version`, `channel`, `status`,

@@ -344,6 +344,12 @@
 //! - The delegation to a private channel that has ended stays in the targets, and `mainstay status` goes on
 //!   telling when its manifest expires: renew it for as long as a machine may be ordered back to one of
 //!   its releases. A custom build for machines under one contract of several is not possible.
+//! - `GET /v1/decisions` bounds the rows of a page and not how many contracts are read for it: asked for one
+//!   customer, or by an organisation, it reads all. A page may be followed by an empty one.
+//! - Events that a machine had not sent when it changed customers are reported under the new one.
+//! - Of builds of one customer's two private channels neither can name one of the other as `--min-from`.
+//! - What is built for one customer can be steered to another's machine by whoever has all of the server's
+//!   online keys ([`threat_model`](super::threat_model)).
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There are no metrics but those of expiry, and no console, no export of the store, and no scale-out over PostgreSQL.
 //! - An update downloads the whole artifact before it unpacks, so it takes longer than its slowest stage
