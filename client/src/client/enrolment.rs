@@ -158,11 +158,10 @@ pub(super) fn enroll(
     options.expect_host()?;
     let server = options.server_url.trim_end_matches('/').to_owned();
     let ca_file = options.ca_file.as_deref().map(absolute).transpose()?;
-    let previous = Enrolment::read(&Layout::new(&options.root_dir)).ok();
-    let mut network = previous.as_ref().map(|it| it.network.clone()).unwrap_or_default();
-    network.proxy = options.proxy.clone().or(network.proxy);
-    let proxy = network.proxy.as_deref();
-    let address = Address { server: &server, ca_file: ca_file.as_deref(), proxy };
+    // Only to reach the server: whatever else is said there is read under the lock.
+    let known = Enrolment::read(&Layout::new(&options.root_dir)).ok();
+    let proxy = options.proxy.clone().or(known.and_then(|it| it.network.proxy));
+    let address = Address { server: &server, ca_file: ca_file.as_deref(), proxy: proxy.as_deref() };
     let transport = (surroundings.connect)(&address)?;
     let remote = Remote::new(transport, surroundings.fetch_limits, surroundings.retry);
     let installation = Installation::open_with(
@@ -174,6 +173,7 @@ pub(super) fn enroll(
     let layout = installation.layout();
     let files = (surroundings.files)();
     let store = TrustStore::new(layout.trust(), surroundings.tuf_limits, (surroundings.files)());
+    let previous = Enrolment::read(layout).ok();
     expect_same_product(&options.product, previous.as_ref(), &installation)?;
 
     let key = match options.identity {
@@ -192,8 +192,10 @@ pub(super) fn enroll(
     }
     let product = options.product.clone();
     let EnrollResponse { machine, customer, contract, token, .. } = answer;
-    let kept = previous.as_ref().map(|it| (it.data.clone(), it.updates.clone()));
-    let (data, updates) = kept.unwrap_or_default();
+    let kept = previous
+        .as_ref()
+        .map(|it| (it.data.clone(), it.network.clone(), it.updates.clone(), it.preflight.clone()));
+    let (data, network, updates, preflight) = kept.unwrap_or_default();
     let enrolment = Enrolment {
         server,
         ca_file,
@@ -204,9 +206,9 @@ pub(super) fn enroll(
         root_version,
         root_sha256,
         data,
-        network,
+        network: NetworkSettings { proxy, ..network },
         updates,
-        preflight: previous.as_ref().map(|it| it.preflight.clone()).unwrap_or_default(),
+        preflight,
     };
     let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
 
