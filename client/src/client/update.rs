@@ -71,21 +71,33 @@ impl Client {
     }
 
     /// Downloads what `check` has found is to be installed, so that [`Client::apply`] has it at hand,
-    /// where the machine has what that requires. Of a rollback there is nothing to download: what it
-    /// leads to is kept, as a rule.
+    /// where the machine has what that requires. What is here already is asked about and read again
+    /// when it is applied, and not before. Of a rollback there is nothing to download: what it leads to
+    /// is kept, as a rule.
     pub fn fetch(
         &mut self,
         check: &Check,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Preflight, Error> {
-        let Action::Update { target } = &check.action else { return Ok(Preflight::Passed) };
+        let target = match &check.action {
+            Action::Update { target } if !self.is_at_hand(target) => target,
+            _ => return Ok(Preflight::Passed),
+        };
         let (manifest, wanted) =
             self.carry_out(&check.plan, |client| client.wanted_update(target, None))?;
         let found = self.examine(&manifest, &wanted)?;
-        if found == Preflight::Passed && !self.installation.has_tree(&wanted.version) {
+        if found == Preflight::Passed {
             self.carry_out(&check.plan, |client| client.download(&wanted, progress))?;
         }
         Ok(found)
+    }
+
+    /// Whether nothing of the release needs to be downloaded. In the cache only bytes of the announced
+    /// digest ever bear it as their name.
+    fn is_at_hand(&self, target: &PlanTarget) -> bool {
+        let cached = self.installation.layout().cache().join(target.artifact.sha256.to_string());
+        self.installation.has_tree(&target.version)
+            || cached.metadata().is_ok_and(|file| file.len() == target.artifact.length)
     }
 
     /// Does what `check` has found is to be done.

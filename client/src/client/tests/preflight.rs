@@ -92,6 +92,29 @@ fn a_command_that_says_not_now_puts_the_update_off() {
     assert_eq!(machine.runs(), Some(version("2.4.1")));
 }
 
+/// What waits for a window is fetched once, and not looked at again at each check.
+#[test]
+fn what_is_here_is_neither_fetched_nor_asked_about_again_before_it_is_applied() {
+    let machine = Machine::running("2.4.0");
+    machine.server().offer("2.4.1", &Particulars::default());
+    set(&machine, "command = [\"sh\", \"-c\", \"echo asked >> asked\"]");
+    let asked = || {
+        let said = std::fs::read_to_string(machine.folder.path().join("asked")).unwrap();
+        said.lines().count()
+    };
+    let mut client = machine.client();
+    let check = client.check().unwrap();
+    assert_eq!(client.fetch(&check, &mut |_| {}).unwrap(), Preflight::Passed);
+    assert_eq!((artifacts_fetched(&machine), asked()), (1, 1));
+    machine.server().requests.clear();
+    assert_eq!(client.fetch(&check, &mut |_| {}).unwrap(), Preflight::Passed);
+    assert!(machine.server().requests.is_empty());
+    assert_eq!(asked(), 1);
+    client.apply(check, &mut |_| {}).unwrap();
+    assert_eq!((artifacts_fetched(&machine), asked()), (0, 2));
+    assert_eq!(client.installation.running(), Some(&version("2.4.1")));
+}
+
 #[test]
 fn a_command_that_takes_too_long_or_is_not_there_is_no_consent() {
     let machine = Machine::running("2.4.0");
