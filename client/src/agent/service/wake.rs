@@ -5,13 +5,15 @@ use std::{
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
-use crate::fetch::Cancellation;
+use crate::{
+    clock::{self, Clock},
+    fetch::Cancellation,
+};
 
 /// Why a pause is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,10 @@ pub(super) enum Wake {
 }
 
 /// The signals that the service obeys, from its start on.
-pub(super) struct Wakes(Receiver<Wake>);
+pub(super) struct Wakes {
+    received: Receiver<Wake>,
+    clock: Clock,
+}
 
 impl Wakes {
     /// The time of a sleeping machine counts, but a clock that counts it wakes nobody: so the pause
@@ -49,15 +54,15 @@ impl Wakes {
             }
         };
         thread::Builder::new().name("signals".to_owned()).spawn(receive)?;
-        Ok(Self(wakes))
+        Ok(Self { received: wakes, clock: clock::system() })
     }
 
     /// Waits for so long, or until a signal.
     pub(super) fn wait(&self, pause: Duration) -> Wake {
-        let due = uptime().saturating_add(pause);
+        let due = self.uptime().saturating_add(pause);
         loop {
-            let left = due.saturating_sub(uptime());
-            match self.0.recv_timeout(left.min(Self::LOOK_EVERY)) {
+            let left = due.saturating_sub(self.uptime());
+            match self.received.recv_timeout(left.min(Self::LOOK_EVERY)) {
                 Ok(wake) => return wake,
                 Err(RecvTimeoutError::Timeout) if left > Self::LOOK_EVERY => {}
                 Err(RecvTimeoutError::Timeout) => return Wake::Due,
@@ -65,10 +70,8 @@ impl Wakes {
             }
         }
     }
-}
 
-fn uptime() -> Duration {
-    let now = clock_gettime(ClockId::Boottime);
-    Duration::from_secs(now.tv_sec.try_into().unwrap_or(0))
-        + Duration::from_nanos(now.tv_nsec.try_into().unwrap_or(0))
+    fn uptime(&self) -> Duration {
+        Duration::from_secs((self.clock)().uptime_seconds)
+    }
 }
