@@ -39,6 +39,7 @@ use crate::{
 /// | `intact`, `modified` | verify | `version_from`, `tree` |
 /// | `awaiting_approval`, `awaiting_window` | run | `version_from`, `version_to`, `message` |
 /// | `stopped` | run | |
+/// | `unit` | unit | `message` (the unit) |
 /// | `approved` | approve | `version_to` |
 /// | `facts` | facts, component | `facts` |
 /// | `error` | all | `code`, `kind`, `message`, `retryable` |
