@@ -10,7 +10,7 @@ use super::{
     Address, PreflightSettings, Surroundings,
     files::{self, Staged},
     refresh::PinnedRoot,
-    settings::{DataSettings, NetworkSettings, UpdateSettings},
+    settings::{DataSettings, NetworkSettings, UpdateSettings, is_default},
     trust_store::{Noted, Stored, TrustStore},
 };
 use crate::{
@@ -99,16 +99,16 @@ pub struct Enrolment {
     /// Its SHA-256. A lost root is fetched again and known by this.
     pub root_sha256: Digest,
     /// What is kept of the program's data. Enrolling never sets it, and keeps what somebody wrote.
-    #[serde(default, skip_serializing_if = "DataSettings::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub data: DataSettings,
     /// How the server is reached.
-    #[serde(default, skip_serializing_if = "NetworkSettings::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub network: NetworkSettings,
     /// What happens by itself.
-    #[serde(default, skip_serializing_if = "UpdateSettings::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub updates: UpdateSettings,
     /// What the administrator has set for what comes before an update.
-    #[serde(default, skip_serializing_if = "PreflightSettings::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub preflight: PreflightSettings,
 }
 

@@ -78,11 +78,12 @@ pub struct UpdateSettings {
     pub windows: Windows,
 }
 
-impl DataSettings {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
+/// Whether a table has nothing to say, so that it is left out where the settings are written.
+pub(super) fn is_default<T: Default + PartialEq>(table: &T) -> bool {
+    *table == T::default()
+}
 
+impl DataSettings {
     /// These settings over those of `usual`.
     pub(super) fn within(&self, usual: install::Limits) -> install::Limits {
         install::Limits {
@@ -95,10 +96,6 @@ impl DataSettings {
 }
 
 impl NetworkSettings {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// These settings over those of `usual`. What is slow by the administrator's own wish is not
     /// given up for its slowness.
     pub(super) fn within(&self, usual: fetch::Limits) -> fetch::Limits {
@@ -112,10 +109,6 @@ impl NetworkSettings {
 }
 
 impl UpdateSettings {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// These settings over those of `usual`.
     pub(super) fn within(&self, usual: install::Limits) -> install::Limits {
         install::Limits { trees_kept: self.trees_kept.unwrap_or(usual.trees_kept), ..usual }

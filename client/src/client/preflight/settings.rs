@@ -54,11 +54,6 @@ impl PreflightSettings {
     /// How much of its output is kept, in bytes: the end of it.
     pub const OUTPUT_BYTES_MAX: usize = 2048;
 
-    /// Whether nothing is set.
-    pub(in crate::client) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Refuses what makes no sense; `path` is where it was read.
     pub(super) fn expect_sound(&self, path: &Path) -> Result<(), Error> {
         let refuse = |detail: String| Err(Error::local(format!("{}: {detail}", path.display())));
