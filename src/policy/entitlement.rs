@@ -222,7 +222,7 @@ impl<'a> Standing<'a> {
     }
 
     /// Whether the customer may know that there is such a release.
-    pub(super) fn shows(&self, release: &Release) -> bool {
+    pub fn shows(&self, release: &Release) -> bool {
         let Release { audience, private_channel, status, .. } = release;
         let is_of_audience = audience.is_empty() || !audience.is_disjoint(&self.contract.audience);
         let is_of_channel =

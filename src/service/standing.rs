@@ -145,16 +145,11 @@ impl ProductStanding {
         self.releases.iter().find(|release| release.release.version == *version)
     }
 
-    /// The release, as far as the machine's customer may know that there is such a one.
-    pub(super) fn known_release(
-        &self,
-        machine: &MachineRecord,
-        version: &Version,
-    ) -> Option<&ReleaseRecord> {
-        let judged = self.judge(&machine.confirmed).into_iter();
-        let mut judged = judged.filter(|judged| judged.decision.code != policy::Code::NotFound);
-        judged.find(|judged| judged.decision.version == *version)?;
-        self.release(version)
+    /// The release, as far as the customer may know that there is such a one.
+    pub(super) fn known_release(&self, version: &Version) -> Option<&ReleaseRecord> {
+        let contract = self.contract.as_ref()?;
+        let standing = self.before(contract, &self.catalogue, self.now);
+        self.release(version).filter(|release| standing.shows(&release.release))
     }
 
     /// The contract, which is one of the customer's, before a catalogue.

@@ -274,8 +274,7 @@ fn unreadable_data(
     running: &Version,
     to: &Version,
 ) -> Option<String> {
-    let epochs =
-        |version| standing.known_release(machine, version)?.artifacts.get(&machine.platform)?.data;
+    let epochs = |version| standing.known_release(version)?.artifacts.get(&machine.platform)?.data;
     let (now, then) = (epochs(running)?, epochs(to)?);
     (!then.reads(now.writes)).then(|| {
         let (from, last) = (then.reads.from, then.reads.to);
