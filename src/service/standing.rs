@@ -214,13 +214,15 @@ impl ProductStanding {
         version: &Version,
         history: &BTreeSet<Version>,
     ) -> ServiceResult<()> {
-        let judged =
-            self.judge(history).into_iter().find(|judged| judged.decision.version == *version);
-        match judged {
-            Some(judged) if judged.decision.is_grant() => Ok(()),
-            Some(judged) if judged.decision.code != policy::Code::NotFound => {
-                let code = judged.decision.code.to_string();
-                Err(ServiceError::new(ErrorClass::Forbidden, code, judged.sentence))
+        let decided = self.contract.as_ref().and_then(|contract| {
+            let standing = self.before(contract, &self.catalogue, self.now);
+            Some((standing, standing.decide(self.catalogue.release(version)?, history)))
+        });
+        match decided {
+            Some((_, decision)) if decision.is_grant() => Ok(()),
+            Some((standing, decision)) if decision.code != policy::Code::NotFound => {
+                let (code, sentence) = (decision.code.to_string(), standing.explain(&decision));
+                Err(ServiceError::new(ErrorClass::Forbidden, code, sentence))
             }
             _ => Err(ServiceError::new(
                 ErrorClass::NotFound,
