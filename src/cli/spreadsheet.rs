@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, Write},
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -34,16 +35,16 @@ impl Format {
 }
 
 /// A table that is written row by row.
-pub(super) struct Sheet<W: Write> {
+pub(super) struct Sheet<'a, W: Write> {
     table: csv::Writer<W>,
-    columns: &'static [&'static str],
+    columns: &'a [&'static str],
 }
 
-impl<W: Write> Sheet<W> {
+impl<'a, W: Write> Sheet<'a, W> {
     /// A table with `columns`, whose names are its first row.
-    pub(super) fn new(writer: W, columns: &'static [&'static str]) -> Result<Self, CliError> {
+    pub(super) fn new(writer: W, columns: &'a [&'static str]) -> Result<Self, CliError> {
         let mut table = csv::Writer::from_writer(writer);
-        settled(table.write_record(columns))?;
+        let _closed = written(table.write_record(columns).map_err(io::Error::from))?;
         Ok(Self { table, columns })
     }
 
@@ -55,20 +56,20 @@ impl<W: Write> Sheet<W> {
             Value::String(text) => harmless(text),
             other => other.to_string(),
         });
-        settled(self.table.write_record(cells))
+        written(self.table.write_record(cells).map_err(io::Error::from)).map(|_| ())
     }
 
-    /// Writes what has been added so far.
-    pub(super) fn flush(&mut self) -> CliResult {
-        settled(self.table.flush().map_err(csv::Error::from))
+    /// Writes what has been added so far, and says whether anybody reads on.
+    pub(super) fn flush(&mut self) -> Result<ControlFlow<()>, CliError> {
+        written(self.table.flush())
     }
 }
 
 /// Writes a table of `rows` to standard output.
-pub(super) fn print<T: Serialize>(columns: &'static [&'static str], rows: &[T]) -> CliResult {
+pub(super) fn print<T: Serialize>(columns: &[&'static str], rows: &[T]) -> CliResult {
     let mut sheet = Sheet::new(io::stdout().lock(), columns)?;
     rows.iter().try_for_each(|row| sheet.add(row))?;
-    sheet.flush()
+    sheet.flush().map(|_| ())
 }
 
 /// The text so that no spreadsheet takes it for a formula: those begin with `=`, `+`, `-` or `@`, also
@@ -86,11 +87,12 @@ fn is_formula(text: &str) -> bool {
     text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n'])
 }
 
-/// Whoever stops reading has read enough; whatever else keeps a table from being written is an error.
-fn settled(written: csv::Result<()>) -> CliResult {
-    match written.map_err(io::Error::from) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| CliError::file("write", Path::new("the table"), error)),
+/// Whoever stops reading has read enough; whatever else keeps an answer from being written is an error.
+pub(super) fn written(outcome: io::Result<()>) -> Result<ControlFlow<()>, CliError> {
+    match outcome {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(CliError::file("write", Path::new("the answer"), error)),
     }
 }
 
@@ -106,7 +108,7 @@ mod tests {
         for row in rows {
             sheet.add(row).unwrap();
         }
-        sheet.flush().unwrap();
+        assert!(sheet.flush().unwrap().is_continue());
         drop(sheet);
         String::from_utf8(bytes).unwrap()
     }

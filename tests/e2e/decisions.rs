@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fleet::as_role,
-    harness::{PRODUCT, Server, write},
+    harness::{PRODUCT, Ran, Server, write},
     organisation::Served,
 };
 
@@ -177,4 +177,14 @@ fn many_contracts_come_in_pages() {
     let of_one = ["--json", "contract", "decisions", "--customer", "customer-3"];
     let of_one = server.mainstay(&of_one).succeeds().json();
     assert_eq!(of_one.as_array().unwrap().len(), 2 * (0..1201).filter(|it| it % 7 == 3).count());
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let scene = Served::new();
+    for (before, after) in [(&["--json"][..], &[][..]), (&[], &["--csv"])] {
+        let arguments = [before, &["contract", "decisions"], after].concat();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        Ran::run(scene.server.command(&arguments).stdout(full)).exits(1);
+    }
 }

@@ -1,32 +1,20 @@
-use std::io::Write as _;
+use std::{io::Write as _, ops::ControlFlow};
 
 use clap::Args;
 use jiff::Timestamp;
 use mainstay_client::format::{CustomerName, ProductName};
 
-use super::super::{
-    CliError, CliResult, Connection, Output, ServerArgs,
-    spreadsheet::{Format, Sheet},
+use super::{
+    super::{
+        CliError, CliResult, Connection, Output, ServerArgs,
+        spreadsheet::{Format, Sheet, written},
+    },
+    explain::CONTRACT_COLUMNS,
 };
 use crate::service::{
     decisions::{ContractDecision, DecisionPage},
     instant,
 };
-
-const COLUMNS: &[&str] = &[
-    "contract",
-    "customer",
-    "product",
-    "version",
-    "channel",
-    "status",
-    "published_at",
-    "verdict",
-    "code",
-    "rule",
-    "alternative",
-    "message",
-];
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Decisions {
@@ -50,7 +38,8 @@ impl Decisions {
     pub(super) fn run(self, output: Output) -> CliResult {
         match Format::new(self.csv, output)? {
             Format::Spreadsheet => {
-                let mut sheet = Sheet::new(std::io::stdout().lock(), COLUMNS)?;
+                let columns = [&["contract", "customer", "product"], CONTRACT_COLUMNS].concat();
+                let mut sheet = Sheet::new(std::io::stdout().lock(), &columns)?;
                 self.pages(|decisions| {
                     decisions.iter().try_for_each(|decision| sheet.add(decision))?;
                     sheet.flush()
@@ -70,26 +59,29 @@ impl Decisions {
         self.pages(|decisions| {
             for decision in decisions {
                 let line = serde_json::to_string(decision)?;
-                // Whoever stops reading has read enough.
-                let _closed = write!(stdout, "{before}\n{line}");
+                if written(write!(stdout, "{before}\n{line}"))?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
                 before = ",";
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         let opening = if before == "[" { "[" } else { "\n" };
-        let _closed = writeln!(stdout, "{opening}]");
-        Ok(())
+        written(writeln!(stdout, "{opening}]")).map(|_| ())
     }
 
-    /// Hands over one page after another, all of them of one instant.
-    fn pages(&self, mut take: impl FnMut(&[ContractDecision]) -> CliResult) -> CliResult {
+    /// Hands over one page after another, all of them of one instant, for as long as anybody reads.
+    fn pages(
+        &self,
+        mut take: impl FnMut(&[ContractDecision]) -> Result<ControlFlow<()>, CliError>,
+    ) -> CliResult {
         let server = self.server.connect()?;
         let mut page = self.page(&server, self.at, None)?;
-        loop {
-            take(&page.decisions)?;
-            let Some(after) = page.next else { return Ok(()) };
+        while take(&page.decisions)?.is_continue() {
+            let Some(after) = page.next else { break };
             page = self.page(&server, Some(page.at), Some(after.as_str()))?;
         }
+        Ok(())
     }
 
     fn page(

@@ -32,7 +32,7 @@ use crate::{
 /// The largest scenario that is read, in bytes.
 const SCENARIO_BYTES_MAX: u64 = 16 << 20;
 
-const CONTRACT_COLUMNS: &[&str] = &[
+pub(super) const CONTRACT_COLUMNS: &[&str] = &[
     "version",
     "channel",
     "status",
