@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Actor, ErrorClass, Scope, Service, ServiceResult, contract::ContractExplanation, instant,
-    standing::explanations,
+    private_channel::PrivateChannels, standing::explanations,
 };
 use crate::{
     policy::{Catalogue, Contract, Standing},
-    store::{ContractRecord, ProductRecord},
+    store::{ContractRecord, PrivateChannelRecord},
 };
 
 /// How many contracts are in memory at a time.
@@ -65,8 +65,9 @@ pub struct ContractDecision {
     pub explanation: ContractExplanation,
 }
 
-/// What was out of each product at one instant; nothing of a product that the server does not have.
-type Catalogues = BTreeMap<ProductName, Option<(ProductRecord, Catalogue)>>;
+/// What was out of each product at one instant, and its private channels; nothing of a product that
+/// the server does not have.
+type Catalogues = BTreeMap<ProductName, Option<(Catalogue, Vec<PrivateChannelRecord>)>>;
 
 impl Service {
     /// What the contracts that the actor may see grant of the products that they cover, a page at a
@@ -121,11 +122,10 @@ impl Service {
         let Some(contract) = Contract::at(&amendments, at) else { return Ok(decisions) };
         let products = contract.products.iter();
         for product in products.filter(|product| only.is_none_or(|only| only == *product)) {
-            let Some((of_product, catalogue)) = self.catalogue_at(product, at, catalogues).await?
-            else {
+            let Some((catalogue, noted)) = self.catalogue_at(product, at, catalogues).await? else {
                 continue;
             };
-            let channels = self.private_channels_for(of_product, Some(&customer)).await?.own;
+            let channels = PrivateChannels::of(noted, Some(&customer)).own;
             let standing = Standing::new(&contract, catalogue, at).with_private_channels(&channels);
             let shown =
                 explanations(standing).filter(|it| actor.scope.shows(it.explained.decision.code));
@@ -145,13 +145,14 @@ impl Service {
         product: &ProductName,
         at: Timestamp,
         catalogues: &'a mut Catalogues,
-    ) -> ServiceResult<Option<&'a (ProductRecord, Catalogue)>> {
+    ) -> ServiceResult<Option<&'a (Catalogue, Vec<PrivateChannelRecord>)>> {
         let catalogue = match catalogues.entry(product.clone()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => match self.product_standing(product, None).await {
                 Ok(standing) => {
                     let catalogue = standing.catalogue_at(at)?;
-                    unknown.insert(Some((standing.product().clone(), catalogue)))
+                    let noted = self.channels_noted(standing.product()).await?;
+                    unknown.insert(Some((catalogue, noted)))
                 }
                 Err(error) if error.class() == ErrorClass::NotFound => unknown.insert(None),
                 Err(error) => return Err(error),

@@ -50,6 +50,25 @@ pub(super) struct PrivateChannels {
     pub(super) ended: BTreeSet<PrivateChannelName>,
 }
 
+impl PrivateChannels {
+    /// What `noted` is to `customer`.
+    pub(super) fn of(noted: &[PrivateChannelRecord], customer: Option<&CustomerName>) -> Self {
+        let mut channels = Self::default();
+        for channel in noted {
+            let is_open = channel.ended_at.is_none();
+            if !is_open {
+                channels.ended.insert(channel.name.clone());
+            }
+            if customer == Some(&channel.customer) {
+                let OwnChannels { open, ended } = &mut channels.own;
+                let own = if is_open { open } else { ended };
+                own.insert(channel.name.clone());
+            }
+        }
+        channels
+    }
+}
+
 impl Service {
     /// Notes whose a private channel is. Nothing can be published in it until the product's targets
     /// delegate to it.
@@ -144,23 +163,19 @@ impl Service {
         product: &ProductRecord,
         customer: Option<&CustomerName>,
     ) -> ServiceResult<PrivateChannels> {
-        let mut channels = PrivateChannels::default();
+        Ok(PrivateChannels::of(&self.channels_noted(product).await?, customer))
+    }
+
+    /// Every private channel of `product`.
+    pub(super) async fn channels_noted(
+        &self,
+        product: &ProductRecord,
+    ) -> ServiceResult<Vec<PrivateChannelRecord>> {
         // Most products have none, and no check is to look for them.
         if product.repository.channels.keys().all(|channel| channel.private().is_none()) {
-            return Ok(channels);
+            return Ok(Vec::new());
         }
-        for channel in self.meta.private_channels(&product.name).await? {
-            let is_open = channel.ended_at.is_none();
-            if !is_open {
-                channels.ended.insert(channel.name.clone());
-            }
-            if customer == Some(&channel.customer) {
-                let OwnChannels { open, ended } = &mut channels.own;
-                let own = if is_open { open } else { ended };
-                own.insert(channel.name);
-            }
-        }
-        Ok(channels)
+        Ok(self.meta.private_channels(&product.name).await?)
     }
 
     async fn private_channel(
