@@ -8,6 +8,7 @@ mod connection;
 mod contract;
 mod customer;
 mod error;
+mod hidden;
 mod keys;
 mod machine;
 mod openapi;

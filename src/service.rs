@@ -43,7 +43,7 @@ use std::{path::PathBuf, sync::Arc};
 pub(crate) use self::error::chain;
 pub use self::{
     error::{ErrorClass, ServiceError},
-    scope::Scope,
+    scope::{Hidden, Scope},
 };
 use crate::{
     clock::Clock,

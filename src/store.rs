@@ -251,10 +251,12 @@ pub trait MetaStore: Send + Sync + 'static {
     /// All contracts by name.
     async fn contracts(&self) -> StoreResult<Vec<ContractRecord>>;
 
-    /// The contracts by name, at most `limit`: those after the one called `after`, which need not be
-    /// there, or the first ones.
+    /// The contracts by name, of `customer` where one is named, at most `limit`: those after the one
+    /// called `after`, which need not be there, or the first ones. It costs no more where others have
+    /// more contracts.
     async fn contracts_after(
         &self,
+        customer: Option<&CustomerName>,
         after: Option<&ContractName>,
         limit: usize,
     ) -> StoreResult<Vec<ContractRecord>>;

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     policy::UpgradePath,
     service::{
+        Hidden,
         seats::RetireMachine,
         support::{Explanation, MachineView, OrderRollback},
     },
@@ -79,13 +80,22 @@ async fn machine(
     body::ok(&service.machine(&actor, &name).await?)
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ExplainMachine {
+    /// Whether releases that the customer is not to know of are among them.
+    #[serde(default)]
+    hidden: Hidden,
+}
+
 async fn explain_machine(
     service: Shared,
     Staff(actor): Staff,
     name: web::Path<String>,
+    query: web::Query<ExplainMachine>,
 ) -> Answer<Vec<Explanation>> {
     let name: MachineName = name.parse()?;
-    body::ok(&service.explain(&actor, &name).await?)
+    body::ok(&service.explain(&actor, &name, query.hidden).await?)
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@ use mainstay_client::format::{ContractName, MachineName, Version};
 
 use super::{
     CliResult, Output, ServerArgs,
+    hidden::WithHidden,
     output::{or_dash, table},
     spreadsheet::{self, Format},
 };
@@ -75,6 +76,8 @@ pub(super) struct Explain {
     /// Write a table for a spreadsheet, whose columns are called as in the answer to a program.
     #[arg(long)]
     csv: bool,
+    #[command(flatten)]
+    hidden: WithHidden,
 }
 
 #[derive(Debug, Args)]
@@ -122,10 +125,11 @@ impl Machine {
                     server.connect()?.get(&format!("/v1/machines/{machine}"))?;
                 output.answer(&view, page)
             }
-            Self::Explain(Explain { named: Named { server, machine }, csv }) => {
+            Self::Explain(Explain { named: Named { server, machine }, csv, hidden }) => {
                 let format = Format::new(csv, output)?;
-                let path = format!("/v1/machines/{machine}/explain");
-                let explanations: Vec<Explanation> = server.connect()?.get(&path)?;
+                let path = format!("/v1/machines/{machine}/explain?hidden=listed");
+                let mut explanations: Vec<Explanation> = server.connect()?.get(&path)?;
+                WithHidden::note(hidden.filter(&mut explanations, |it| it.code.as_str()));
                 match format {
                     Format::Spreadsheet => spreadsheet::print(EXPLAIN_COLUMNS, &explanations),
                     Format::Answer => output.answer(&explanations, |them| explained(them)),

@@ -208,9 +208,11 @@
 //! covers, by contract, product and version; each row is what `contract explain` says. All are of one
 //! instant. A contract that had not begun by then has no rows. With an organisation's token, they are
 //! those of the customers that it serves. It is fetched and written a page at a time, so it may be long;
-//! where it breaks off the exit code says so, and a JSON list is not whole. **With a token of the vendor's
-//! these tables also have releases that the customer is not to know of**, with the code `NOT_FOUND`: custom
-//! builds for others, other audiences. Take these rows out before you pass one on.
+//! where it breaks off the exit code says so, and a JSON list is not whole.
+//!
+//! What the customer is not to know of, custom builds for others and other audiences, is in none of these
+//! tables, so that they can be passed on. The vendor is told on standard error how many decisions that left
+//! out, and lists them with `--with-hidden`, as `NOT_FOUND`.
 //!
 //! The columns are called as the members of the answer are in the
 //! [interface](super::wire_formats): `contract`, `customer`, `product`, `version`, `channel`, `status`,

@@ -254,7 +254,7 @@
 //! is here; its keys change with `trust propose --channel NAME --add-release-key …`. Custom builds are not
 //! retired: the archive is for more than one customer to see. A channel that lists 1,000 targets is ended
 //! after another one was made for the customer: machines that run one of its builds stay on it until the
-//! other channel has a higher one, which cannot name a build of the old channel as its `--min-from`. A
+//! other channel has a higher one, which may name a build of the old channel as its `--min-from`. A
 //! build of a channel that has ended keeps no release from being retired.
 //!
 //! # Dates of lines
@@ -344,10 +344,7 @@
 //! - The delegation to a private channel that has ended stays in the targets, and `mainstay status` goes on
 //!   telling when its manifest expires: renew it for as long as a machine may be ordered back to one of
 //!   its releases. A custom build for machines under one contract of several is not possible.
-//! - `GET /v1/decisions` bounds the rows of a page and not how many contracts are read for it: asked for one
-//!   customer, or by an organisation, it reads all. A page may be followed by an empty one.
 //! - Events that a machine had not sent when it changed customers are reported under the new one.
-//! - Of builds of one customer's two private channels neither can name one of the other as `--min-from`.
 //! - What is built for one customer can be steered to another's machine by whoever has all of the server's
 //!   online keys ([`threat_model`](super::threat_model)).
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.

@@ -164,7 +164,7 @@
 //! | `GET /v1/tiers` | account, support, viewer | what each tier stands for |
 //! | `POST /v1/contracts/import` | account | rows as `contract export` writes them: all or none |
 //! | `POST /v1/contracts/{c}/explain` | account, support, viewer | what it grants of a product's releases, now or at a time, and with a change to try |
-//! | `GET /v1/decisions?product=P&customer=C&at=TIME&after=CONTRACT` | account, support, viewer | what every contract grants of every release, some 1,000 at a time: `{"at", "decisions", "next"}`; the next page is asked for with this `at`, and `next` as `after` |
+//! | `GET /v1/decisions?product=P&customer=C&at=TIME&after=CONTRACT` | account, support, viewer | what every contract grants of every release, some 1,000 at a time, of 1,000 contracts at most: `{"at", "decisions", "next"}`; the next page is asked for with this `at`, and `next` as `after`, until there is no `next` |
 //! | `GET /v1/organisations`, `/v1/organisations/{o}` | account, support, viewer | look |
 //! | `POST /v1/organisations` | account | `{"name", "title"?}` |
 //! | `PUT`, `DELETE /v1/organisations/{o}/customers/{c}` | account | the organisation serves the customer from now on, or no longer |
@@ -182,6 +182,9 @@
 //! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback` and `…/retire`, by
 //! their role and for the customers that the organisation serves; everywhere else with 403 `VENDOR_ONLY`. A machine's files (`GET`, `HEAD /repo/…`) are also for
 //! publisher and support. The server's own table is [`crate::api::routes`].
+//!
+//! With `hidden=listed` (in a body `"hidden": "listed"`) decisions and explanations also list, for the
+//! vendor's own tokens, releases that the customer is not to know of.
 //!
 //! Bodies are strict JSON: a member that is not known or stands twice, a floating point number, or
 //! more than 32 levels are refused.

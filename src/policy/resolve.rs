@@ -462,7 +462,7 @@ fn listed(
     code: Reason,
     sentence: String,
 ) -> Option<Withheld> {
-    let is_hidden = matches!(code, Reason::Entitlement(Code::NotFound | Code::UnknownProduct));
+    let is_hidden = matches!(code, Reason::Entitlement(code) if code.is_hidden());
     let release = standing.catalogue().release(&decision.version).filter(|_| !is_hidden)?;
     let alternative = decision.alternative.clone();
     let version = decision.version.clone();

@@ -170,7 +170,8 @@ fn lost_stops(releases: &[Listed], versions: &BTreeSet<Version>) -> Vec<Obstacle
     let mut obstacles = Vec::new();
     for release in listed.clone().filter(|release| !versions.contains(&release.version)) {
         let Some(min_from) = &release.min_from else { continue };
-        // Custom builds are stops for those of their own channel alone.
+        // Custom builds are stops for those of their own channel. That those of the customer's other
+        // channels are too is not looked at, so a stop more than is needed may have to stay.
         let leads_there =
             |stop: &&Listed| stop.listing == Listing::Channel || stop.channel == release.channel;
         let stops = listed

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, Service, ServiceError, ServiceResult,
+    Actor, Hidden, Service, ServiceError, ServiceResult,
     access::{ACTIVATION_KEY_PREFIX, Secret},
     instant,
     seats::SeatUse,
@@ -95,6 +95,9 @@ pub struct ExplainContract {
     /// A change to try. It is not made.
     #[serde(default)]
     pub with: Option<Change>,
+    /// Whether releases that the customer is not to know of are among them.
+    #[serde(default)]
+    pub hidden: Hidden,
 }
 
 /// What a contract grants of one release, and why.
@@ -256,7 +259,7 @@ impl Service {
         name: &ContractName,
         question: ExplainContract,
     ) -> ServiceResult<Vec<ContractExplanation>> {
-        let ExplainContract { product, at, with } = question;
+        let ExplainContract { product, at, with, hidden } = question;
         let record = self.contract_in(&actor.scope, name).await?;
         if with.is_some() {
             actor.require_vendor("try a change of a contract")?;
@@ -280,7 +283,7 @@ impl Service {
         };
         require_sound(name, &contract)?;
         let mut explanations = standing.explain_contract(&contract, at)?;
-        explanations.retain(|explanation| actor.scope.shows(explanation.explained.decision.code));
+        explanations.retain(|it| actor.scope.shows(it.explained.decision.code, hidden));
         Ok(explanations)
     }
 

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ErrorClass, Scope, Service, ServiceResult, contract::ContractExplanation, instant,
-    private_channel::PrivateChannels, standing::explanations,
+    Actor, ErrorClass, Hidden, Scope, Service, ServiceResult, contract::ContractExplanation,
+    instant, private_channel::PrivateChannels, scope::Rest, standing::explanations,
 };
 use crate::{
     policy::{Catalogue, Contract, Standing},
@@ -37,6 +37,9 @@ pub struct ListDecisions {
     /// The `next` of the page before; absent for the first page.
     #[serde(default)]
     pub after: Option<ContractName>,
+    /// Whether releases that a customer is not to know of are among them.
+    #[serde(default)]
+    pub hidden: Hidden,
 }
 
 /// A page of what contracts grant, by contract, product and version.
@@ -45,7 +48,8 @@ pub struct DecisionPage {
     /// The instant.
     #[schemars(with = "Instant")]
     pub at: Timestamp,
-    /// One for each contract and release. A page ends with a contract, so it may have more than 1,000.
+    /// One for each contract and release. A page ends with a contract, so it may have more than 1,000;
+    /// of many contracts that grant nothing it may have few or none, and yet there are more pages.
     pub decisions: Vec<ContractDecision>,
     /// After which contract the next page begins; nothing where there is none.
     pub next: Option<ContractName>,
@@ -78,7 +82,7 @@ impl Service {
         actor: &Actor,
         question: ListDecisions,
     ) -> ServiceResult<DecisionPage> {
-        let ListDecisions { product, customer, at, mut after } = question;
+        let ListDecisions { product, customer, at, mut after, hidden } = question;
         let at = at.unwrap_or_else(|| self.clock.now());
         if let Some(customer) = &customer {
             self.customer_in(&actor.scope, customer).await?;
@@ -86,24 +90,29 @@ impl Service {
         if let Some(product) = product.as_ref().filter(|_| actor.scope == Scope::Everything) {
             self.product_standing(product, None).await?;
         }
+        let page_max = self.limits.page_records_max;
         let mut catalogues = Catalogues::new();
         let mut decisions = Vec::new();
+        let mut contracts_read = 0;
         loop {
-            let contracts = self.contracts_after_in(&actor.scope, after, CONTRACTS_READ).await?;
-            for record in contracts.within {
-                if customer.as_ref().is_some_and(|customer| *customer != record.customer) {
-                    continue;
-                }
-                let name = record.name.clone();
-                decisions.extend(
-                    self.decisions_of(actor, record, product.as_ref(), at, &mut catalogues).await?,
-                );
-                if decisions.len() >= self.limits.page_records_max {
-                    return Ok(DecisionPage { at, decisions, next: Some(name) });
+            let page = self
+                .contracts_after_in(&actor.scope, customer.as_ref(), after.as_ref(), CONTRACTS_READ)
+                .await?;
+            let mut contracts = page.contracts.into_iter();
+            while let Some(record) = contracts.next() {
+                after = Some(record.name.clone());
+                contracts_read += 1;
+                let of_one =
+                    self.decisions_of(record, product.as_ref(), at, &mut catalogues).await?;
+                decisions.extend(of_one.into_iter().filter(|it| {
+                    actor.scope.shows(it.explanation.explained.decision.code, hidden)
+                }));
+                if decisions.len() >= page_max || contracts_read >= page_max {
+                    let is_last = contracts.len() == 0 && page.rest == Rest::Nothing;
+                    return Ok(DecisionPage { at, decisions, next: after.filter(|_| !is_last) });
                 }
             }
-            after = contracts.last;
-            if after.is_none() {
+            if page.rest == Rest::Nothing {
                 return Ok(DecisionPage { at, decisions, next: None });
             }
         }
@@ -111,7 +120,6 @@ impl Service {
 
     async fn decisions_of(
         &self,
-        actor: &Actor,
         record: ContractRecord,
         only: Option<&ProductName>,
         at: Timestamp,
@@ -127,9 +135,7 @@ impl Service {
             };
             let channels = PrivateChannels::of(noted, Some(&customer)).own;
             let standing = Standing::new(&contract, catalogue, at).with_private_channels(&channels);
-            let shown =
-                explanations(standing).filter(|it| actor.scope.shows(it.explained.decision.code));
-            decisions.extend(shown.map(|explanation| ContractDecision {
+            decisions.extend(explanations(standing).map(|explanation| ContractDecision {
                 contract: name.clone(),
                 customer: customer.clone(),
                 product: product.clone(),

@@ -44,6 +44,7 @@ impl Service {
         let channel_metadata = request.channel_metadata.into_bytes();
 
         let releases = self.meta.releases(name).await?;
+        let private_channels = self.channels_noted(&product).await?;
         let candidate = Candidate {
             product: name,
             manifest: &manifest,
@@ -51,6 +52,7 @@ impl Service {
             previous: previous.as_ref(),
             next: &next,
             releases: &releases,
+            private_channels: &private_channels,
             now: self.clock.now(),
             limits: self.limits(),
         };

@@ -4,6 +4,8 @@
 use std::{collections::BTreeSet, fmt::Display};
 
 use mainstay_client::format::{ContractName, CustomerName, MachineName, ProductName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Actor, ErrorClass, Service, ServiceError, ServiceResult, standing::ProductStanding};
 use crate::{
@@ -18,6 +20,18 @@ pub enum Scope {
     Everything,
     /// Those of these customers.
     Customers(BTreeSet<CustomerName>),
+}
+
+/// Whether decisions on what a customer is not to know of are among the others: for the vendor's own
+/// tokens alone, and not for what is passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Hidden {
+    /// They are left out.
+    #[default]
+    LeftOut,
+    /// They are listed, as `NOT_FOUND`.
+    Listed,
 }
 
 /// What is some customer's.
@@ -47,10 +61,10 @@ impl Scope {
     /// The roles that a token of an organisation can have.
     pub const ROLES: [Role; 2] = [Role::Support, Role::Viewer];
 
-    /// Whether a decision may be shown. What the vendor keeps from a customer's machines, it keeps
-    /// from whoever supports that customer.
-    pub(super) fn shows(&self, code: Code) -> bool {
-        *self == Self::Everything || !matches!(code, Code::NotFound | Code::UnknownProduct)
+    /// Whether a decision is shown. What the vendor keeps from a customer's machines, it keeps from
+    /// whoever supports that customer, whatever they ask for.
+    pub(super) fn shows(&self, code: Code, hidden: Hidden) -> bool {
+        !code.is_hidden() || (*self == Self::Everything && hidden == Hidden::Listed)
     }
 
     fn contains(&self, what: &impl OfCustomer) -> bool {
@@ -83,10 +97,17 @@ impl Scope {
 
 /// Some contracts in the order of their names.
 pub(super) struct ContractsRead {
-    /// Those within the scope.
-    pub(super) within: Vec<ContractRecord>,
-    /// The last that was read; nothing where there are no more.
-    pub(super) last: Option<ContractName>,
+    /// The contracts.
+    pub(super) contracts: Vec<ContractRecord>,
+    /// Whether there are more after them.
+    pub(super) rest: Rest,
+}
+
+/// What comes after a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    More,
+    Nothing,
 }
 
 impl Actor {
@@ -125,19 +146,34 @@ impl Service {
     }
 
     pub(super) async fn contracts_in(&self, scope: &Scope) -> ServiceResult<Vec<ContractRecord>> {
-        Ok(scope.all(self.meta.contracts().await?))
+        Ok(self.contracts_after_in(scope, None, None, usize::MAX).await?.contracts)
     }
 
-    /// The contracts within the scope among the next `limit` of all.
+    /// The next `limit` contracts within the scope, those of `customer` where one is named, which is
+    /// within the scope.
     pub(super) async fn contracts_after_in(
         &self,
         scope: &Scope,
-        after: Option<ContractName>,
+        customer: Option<&CustomerName>,
+        after: Option<&ContractName>,
         limit: usize,
     ) -> ServiceResult<ContractsRead> {
-        let read = self.meta.contracts_after(after.as_ref(), limit).await?;
-        let last = read.last().map(|contract| contract.name.clone());
-        Ok(ContractsRead { within: scope.all(read), last })
+        let one_more = limit.saturating_add(1);
+        let mut contracts = match (customer, scope) {
+            (None, Scope::Customers(customers)) => {
+                let mut theirs = Vec::new();
+                for customer in customers {
+                    theirs
+                        .extend(self.meta.contracts_after(Some(customer), after, one_more).await?);
+                }
+                theirs.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+                theirs
+            }
+            (customer, _) => self.meta.contracts_after(customer, after, one_more).await?,
+        };
+        let rest = if contracts.len() > limit { Rest::More } else { Rest::Nothing };
+        contracts.truncate(limit);
+        Ok(ContractsRead { contracts: scope.all(contracts), rest })
     }
 
     pub(super) async fn machine_in(

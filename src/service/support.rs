@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ErrorClass, Service, ServiceError, ServiceResult, seats::SeatStanding,
+    Actor, ErrorClass, Hidden, Service, ServiceError, ServiceResult, seats::SeatStanding,
     standing::ProductStanding,
 };
 use crate::{
@@ -143,6 +143,7 @@ impl Service {
         &self,
         actor: &Actor,
         name: &MachineName,
+        hidden: Hidden,
     ) -> ServiceResult<Vec<Explanation>> {
         let machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
@@ -150,7 +151,7 @@ impl Service {
         let withheld = standing.resolve(&machine, seat).withheld;
         let next = next_step(&standing, &machine, seat).version;
         let judged = standing.judge(&machine.confirmed).into_iter();
-        let shown = judged.filter(|judged| actor.scope.shows(judged.decision.code));
+        let shown = judged.filter(|judged| actor.scope.shows(judged.decision.code, hidden));
         let explanations = shown.filter_map(|judged| {
             let decision = judged.decision;
             let record = standing.release(&decision.version)?;

@@ -20,6 +20,7 @@ mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod writer;
 
 use std::{fmt, fs::File, path::Path};
@@ -38,9 +39,10 @@ use sled::transaction::TransactionalTree;
 use self::{
     opening::Opened,
     tables::{
-        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CLAIMS, CONTRACTS, CUSTOMERS, EVENTS,
-        MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRIVATE_CHANNELS,
-        PRODUCTS, RELEASES, REPOSITORY_FILES, TOKENS, TOKENS_BY_DIGEST,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CLAIMS, CONTRACTS,
+        CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN,
+        ORGANISATIONS, PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, TOKENS,
+        TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
@@ -310,10 +312,16 @@ impl MetaStore for SledStore {
 
     async fn contracts_after(
         &self,
+        customer: Option<&CustomerName>,
         after: Option<&ContractName>,
         limit: usize,
     ) -> StoreResult<Vec<ContractRecord>> {
-        CONTRACTS.after(&self.database, after).take(limit).collect()
+        let Some(customer) = customer else {
+            return CONTRACTS.after(&self.database, after).take(limit).collect();
+        };
+        let index = CONTRACTS_BY_CUSTOMER;
+        let names = index.of_after(&self.database, customer, after).take(limit);
+        names.map(|name| index.pointed(&*self.database, &name?, &CONTRACTS)).collect()
     }
 
     async fn create_token(&self, token: TokenRecord, audit: AuditEntry) -> StoreResult<()> {

@@ -128,7 +128,7 @@ fn an_organisation_gets_the_decisions_of_its_customers_only() {
         (names.collect(), rows.len())
     };
     let both = BTreeSet::from(["acme".to_owned(), "globex".to_owned()]);
-    assert_eq!(customers(&server.token("viewer")), (both, 4));
+    assert_eq!(customers(&server.token("viewer")), (both, 2));
     for role in ["support", "viewer"] {
         let token = scene.token(role);
         assert_eq!(customers(&token), (BTreeSet::from(["acme".to_owned()]), 1));
@@ -143,6 +143,35 @@ fn an_organisation_gets_the_decisions_of_its_customers_only() {
             server.request("GET", &path, &token, b"").has_status(200).json()
         };
         assert_eq!(page("no-such"), page(PRODUCT));
+    }
+}
+
+/// What one customer is not to know of is left out of tables, and somebody who wonders is told so.
+#[test]
+fn what_is_hidden_from_a_customer_is_listed_for_the_vendor_who_asks() {
+    let scene = Served::new();
+    let server = &scene.server;
+    server.publish("1.0.1", "bugfix", &["--audience", "beta"]);
+    let machine = scene.own.0.machine.as_str();
+    for (command, hidden) in [
+        (&["contract", "explain", "acme", "--product", PRODUCT][..], 1),
+        (&["machine", "explain", machine], 1),
+        (&["contract", "decisions"], 2),
+    ] {
+        let run =
+            |more: &[&str]| server.mainstay(&[&["--json"], command, more].concat()).succeeds();
+        let codes = |ran: &Ran| -> Vec<String> {
+            let list = ran.json();
+            let codes = list.as_array().unwrap().iter().map(|row| row["code"].to_string());
+            codes.filter(|code| code.contains("NOT_FOUND")).collect()
+        };
+        let (plain, all) = (run(&[]), run(&["--with-hidden"]));
+        assert_eq!((codes(&plain).len(), codes(&all).len()), (0, hidden), "{command:?}");
+        assert!(plain.stderr().starts_with(&format!("{hidden} decision")), "{}", plain.stderr());
+        assert!(plain.stderr().contains("--with-hidden lists them"), "{}", plain.stderr());
+        assert_eq!(all.stderr(), "");
+        let table = server.mainstay(&[command, &["--csv"]].concat()).succeeds().stdout();
+        assert!(!table.contains("NOT_FOUND"), "{table}");
     }
 }
 
@@ -164,6 +193,13 @@ fn many_contracts_come_in_pages() {
     let first: Value = server.get("/v1/decisions").has_status(200).json();
     assert_eq!(first["decisions"].as_array().unwrap().len(), 1000);
     assert!(first["next"].is_string(), "{}", first["next"]);
+    // A page is of so many contracts at most, and one after the last is not offered.
+    let page = |query: &str| server.get(&format!("/v1/decisions{query}")).has_status(200).json();
+    let early: Value = page("?at=2001-01-01T00:00:00Z");
+    assert_eq!((&early["decisions"], &early["next"]), (&json!([]), &json!("c-817")));
+    let end: Value = page("?after=c-548");
+    assert_eq!(end["decisions"].as_array().unwrap().len(), 1000);
+    assert_eq!(end["next"], Value::Null);
     let list = as_role(&server, "viewer", &["--json", "contract", "decisions"]).succeeds().json();
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), 2402);

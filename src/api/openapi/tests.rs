@@ -141,11 +141,11 @@ fn the_operations() {
     GET /v1/customers () -> 200 [CustomerRecord]
     POST /v1/customers (CreateCustomer) -> 201 CustomerRecord
     GET /v1/customers/{customer} () -> 200 CustomerRecord
-    GET /v1/decisions after? at? customer? product? () -> 200 DecisionPage
+    GET /v1/decisions after? at? customer? hidden? product? () -> 200 DecisionPage
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
     GET /v1/machines () -> 200 [MachineRecord]
     GET /v1/machines/{machine} () -> 200 MachineView
-    GET /v1/machines/{machine}/explain () -> 200 [Explanation]
+    GET /v1/machines/{machine}/explain hidden? () -> 200 [Explanation]
     GET /v1/machines/{machine}/path to? () -> 200 UpgradePath
     POST /v1/machines/{machine}/retire (RetireMachine) -> 200 MachineRecord
     POST /v1/machines/{machine}/rollback (OrderRollback) -> 201 OrderRecord

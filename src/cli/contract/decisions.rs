@@ -7,6 +7,7 @@ use mainstay_client::format::{CustomerName, ProductName};
 use super::{
     super::{
         CliError, CliResult, Connection, Output, ServerArgs,
+        hidden::WithHidden,
         spreadsheet::{Format, Sheet, written},
     },
     explain::CONTRACT_COLUMNS,
@@ -32,6 +33,8 @@ pub(in crate::cli) struct Decisions {
     /// Write a table for a spreadsheet.
     #[arg(long)]
     csv: bool,
+    #[command(flatten)]
+    hidden: WithHidden,
 }
 
 impl Decisions {
@@ -77,10 +80,18 @@ impl Decisions {
     ) -> CliResult {
         let server = self.server.connect()?;
         let mut page = self.page(&server, self.at, None)?;
-        while take(&page.decisions)?.is_continue() {
+        let mut left_out = 0;
+        loop {
+            left_out += self
+                .hidden
+                .filter(&mut page.decisions, |it| it.explanation.explained.decision.code.as_str());
+            if take(&page.decisions)?.is_break() {
+                break;
+            }
             let Some(after) = page.next else { break };
             page = self.page(&server, Some(page.at), Some(after.as_str()))?;
         }
+        WithHidden::note(left_out);
         Ok(())
     }
 
@@ -95,6 +106,7 @@ impl Decisions {
             ("customer", self.customer.as_ref().map(ToString::to_string)),
             ("at", at.map(|at| at.to_string())),
             ("after", after.map(str::to_owned)),
+            ("hidden", Some("listed".to_owned())),
         ];
         // Names and instants are made of characters that stand for themselves in an address.
         let asked =

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::{
     super::{
         CliError, CliResult, Output, ServerArgs,
+        hidden::WithHidden,
         output::table,
         spreadsheet::{self, Format},
     },
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     policy::{Change, Explained, Scenario, Verdict},
     service::{
+        Hidden,
         contract::{ContractExplanation, ExplainContract},
         instant,
     },
@@ -64,6 +66,8 @@ pub(in crate::cli) struct Explain {
     /// Write a table for a spreadsheet, whose columns are called as in the answer to a program.
     #[arg(long, conflicts_with = "with")]
     csv: bool,
+    #[command(flatten)]
+    hidden: WithHidden,
     /// A change to try, as for `contract amend`, and to show what it would change.
     #[arg(long, value_name = "JSON")]
     with: Option<String>,
@@ -99,8 +103,11 @@ impl Explain {
                 }
             };
         }
-        let before = self.ask(None)?;
+        let mut before = self.ask(None)?;
         let Some(change) = change else {
+            let left_out =
+                self.hidden.filter(&mut before, |it| it.explained.decision.code.as_str());
+            WithHidden::note(left_out);
             return match format {
                 Format::Spreadsheet => spreadsheet::print(CONTRACT_COLUMNS, &before),
                 Format::Answer => output.answer(&before, |before| contract_rows(before)),
@@ -117,7 +124,8 @@ impl Explain {
         let (Some(contract), Some(product)) = (&self.contract, &self.product) else {
             return Err(CliError::Input("expected CONTRACT and --product, or --scenario".into()));
         };
-        let question = ExplainContract { product: product.clone(), at: self.at, with };
+        let hidden = Hidden::Listed;
+        let question = ExplainContract { product: product.clone(), at: self.at, with, hidden };
         self.server.connect()?.post(&format!("/v1/contracts/{contract}/explain"), &question)
     }
 }

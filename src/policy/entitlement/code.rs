@@ -33,6 +33,12 @@ macro_rules! codes {
                 }
             }
 
+            /// Whether nobody is to learn from the decision that there is such a release: it is the
+            /// one on a version that never was.
+            pub const fn is_hidden(self) -> bool {
+                matches!(self, Self::UnknownProduct | Self::NotFound)
+            }
+
             /// Whether the code grants or denies.
             pub const fn verdict(self) -> Verdict {
                 match self {

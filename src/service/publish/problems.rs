@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mainstay_client::{
-    format::{Channel, ProductName, ReleaseManifest, Version},
+    format::{Channel, PrivateChannelName, ProductName, ReleaseManifest, Version},
     tuf::{Target, Targets, TrustedRepository},
 };
 
-use crate::{limits::Limits, store::ReleaseRecord};
+use crate::{
+    limits::Limits,
+    store::{PrivateChannelRecord, ReleaseRecord},
+};
 
 /// A release that somebody wants to publish, next to what is published.
 pub(super) struct Candidate<'a> {
@@ -16,6 +19,7 @@ pub(super) struct Candidate<'a> {
     pub(super) previous: Option<&'a Targets>,
     pub(super) next: &'a Targets,
     pub(super) releases: &'a [ReleaseRecord],
+    pub(super) private_channels: &'a [PrivateChannelRecord],
     pub(super) now: Timestamp,
     pub(super) limits: &'a Limits,
 }
@@ -55,15 +59,21 @@ impl Candidate<'_> {
         problems
     }
 
-    /// A release names no custom build to those who must not learn of it.
+    /// A release names no custom build to those who must not learn of it: all but the customer whose
+    /// build it is.
     fn named_builds(&self) -> Vec<String> {
         let ReleaseManifest { min_from, floor, private_channel, .. } = self.manifest;
         let named = [("min_from", min_from), ("floor", floor)];
         let named = named.into_iter().filter_map(|(what, version)| Some((what, version.as_ref()?)));
+        let customer = |channel: &PrivateChannelName| {
+            let known = self.private_channels.iter().find(|known| known.name == *channel);
+            known.map(|known| &known.customer)
+        };
+        let own = private_channel.as_ref().and_then(customer);
         let is_anothers = |version: &Version| {
             let release = self.releases.iter().find(|known| known.release.version == *version);
             let channel = release.and_then(|release| release.release.private_channel.as_ref());
-            channel.is_some() && channel != private_channel.as_ref()
+            channel.is_some_and(|channel| own.is_none() || customer(channel) != own)
         };
         named
             .filter(|(_, version)| is_anothers(version))

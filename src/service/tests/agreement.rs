@@ -10,8 +10,9 @@ use super::world::{World, actor, after_days, event, plan, product, version as ve
 use crate::{
     policy::{Bridge, Change, Code, Contract, Exit, Fallback, State, Term, Tier, Verdict},
     service::{
-        Actor, ErrorClass, Scope, Service, ServiceError,
+        Actor, ErrorClass, Hidden, Scope, Service, ServiceError,
         contract::{AmendContract, ExplainContract},
+        decisions::ListDecisions,
         support::OrderRollback,
     },
     store::{MachineChange, MachineRecord, MetaStore as _, ReleaseRecord},
@@ -162,15 +163,16 @@ async fn assert_all_agree(world: &World, name: &MachineName, told: &str) -> BTre
     let service = world.on_day(TODAY);
     let record = world.machine(name).await;
     let releases = service.releases(&product()).await.unwrap();
-    let question = || ExplainContract { product: product(), at: None, with: None };
+    let hidden = Hidden::Listed;
+    let question = ExplainContract { product: product(), at: None, with: None, hidden };
     let contract = "globex".parse().unwrap();
-    let explained = service.explain_contract(&actor(), &contract, question()).await.unwrap();
+    let explained = service.explain_contract(&actor(), &contract, question).await.unwrap();
     let by_contract: BTreeMap<_, _> = explained
         .into_iter()
         .map(|explanation| explanation.explained.decision)
         .map(|decision| (decision.version, decision.code))
         .collect();
-    let explained = service.explain(&actor(), name).await.unwrap();
+    let explained = service.explain(&actor(), name, hidden).await.unwrap();
     assert_eq!(explained.len(), releases.len(), "{told}");
     let decided: BTreeMap<_, _> = explained
         .iter()
@@ -311,19 +313,29 @@ async fn assert_hidden(
     told: &str,
 ) {
     let service = world.on_day(TODAY);
-    let shown = service.explain(&in_house(), name).await.unwrap();
-    let shown: Vec<_> = shown.into_iter().map(|explanation| explanation.version).collect();
-    let hidden = |code: &Code| *code == Code::NotFound;
-    let expected = decided.iter().filter(|(_, code)| !hidden(code));
-    assert_eq!(shown, expected.map(|(version, _)| version.clone()).collect::<Vec<_>>(), "{told}");
-    let question = ExplainContract { product: product(), at: None, with: None };
+    let is_hidden = |code: &Code| *code == Code::NotFound;
+    let expected = decided.iter().filter(|(_, code)| !is_hidden(code));
+    let expected: Vec<_> = expected.map(|(version, _)| version.clone()).collect();
     let contract = "globex".parse().unwrap();
-    match service.explain_contract(&in_house(), &contract, question).await {
-        Ok(explained) => {
-            let mut codes = explained.iter().map(|entry| entry.explained.decision.code);
-            assert!(!codes.any(|code| hidden(&code)), "{told}");
+    // So does the vendor where it does not ask for more.
+    for (whose, hidden) in
+        [(in_house(), Hidden::LeftOut), (in_house(), Hidden::Listed), (actor(), Hidden::LeftOut)]
+    {
+        let shown = service.explain(&whose, name, hidden).await.unwrap();
+        let shown: Vec<_> = shown.into_iter().map(|explanation| explanation.version).collect();
+        assert_eq!(shown, expected, "{told}");
+        let question = ExplainContract { product: product(), at: None, with: None, hidden };
+        match service.explain_contract(&whose, &contract, question).await {
+            Ok(explained) => {
+                let mut codes = explained.iter().map(|entry| entry.explained.decision.code);
+                assert!(!codes.any(|code| is_hidden(&code)), "{told}");
+            }
+            Err(error) => assert_eq!(error.code(), "NOT_FOUND", "{told}"),
         }
-        Err(error) => assert_eq!(error.code(), "NOT_FOUND", "{told}"),
+        let question = ListDecisions { hidden, ..ListDecisions::default() };
+        let page = service.decisions(&whose, question).await.unwrap();
+        let mut codes = page.decisions.iter().map(|it| it.explanation.explained.decision.code);
+        assert!(!codes.any(|code| is_hidden(&code)), "{told}");
     }
 }
 

@@ -8,7 +8,7 @@ use mainstay_client::{
 use super::world::{World, actor, event, plan, product, version};
 use crate::{
     policy::Tier,
-    service::{Actor, Scope, ServiceError, support::OrderRollback},
+    service::{Actor, Hidden, Scope, ServiceError, support::OrderRollback},
     store::MetaStore as _,
 };
 
@@ -82,12 +82,12 @@ async fn a_custom_build_is_planned_for_its_customer_and_told_to_nobody_else() {
     }
     let (vendor, helper) = (actor(), supporter_of("initech"));
     let service = world.on_day(4);
-    let seen_by_vendor = service.explain(&vendor, other).await.unwrap();
+    let seen_by_vendor = service.explain(&vendor, other, Hidden::Listed).await.unwrap();
     let hidden = seen_by_vendor.iter().find(|entry| entry.version == version(CUSTOM)).unwrap();
     assert_eq!(hidden.code, "NOT_FOUND");
-    let seen = service.explain(&helper, other).await.unwrap();
+    let seen = service.explain(&helper, other, Hidden::Listed).await.unwrap();
     assert!(!seen.is_empty() && seen.iter().all(|entry| entry.version != version(CUSTOM)));
-    let seen = service.explain(&supporter_of("globex"), own).await.unwrap();
+    let seen = service.explain(&supporter_of("globex"), own, Hidden::LeftOut).await.unwrap();
     assert!(seen.iter().any(|entry| entry.version == version(CUSTOM)));
     for to in [CUSTOM, "1.0.2-custom.7"] {
         let error = service.upgrade_path(&helper, other, Some(&version(to))).await.unwrap_err();
@@ -159,7 +159,7 @@ async fn when_a_private_channel_ends_its_machines_get_what_everybody_gets() {
     assert_eq!(kept.action, Action::Stay);
     let withheld: Vec<_> = kept.withheld.iter().map(|entry| entry.code.as_str()).collect();
     assert_eq!(withheld, ["CUSTOM_BUILD"]);
-    let explained = world.on_day(6).explain(&actor(), own).await.unwrap();
+    let explained = world.on_day(6).explain(&actor(), own, Hidden::LeftOut).await.unwrap();
     assert_eq!(explained.last().unwrap().code, "CUSTOM_BUILD");
 
     world.on_day(7).end_private_channel(&actor(), &product(), channel).await.unwrap();
@@ -238,6 +238,33 @@ async fn a_custom_build_that_could_give_itself_away_is_refused() {
         release.min_from = Some(version(CUSTOM));
     });
     own.await.unwrap();
+}
+
+/// A customer gets another channel, and its builds can be installed over those of the one before.
+#[tokio::test]
+async fn a_custom_build_can_name_one_of_the_customers_other_channel() {
+    let Scene { world, channel, own, .. } = Scene::new().await;
+    let second = world.private_channel(4, "globex", "d").await;
+    let others = world.private_channel(4, "initech", "e").await;
+    let upon = async |channel: &PrivateChannelName, text: &str| {
+        let build = world.publish_as(5, Channel::Bugfix, text, |release| {
+            release.private_channel = Some(channel.clone());
+            release.min_from = Some(version(CUSTOM));
+        });
+        build.await
+    };
+    let refused = upon(&others, "1.0.3-custom.1").await.unwrap_err();
+    let [problem] = refused.problems() else { panic!("{:?}", refused.problems()) };
+    assert!(problem.contains("a custom build that others must not learn of"), "{problem}");
+    upon(&second, "1.0.3-custom.2").await.unwrap();
+
+    let to = async |running| target(&plan(&world.check(6, &own, running).await).action);
+    let custom = Some((CUSTOM.to_owned(), channel.to_string()));
+    let above = Some(("1.0.3-custom.2".to_owned(), second.to_string()));
+    assert_eq!(to(Some("1.0.1")).await, custom);
+    assert_eq!(to(Some(CUSTOM)).await, above);
+    world.on_day(6).end_private_channel(&actor(), &product(), &channel).await.unwrap();
+    assert_eq!(to(Some(CUSTOM)).await, above);
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     policy::{Listing, Tier},
-    service::support::{Explanation, MachineStanding, OrderRollback},
+    service::{
+        Hidden,
+        support::{Explanation, MachineStanding, OrderRollback},
+    },
     store::MetaStore as _,
 };
 
@@ -50,7 +53,7 @@ async fn explained(
     name: &mainstay_client::format::MachineName,
     of: &str,
 ) -> Explanation {
-    let explanations = world.on_day(2).explain(&actor(), name).await.unwrap();
+    let explanations = world.on_day(2).explain(&actor(), name, Hidden::LeftOut).await.unwrap();
     explanations.into_iter().find(|entry| entry.version == version(of)).unwrap()
 }
 

@@ -1,5 +1,7 @@
 //! Customers, contracts and credentials.
 
+use std::collections::BTreeSet;
+
 use mainstay_client::format::{ContractName, CustomerName, Digest};
 
 use super::{
@@ -42,21 +44,29 @@ pub(super) async fn customers_and_contracts(store: &dyn MetaStore, scope: &str) 
 /// Whatever the size of a page, the pages are all there is, in order.
 async fn pages(store: &dyn MetaStore) {
     let all = store.contracts().await.unwrap();
-    for limit in [1, 2, all.len(), all.len() + 1] {
-        let mut read = Vec::new();
-        loop {
-            let after = read.last().map(|contract: &ContractRecord| contract.name.clone());
-            let page = store.contracts_after(after.as_ref(), limit).await.unwrap();
-            assert!(page.len() <= limit);
-            if page.is_empty() {
-                break;
-            }
-            read.extend(page);
-        }
-        assert_eq!(read, all, "{limit}");
-    }
+    let customers: BTreeSet<_> = all.iter().map(|contract| contract.customer.clone()).collect();
     let before_all = "0".parse().unwrap();
-    assert_eq!(store.contracts_after(Some(&before_all), all.len()).await.unwrap(), all);
+    for customer in customers.iter().map(Some).chain([None]) {
+        let is_theirs = |it: &&ContractRecord| customer.is_none_or(|one| it.customer == *one);
+        let expected: Vec<_> = all.iter().filter(is_theirs).cloned().collect();
+        for limit in [1, 2, expected.len(), expected.len() + 1] {
+            let mut read = Vec::new();
+            loop {
+                let after = read.last().map(|contract: &ContractRecord| contract.name.clone());
+                let page = store.contracts_after(customer, after.as_ref(), limit).await.unwrap();
+                assert!(page.len() <= limit);
+                if page.is_empty() {
+                    break;
+                }
+                read.extend(page);
+            }
+            assert_eq!(read, expected, "{customer:?}, {limit}");
+        }
+        let read = store.contracts_after(customer, Some(&before_all), all.len()).await.unwrap();
+        assert_eq!(read, expected);
+    }
+    let nobody = "nobody".parse().unwrap();
+    assert_eq!(store.contracts_after(Some(&nobody), None, 1).await.unwrap(), []);
 }
 
 async fn import(store: &dyn MetaStore, scope: &str) {

@@ -10,8 +10,8 @@ use super::{
     },
     audit,
     tables::{
-        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, CONTRACTS, CUSTOMERS, ORGANISATIONS, TOKENS,
-        TOKENS_BY_DIGEST,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, CONTRACTS, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
+        ORGANISATIONS, TOKENS, TOKENS_BY_DIGEST,
     },
 };
 
@@ -68,6 +68,8 @@ pub(super) fn create_contract(
 ) -> StoreResult<()> {
     CUSTOMERS.read(transaction, &contract.customer)?;
     CONTRACTS.add(transaction, &contract.name, contract)?;
+    let key = (contract.customer.clone(), contract.name.clone());
+    CONTRACTS_BY_CUSTOMER.add(transaction, &key, &contract.name)?;
     audit::append(transaction, entry)
 }
 

@@ -13,13 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sled::transaction::{ConflictableTransactionError, TransactionError};
-
 use super::{
     super::{StoreError, StoreResult, directory},
     codec::VALUE_BYTES_MAX,
     table::sled_error,
     tables::{FORMAT_NUMBER, NUMBERS},
+    upgrade::{self, FORMAT},
 };
 
 /// The file that tells what the directory holds.
@@ -31,7 +30,6 @@ const DATABASE: &str = "db";
 const SETTINGS: &str = "conf";
 const SPILL: &str = "blobs";
 
-const FORMAT: u64 = 1;
 const CACHE_BYTES: u64 = 16 << 20;
 
 /// How long a database that is still closing is waited for, and how often it is looked at.
@@ -58,21 +56,22 @@ pub(super) struct Opened {
 pub(super) fn open(dir: &Path) -> StoreResult<Opened> {
     directory::create_durably(dir).map_err(|error| unavailable(dir, &error))?;
     let lock = lock(dir)?;
-    let is_marked = check_marker(dir)?;
-    if is_marked {
+    let marked = marked_format(dir)?;
+    if marked.is_some() {
         check_files(dir)?;
     }
     await_closing(dir)?;
     let database = open_sled(dir)?;
     let stored = NUMBERS.find(&*database, &FORMAT_NUMBER)?;
-    match (is_marked, stored) {
+    match (marked, stored) {
         (_, Some(FORMAT)) => {}
-        (false, None) if database.is_empty() => write_format(&database)?,
-        (true, found) => {
+        (_, Some(upgrade::BEFORE)) => upgrade::from_before(&database)?,
+        (None, None) if database.is_empty() => upgrade::write_format(&database)?,
+        (Some(_), found) => {
             let found = found.map_or("none".to_owned(), |number| number.to_string());
             return Err(lost(dir, &format!("its records have format {found}: expected {FORMAT}")));
         }
-        (false, _) => {
+        (None, _) => {
             return Err(StoreError::Unavailable(format!(
                 "{} holds a sled database that is not Mainstay's: choose another directory",
                 dir.display()
@@ -80,7 +79,7 @@ pub(super) fn open(dir: &Path) -> StoreResult<Opened> {
         }
     }
     let file = sync_all(dir, &database)?;
-    if !is_marked {
+    if marked != Some(FORMAT) {
         write_marker(dir).map_err(|error| unavailable(dir, &error))?;
     }
     Ok(Opened { database, file, lock })
@@ -115,23 +114,26 @@ fn lock(dir: &Path) -> StoreResult<File> {
     }
 }
 
-fn marker_text() -> String {
-    format!("mainstay sled format {FORMAT}\n")
+fn marker_text(format: u64) -> String {
+    format!("mainstay sled format {format}\n")
 }
 
-/// Whether the directory is marked as holding a database of this format.
-fn check_marker(dir: &Path) -> StoreResult<bool> {
+/// As holding a database of which format the directory is marked; nothing where it is not.
+fn marked_format(dir: &Path) -> StoreResult<Option<u64>> {
     let path = dir.join(MARKER);
     match fs::read_to_string(&path) {
-        Ok(text) if text == marker_text() => Ok(true),
-        Ok(text) => Err(StoreError::Unavailable(format!(
-            "{} says `{}`: expected `{}`; open it with the Mainstay that wrote it, and use its \
-             `dump` and this one's `restore`",
-            path.display(),
-            text.trim_end().escape_debug(),
-            marker_text().trim_end()
-        ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(text) => {
+            let format = [upgrade::BEFORE, FORMAT].into_iter().find(|it| text == marker_text(*it));
+            format.map(Some).ok_or_else(|| {
+                StoreError::Unavailable(format!(
+                    "{} says `{}`: expected `{}`; open it with the Mainstay that wrote it",
+                    path.display(),
+                    text.trim_end().escape_debug(),
+                    marker_text(FORMAT).trim_end()
+                ))
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unavailable(&path, &error)),
     }
 }
@@ -188,18 +190,6 @@ fn open_sled(dir: &Path) -> StoreResult<sled::Db> {
     }
 }
 
-fn write_format(database: &sled::Db) -> StoreResult<()> {
-    let outcome = database.transaction(|transaction| {
-        NUMBERS
-            .put(transaction, &FORMAT_NUMBER, &FORMAT)
-            .map_err(ConflictableTransactionError::Abort)
-    });
-    outcome.map_err(|error| match error {
-        TransactionError::Abort(error) => error,
-        TransactionError::Storage(error) => sled_error(error),
-    })
-}
-
 /// Makes everything durable that sled leaves to the operating system when it opens a database.
 fn sync_all(dir: &Path, database: &sled::Db) -> StoreResult<File> {
     database.flush().map_err(sled_error)?;
@@ -218,7 +208,7 @@ fn sync_all(dir: &Path, database: &sled::Db) -> StoreResult<File> {
 /// database is.
 fn write_marker(dir: &Path) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    io::Write::write_all(&mut file, marker_text().as_bytes())?;
+    io::Write::write_all(&mut file, marker_text(FORMAT).as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(dir.join(MARKER))?;
     directory::sync(dir)

@@ -231,6 +231,25 @@ where
         prefix.push(0);
         records(tree.scan_prefix(prefix))
     }
+
+    /// The records of which the key begins with `first`, those above the one with `second` or all of
+    /// them, in order.
+    pub(super) fn of_after(
+        &self,
+        tree: &Tree,
+        first: &A,
+        second: Option<&B>,
+    ) -> impl Iterator<Item = StoreResult<V>> {
+        let mut prefix = self.prefix();
+        first.append_to(&mut prefix);
+        let end = [&prefix[..], &[1]].concat();
+        prefix.push(0);
+        let mut start = prefix;
+        if let Some(second) = second {
+            second.append_to(&mut start);
+        }
+        records(tree.range((Bound::Excluded(start), Bound::Excluded(end))))
+    }
 }
 
 impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
@@ -241,12 +260,21 @@ impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
         key: &K,
         table: &Table<N, V>,
     ) -> StoreResult<V> {
-        let name = self.read(source, key)?;
-        table.find(source, &name)?.ok_or_else(|| {
+        self.pointed(source, &self.read(source, key)?, table)
+    }
+
+    /// The record of `table` with the name that is in this index.
+    pub(super) fn pointed<V: Serialize + DeserializeOwned>(
+        &self,
+        source: &impl Source,
+        name: &N,
+        table: &Table<N, V>,
+    ) -> StoreResult<V> {
+        table.find(source, name)?.ok_or_else(|| {
             StoreError::Corrupt(format!(
                 "table `{}` points to {}, which does not exist",
                 self.name,
-                table.shown(&name)
+                table.shown(name)
             ))
         })
     }

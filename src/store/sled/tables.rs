@@ -32,6 +32,8 @@ pub(super) const ORGANISATIONS: Table<OrganisationName, OrganisationRecord> =
     Table::new("organisations", "organisation");
 pub(super) const CONTRACTS: Table<ContractName, ContractRecord> =
     Table::new("contracts", "contract");
+pub(super) const CONTRACTS_BY_CUSTOMER: Table<(CustomerName, ContractName), ContractName> =
+    Table::new("contracts-by-customer", "contract");
 
 pub(super) const TOKENS: Table<String, TokenRecord> = Table::new("tokens", "token");
 pub(super) const TOKENS_BY_DIGEST: Table<Digest, String> = Table::new("tokens-by-digest", "token");

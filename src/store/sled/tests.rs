@@ -14,13 +14,13 @@ use mainstay_client::format::{CustomerName, Digest};
 
 use super::{
     super::{
-        AuditEntry, CustomerRecord, MetaStore, StoreError,
+        AuditEntry, ContractRecord, CustomerRecord, MetaStore, StoreError,
         contract::{at, entry},
     },
     SledStore, audit,
     codec::VALUE_BYTES_MAX,
     opening::{self, MARKER},
-    tables::CUSTOMERS,
+    tables::{CONTRACTS_BY_CUSTOMER, CUSTOMERS, FORMAT_NUMBER, NUMBERS, TOKENS_BY_DIGEST},
     writer::Writer,
 };
 
@@ -142,9 +142,7 @@ async fn an_index_without_its_record_is_noticed() {
     let store = SledStore::open(dir.path()).unwrap();
     let digest = Digest::of(b"secret");
     store
-        .write(move |transaction| {
-            super::tables::TOKENS_BY_DIGEST.add(transaction, &digest, &"gone".to_owned())
-        })
+        .write(move |transaction| TOKENS_BY_DIGEST.add(transaction, &digest, &"gone".to_owned()))
         .await
         .unwrap();
     let error = store.token(&digest).await.unwrap_err();
@@ -278,12 +276,51 @@ fn overwrite(dir: &Path, byte: u8) {
 #[tokio::test]
 async fn another_format_is_refused() {
     let dir = filled().await;
-    fs::write(dir.path().join(MARKER), "mainstay sled format 2\n").unwrap();
+    fs::write(dir.path().join(MARKER), "mainstay sled format 3\n").unwrap();
     let error = refusal(dir.path()).to_string();
     assert!(
-        error.contains("says `mainstay sled format 2`: expected `mainstay sled format 1`"),
+        error.contains("says `mainstay sled format 3`: expected `mainstay sled format 2`"),
         "{error}"
     );
+}
+
+/// A store as the format before had it gets what this one has besides, also where that broke off.
+#[tokio::test]
+async fn the_format_before_is_upgraded() {
+    let dir = filled().await;
+    let contract = |number: usize| ContractRecord {
+        name: format!("contract-{number}").parse().unwrap(),
+        customer: customer(number % 2).name,
+        amendments: Vec::new(),
+    };
+    let store = SledStore::open(dir.path()).unwrap();
+    for number in 0..3 {
+        store.create_contract(contract(number), entry("contract.create")).await.unwrap();
+    }
+    drop(store);
+    let marker = dir.path().join(MARKER);
+    for old_marker in [true, false] {
+        let store = SledStore::open(dir.path()).unwrap();
+        store
+            .write(move |transaction| {
+                for ContractRecord { customer, name, .. } in [0, 1].map(contract) {
+                    CONTRACTS_BY_CUSTOMER.remove(transaction, &(customer, name))?;
+                }
+                NUMBERS.put(transaction, &FORMAT_NUMBER, &1)
+            })
+            .await
+            .unwrap();
+        drop(store);
+        if old_marker {
+            fs::write(&marker, "mainstay sled format 1\n").unwrap();
+        }
+        let store = SledStore::open(dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 2\n");
+        let theirs = store.contracts_after(Some(&customer(0).name), None, 9).await.unwrap();
+        assert_eq!(theirs, [contract(0), contract(2)]);
+        let theirs = store.contracts_after(Some(&customer(1).name), None, 9).await.unwrap();
+        assert_eq!(theirs, [contract(1)]);
+    }
 }
 
 #[test]
