@@ -43,7 +43,7 @@ pub use entitlement::{
 pub use expiry::Expiry;
 pub use resolve::{
     Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Reason, Resolution, Ring,
-    Seat, Withheld, resolve,
+    Seat, Withheld, kept_build, resolve,
 };
 pub use retirement::Listing;
 pub use scenario::{Explained, Scenario};

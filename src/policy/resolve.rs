@@ -399,21 +399,26 @@ fn denial(
     Some((Reason::Delivery(code), code.sentence(version, &detail)))
 }
 
-/// The custom build that runs, which a release for everybody would take the place of: what was built
-/// for the customer would be gone. Where its channel has ended, another one that is open takes over.
+/// The custom build that runs, where no release for everybody takes its place: what was built for the
+/// customer would be gone. Where its channel has ended, another one that is open takes over.
+pub fn kept_build<'a>(standing: &Standing<'_>, machine: &'a Machine) -> Option<&'a Version> {
+    let running = machine.running.as_ref()?;
+    // A machine can claim to run whatever it likes.
+    let release =
+        standing.catalogue().release(running).filter(|release| standing.shows(release))?;
+    let is_kept = release.private_channel.is_some() && !standing.own_channels().open.is_empty();
+    is_kept.then_some(running)
+}
+
+/// The custom build that a release for everybody would take the place of.
 pub(super) fn displaced(
     standing: &Standing<'_>,
     offer: Option<&Offer>,
     machine: &Machine,
 ) -> Option<(DeliveryCode, String)> {
-    let running = machine.running.as_ref()?;
-    // A machine can claim to run whatever it likes.
-    let release =
-        standing.catalogue().release(running).filter(|release| standing.shows(release))?;
     let is_custom = offer.is_some_and(|offer| offer.listing == Listing::Private);
-    let is_displaced =
-        release.private_channel.is_some() && !standing.own_channels().open.is_empty() && !is_custom;
-    is_displaced.then(|| (DeliveryCode::CustomBuild, running.to_string()))
+    let kept = kept_build(standing, machine).filter(|_| !is_custom)?;
+    Some((DeliveryCode::CustomBuild, kept.to_string()))
 }
 
 /// The first deliverability rule that keeps a granted release from the machine, and what about it

@@ -323,8 +323,20 @@ impl ProductStanding {
             Some(Ok(path)) if Some(path.to.line()) > line => {
                 format!("The way up: {}.", path.line())
             }
+            _ if self.is_kept_on_custom_build(machine) => {
+                "A custom build runs, in whose place come \
+                custom builds alone: the way up is the next one, or the end of its channel."
+                    .to_owned()
+            }
             _ => "There is no newer line to go to yet.".to_owned(),
         }
+    }
+
+    fn is_kept_on_custom_build(&self, machine: &MachineRecord) -> bool {
+        self.contract.as_ref().is_some_and(|contract| {
+            let standing = self.before(contract, &self.catalogue, self.now);
+            policy::kept_build(&standing, &self.policy_machine(machine)).is_some()
+        })
     }
 
     /// The way up from what a machine runs; nothing where no contract is in force.

@@ -12,7 +12,7 @@ use crate::{
     harness::{Machine, PRODUCT, Ran, Server, eventually},
 };
 
-fn set_line(server: &Server, more: &[&str]) -> Ran {
+pub(crate) fn set_line(server: &Server, more: &[&str]) -> Ran {
     let command = ["product", "line", "set", "--product", PRODUCT, "--line", "1.0"];
     server.mainstay(&[&command, more].concat())
 }
@@ -22,7 +22,7 @@ fn lines(server: &Server) -> Value {
     as_role(server, "viewer", &command).succeeds().json()
 }
 
-fn in_days(days: i64) -> String {
+pub(crate) fn in_days(days: i64) -> String {
     let now = Timestamp::from_second(Clock::system().now().as_second()).unwrap();
     (now + SignedDuration::from_hours(24 * days)).to_string()
 }

@@ -10,6 +10,7 @@ use crate::{
     fleet::{assert_runs, withheld},
     harness::{Machine, PRODUCT, Ran, Server},
     http::Answer,
+    lines::{in_days, set_line},
     organisation::ORGANISATION,
 };
 
@@ -239,6 +240,26 @@ fn a_machine_stays_with_custom_builds_until_their_channel_ends() {
     server.mainstay(&[&back[..], &["--reason", "it was better"]].concat()).succeeds();
     acme.agent(&["update"]).succeeds();
     assert_runs(server, acme, "1.0.3-custom.1");
+}
+
+#[test]
+fn a_machine_on_a_custom_build_is_told_what_its_way_up_is() {
+    let scene = Scene::new();
+    let Scene { server, acme, .. } = &scene;
+    let channel = scene.create();
+    scene.publish(CUSTOM, &channel, "custom").succeeds();
+    acme.agent(&["update"]).succeeds();
+    server.publish("1.1.0", "feature", &[]);
+    set_line(server, &["--eol", &in_days(100), "--yes"]).succeeds();
+    let told = || {
+        let (_, check) = acme.agent_json(&["check"]);
+        check["notices"][0]["message"].as_str().unwrap().to_owned()
+    };
+    let kept = told();
+    assert!(kept.ends_with("the way up is the next one, or the end of its channel."), "{kept}");
+    scene.channel("end", &[&channel]).succeeds();
+    let free = told();
+    assert!(free.ends_with("The way up: 1.0.2-custom.1 → 1.1.0."), "{free}");
 }
 
 #[test]
