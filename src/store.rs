@@ -5,6 +5,7 @@
 //! is told [`StoreError::Conflict`]. [`BlobStore`] holds bytes under their own digest. An adapter
 //! holds no policy. Every adapter passes the suite in `store/contract.rs`.
 
+mod audit_chain;
 mod blobs;
 #[cfg(test)]
 mod contract;
@@ -27,6 +28,7 @@ use mainstay_client::{
 };
 
 pub use self::{
+    audit_chain::{AuditHead, ChainBreak},
     blobs::ObjectBlobs,
     record::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
@@ -325,6 +327,9 @@ pub trait MetaStore: Send + Sync + 'static {
 
     /// At most `limit` audit records with numbers above `after`, in order.
     async fn audit(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRecord>>;
+
+    /// The newest audit record's place in the chain.
+    async fn audit_head(&self) -> StoreResult<AuditHead>;
 
     /// Records something that changed nothing in the store but is to be known: a denied attempt.
     async fn record_audit(&self, audit: AuditEntry) -> StoreResult<()>;

@@ -28,6 +28,8 @@ mod proxy;
 mod access;
 #[path = "e2e/attack.rs"]
 mod attack;
+#[path = "e2e/audit.rs"]
+mod audit;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
 #[path = "e2e/bad_request.rs"]

@@ -16,7 +16,7 @@ use crate::{
         seats::RetireMachine,
         support::{Explanation, MachineView, OrderRollback},
     },
-    store::{AuditRecord, MachineRecord, OrderRecord, Role},
+    store::{AuditHead, AuditRecord, MachineRecord, OrderRecord, Role},
 };
 
 const LOOKING: &[Role] = &[Role::Account, Role::Support, Role::Viewer];
@@ -64,6 +64,13 @@ pub(super) const ROUTES: &[Route] = &[
         Who::Vendor(&[Role::Support, Role::Viewer]),
         audit_trail,
         "Say who changed what, a page at a time, the oldest first."
+    ),
+    route!(
+        GET,
+        "/v1/audit/head",
+        Who::Vendor(&[Role::Support, Role::Viewer]),
+        audit_head,
+        "Say the newest record's place in the chain of the audit trail."
     ),
 ];
 
@@ -150,4 +157,8 @@ async fn audit_trail(
     query: web::Query<After>,
 ) -> Answer<Vec<AuditRecord>> {
     body::ok(&service.audit_trail(query.after).await?)
+}
+
+async fn audit_head(service: Shared, _: Staff) -> Answer<AuditHead> {
+    body::ok(&service.audit_head().await?)
 }

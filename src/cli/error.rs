@@ -24,7 +24,7 @@ pub enum ExitStatus {
     Conflict = 4,
     /// The server cannot be reached or cannot serve now.
     Network = 5,
-    /// A document does not verify: nothing was signed upon it.
+    /// A document does not verify: nothing was signed upon it; or the audit trail does not.
     Trust = 6,
     /// `status`: something expires within 3 days or has expired, or online keys are lost.
     Expiring = 7,
@@ -39,7 +39,8 @@ Exit codes:
   3  the server refused
   4  somebody else changed the same thing: do it again upon the newest
   5  the server cannot be reached or cannot serve now
-  6  a document of the server or of a proposal does not verify: nothing was signed upon it
+  6  a document of the server or of a proposal does not verify: nothing was signed upon it; or the audit
+     trail does not
   7  status: something expires within 3 days or has expired, or online keys are lost";
 }
 
@@ -98,6 +99,9 @@ pub enum CliError {
     /// A proposal, or what it builds upon, is not what it must be.
     #[error("{0}; nothing was signed upon it")]
     Untrusted(String),
+    /// The audit trail is not what was recorded.
+    #[error("the audit trail does not verify: {0}")]
+    AuditTrail(String),
     /// A document was not signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -164,7 +168,7 @@ impl CliError {
                 _ => ExitStatus::Refused,
             },
             Self::Network { .. } => ExitStatus::Network,
-            Self::Trust(_) | Self::Untrusted(_) => ExitStatus::Trust,
+            Self::Trust(_) | Self::Untrusted(_) | Self::AuditTrail(_) => ExitStatus::Trust,
             Self::File { .. } | Self::Sign(_) | Self::Serve(_) | Self::Agent(_) | Self::Json(_) => {
                 ExitStatus::Failed
             }
@@ -179,7 +183,7 @@ impl CliError {
             Self::Network { .. } => "NETWORK",
             Self::File { .. } => "FILE",
             Self::Key { .. } | Self::Token { .. } | Self::Sign(_) => "KEY",
-            Self::Trust(_) | Self::Untrusted(_) => "TRUST",
+            Self::Trust(_) | Self::Untrusted(_) | Self::AuditTrail(_) => "TRUST",
             Self::Pack(_) => "PACK",
             Self::Unsound(_) => "RELEASE_REFUSED",
             Self::Unretirable(_) => "RETIREMENT_REFUSED",

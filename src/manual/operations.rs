@@ -75,6 +75,19 @@
 //! audit`): who, when, from which address, and what stood there before where something did. Which
 //! route is for whom is in [`wire_formats`](super::wire_formats).
 //!
+//! The records are chained: each carries a digest over itself and the one before it.
+//!
+//! ```sh
+//! mainstay audit                              # the newest 1,000 records; --after N: those after N
+//! mainstay audit verify                       # whether each is as it was recorded; says where the trail ends
+//! mainstay audit verify --head 4711:9f86…     # and whether it still leads there
+//! mainstay audit export > trail.jsonl         # one JSON document a line; `audit verify trail.jsonl`
+//! ```
+//!
+//! Whoever could write to the store could write the whole trail anew: note where it ends, elsewhere and often,
+//! and give that to the next `verify`. It exits with 6 where a record is missing, was changed, or came in
+//! later.
+//!
 //! # Organisations: support by others
 //!
 //! A third party that supports some of your customers, or the people who do so at a customer, get

@@ -22,7 +22,8 @@
 //! server fsyncs itself; its timed flusher is off; and its segments are 8 MiB, because a page that
 //! outgrows a quarter of a segment would be spilled to a file that sled never fsyncs. Records carry a
 //! version and a checksum, and one that does not hold what was written is an error that names it. A
-//! database that does not open is never made anew.
+//! database that does not open is never made anew. A store of the format before (1) is upgraded when it is
+//! opened; copy the directory first if you may want to go back.
 //!
 //! # The vendor's directory (`mainstay-keys`)
 //!

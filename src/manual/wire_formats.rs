@@ -175,6 +175,7 @@
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
 //! | `POST /v1/machines/{m}/retire` | support, account | `{"reason", "ticket"?}` |
 //! | `GET /v1/audit?after=N` | support, viewer | at most 1,000 records after number N |
+//! | `GET /v1/audit/head` | support, viewer | the newest record's `{"number", "digest"}` |
 //!
 //! An administrator may make every one of these. Tokens of an organisation are taken at `GET
 //! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/machines`,
@@ -188,6 +189,12 @@
 //!
 //! Bodies are strict JSON: a member that is not known or stands twice, a floating point number, or
 //! more than 32 levels are refused.
+//!
+//! # The audit trail's chain
+//!
+//! Each record's `digest` is the SHA-256 of the canonical JSON of the record itself, in which `digest` is
+//! that of the record before it (64 zeros in the first): [`crate::store::AuditHead`]. A record may have
+//! members that a reader does not know; they are part of what the digest is over.
 //!
 //! # Errors
 //!

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     policy::{Block, DeliveryCode, Listing, NoPath, Seat, Status, UpgradePath, Verdict},
     store::{
-        AuditRecord, EventRecord, MachineBlock, MachineChange, MachineRecord, OrderRecord,
-        OrderState, StoreError,
+        AuditHead, AuditRecord, EventRecord, MachineBlock, MachineChange, MachineRecord,
+        OrderRecord, OrderState, StoreError,
     },
 };
 
@@ -249,6 +249,11 @@ impl Service {
             other => other.into(),
         })?;
         Ok(order)
+    }
+
+    /// The newest record's place in the audit trail.
+    pub async fn audit_head(&self) -> ServiceResult<AuditHead> {
+        Ok(self.meta.audit_head().await?)
     }
 
     /// The audit trail after record `after`.

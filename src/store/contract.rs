@@ -14,7 +14,8 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 
 use super::{
-    AuditEntry, AuditRecord, BlobStore, MetaStore, ObjectBlobs, SledStore, StoreError, StoreResult,
+    AuditEntry, AuditHead, AuditRecord, BlobStore, MetaStore, ObjectBlobs, SledStore, StoreError,
+    StoreResult,
 };
 
 /// Runs the whole suite of the records.
@@ -78,6 +79,8 @@ async fn audit(store: &dyn MetaStore, scope: &str) {
     assert!(numbers.eq(1..=before.len() as u64), "numbers count up from 1 without gaps");
 
     let newest = before.len() as u64;
+    let head = store.audit_head().await.unwrap();
+    assert_eq!(Some(head), before.last().map(AuditRecord::head));
     let denied = AuditEntry {
         address: Some("192.0.2.7".to_owned()),
         reason: Some("no such role".to_owned()),
@@ -86,7 +89,12 @@ async fn audit(store: &dyn MetaStore, scope: &str) {
     };
     store.record_audit(denied.clone()).await.unwrap();
     let found = trail(store, newest).await;
-    assert_eq!(found, [AuditRecord { number: newest + 1, entry: denied }]);
+    assert_eq!(found, [head.next(&denied).unwrap()]);
+    assert_eq!(store.audit_head().await.unwrap(), found[0].head());
+    let chain = trail(store, 0).await.into_iter().try_fold(AuditHead::start(), |head, record| {
+        head.check(&serde_json::to_value(record).unwrap())
+    });
+    assert_eq!(chain, Ok(found[0].head()));
     assert_eq!(trail(store, newest + 1).await, []);
     assert_eq!(trail(store, u64::MAX).await, []);
 

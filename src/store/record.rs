@@ -533,6 +533,8 @@ pub struct AuditEntry {
 pub struct AuditRecord {
     /// Counts up without gaps.
     pub number: u64,
+    /// Over the record and the digest of the one before it ([`super::AuditHead`]).
+    pub digest: Digest,
     /// The change.
     #[serde(flatten)]
     pub entry: AuditEntry,

@@ -47,10 +47,10 @@ use self::{
     writer::Writer,
 };
 use super::{
-    ActivationKeyRecord, AuditEntry, AuditRecord, ContractImport, ContractRecord, CustomerRecord,
-    EventRecord, MachineChange, MachineRecord, MetaStore, OrganisationRecord, PrivateChannelRecord,
-    ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile, Retirement, StoreResult,
-    StoredFile, TokenRecord,
+    ActivationKeyRecord, AuditEntry, AuditHead, AuditRecord, ContractImport, ContractRecord,
+    CustomerRecord, EventRecord, MachineChange, MachineRecord, MetaStore, OrganisationRecord,
+    PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
+    Retirement, StoreResult, StoredFile, TokenRecord,
 };
 
 use crate::policy::Claim;
@@ -408,6 +408,10 @@ impl MetaStore for SledStore {
 
     async fn audit(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRecord>> {
         AUDIT.after(&self.database, Some(&after)).take(limit).collect()
+    }
+
+    async fn audit_head(&self) -> StoreResult<AuditHead> {
+        audit::head(&*self.database)
     }
 
     async fn record_audit(&self, audit: AuditEntry) -> StoreResult<()> {

@@ -68,6 +68,7 @@ const MATRIX: &[(&str, &str)] = &[
     ("POST /v1/machines/{machine}/rollback", "support helper admin"),
     ("POST /v1/machines/{machine}/retire", "account support helper admin"),
     ("GET /v1/audit", "support viewer admin"),
+    ("GET /v1/audit/head", "support viewer admin"),
 ];
 
 /// The name of a private channel.

@@ -129,6 +129,7 @@ fn the_operations() {
     GET /repo/{product}/{path} () -> 200 application/octet-stream 206 application/octet-stream 304
     HEAD /repo/{product}/{path} () -> 200 206 304
     GET /v1/audit after? () -> 200 [AuditRecord]
+    GET /v1/audit/head () -> 200 AuditHead
     POST /v1/check (CheckRequest) -> 200 CheckResponse
     GET /v1/contracts () -> 200 [ContractView]
     POST /v1/contracts (CreateContract) -> 201 ContractView

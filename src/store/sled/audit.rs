@@ -3,14 +3,22 @@
 use sled::transaction::TransactionalTree;
 
 use super::{
-    super::{AuditEntry, AuditRecord, StoreResult},
-    tables::{AUDIT, AUDIT_NUMBER, NUMBERS},
+    super::{AuditEntry, AuditHead, StoreError, StoreResult},
+    table::Source,
+    tables::{AUDIT, AUDIT_HEAD, HEADS},
 };
+
+/// The newest record's place in the chain.
+pub(super) fn head(source: &impl Source) -> StoreResult<AuditHead> {
+    Ok(HEADS.find(source, &AUDIT_HEAD)?.unwrap_or_else(AuditHead::start))
+}
 
 /// Appends the entry under the next number. A transaction that fails uses none up, so the numbers
 /// have no gaps, and a gap that is found is a loss.
 pub(super) fn append(transaction: &TransactionalTree, entry: &AuditEntry) -> StoreResult<()> {
-    let number = NUMBERS.find(transaction, &AUDIT_NUMBER)?.unwrap_or(0) + 1;
-    NUMBERS.put(transaction, &AUDIT_NUMBER, &number)?;
-    AUDIT.add(transaction, &number, &AuditRecord { number, entry: entry.clone() })
+    let record = head(transaction)?
+        .next(entry)
+        .map_err(|error| StoreError::Conflict(format!("an audit record is no JSON: {error}")))?;
+    HEADS.put(transaction, &AUDIT_HEAD, &record.head())?;
+    AUDIT.add(transaction, &record.number, &record)
 }

@@ -10,7 +10,7 @@ use mainstay_client::{
 
 use super::{
     super::{
-        ActivationKeyRecord, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
+        ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
         MachineRecord, OrganisationRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord,
         StoredFile, TokenRecord,
     },
@@ -57,8 +57,11 @@ pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("ev
 
 pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");
 
+/// Where chains stand.
+pub(super) const HEADS: Table<&'static str, AuditHead> = Table::new("heads", "head of a chain");
+/// In [`HEADS`]: that of the audit trail.
+pub(super) const AUDIT_HEAD: &str = "audit";
+
 pub(super) const NUMBERS: Table<&'static str, u64> = Table::new("numbers", "number");
 /// In [`NUMBERS`]: the format of the whole store.
 pub(super) const FORMAT_NUMBER: &str = "format";
-/// In [`NUMBERS`]: that of the newest audit record.
-pub(super) const AUDIT_NUMBER: &str = "audit";

@@ -11,16 +11,21 @@ use std::{
 
 use futures_util::future::join_all;
 use mainstay_client::format::{CustomerName, Digest};
+use serde_json::Value;
 
 use super::{
     super::{
-        AuditEntry, ContractRecord, CustomerRecord, MetaStore, StoreError,
+        AuditEntry, AuditRecord, ContractRecord, CustomerRecord, MetaStore, StoreError,
         contract::{at, entry},
     },
     SledStore, audit,
     codec::VALUE_BYTES_MAX,
     opening::{self, MARKER},
-    tables::{CONTRACTS_BY_CUSTOMER, CUSTOMERS, FORMAT_NUMBER, NUMBERS, TOKENS_BY_DIGEST},
+    table::Table,
+    tables::{
+        AUDIT_HEAD, CONTRACTS_BY_CUSTOMER, CUSTOMERS, FORMAT_NUMBER, HEADS, NUMBERS,
+        TOKENS_BY_DIGEST,
+    },
     writer::Writer,
 };
 
@@ -301,21 +306,34 @@ async fn the_format_before_is_upgraded() {
     let marker = dir.path().join(MARKER);
     for old_marker in [true, false] {
         let store = SledStore::open(dir.path()).unwrap();
+        let head = store.audit_head().await.unwrap();
+        let records = Table::<u64, Value>::new("audit", "audit record");
         store
             .write(move |transaction| {
                 for ContractRecord { customer, name, .. } in [0, 1].map(contract) {
                     CONTRACTS_BY_CUSTOMER.remove(transaction, &(customer, name))?;
                 }
+                for number in 1..=head.number {
+                    let mut record = records.find(transaction, &number)?.unwrap();
+                    record.as_object_mut().unwrap().remove("digest").unwrap();
+                    records.put(transaction, &number, &record)?;
+                }
+                HEADS.remove(transaction, &AUDIT_HEAD)?;
+                NUMBERS.put(transaction, &"audit", &head.number)?;
                 NUMBERS.put(transaction, &FORMAT_NUMBER, &1)
             })
             .await
             .unwrap();
+        assert!(store.audit(0, 1).await.is_err());
         drop(store);
         if old_marker {
             fs::write(&marker, "mainstay sled format 1\n").unwrap();
         }
         let store = SledStore::open(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 2\n");
+        assert_eq!(store.audit_head().await.unwrap(), head);
+        let last = store.audit(head.number - 1, 9).await.unwrap();
+        assert_eq!(last.iter().map(AuditRecord::head).collect::<Vec<_>>(), [head]);
         let theirs = store.contracts_after(Some(&customer(0).name), None, 9).await.unwrap();
         assert_eq!(theirs, [contract(0), contract(2)]);
         let theirs = store.contracts_after(Some(&customer(1).name), None, 9).await.unwrap();

@@ -1,17 +1,19 @@
 //! From the format before to this one.
 //!
-//! Format 2 has the index of contracts by their customers. Whatever of an upgrade was done when it broke
-//! off is done again: an entry of the index is the same each time, and the format's number comes last.
+//! Format 2 has the index of contracts by their customers, and chains the audit records. Whatever of an
+//! upgrade was done when it broke off is done again: what it writes is the same each time, and the format's
+//! number comes last.
 
+use serde_json::{Value, json};
 use sled::{
     Db,
     transaction::{ConflictableTransactionError, TransactionError, TransactionalTree},
 };
 
 use super::{
-    super::StoreResult,
-    table::sled_error,
-    tables::{CONTRACTS, CONTRACTS_BY_CUSTOMER, FORMAT_NUMBER, NUMBERS},
+    super::{AuditHead, StoreError, StoreResult},
+    table::{Table, sled_error},
+    tables::{AUDIT_HEAD, CONTRACTS, CONTRACTS_BY_CUSTOMER, FORMAT_NUMBER, HEADS, NUMBERS},
 };
 
 /// The format that stores have now.
@@ -19,16 +21,27 @@ pub(super) const FORMAT: u64 = 2;
 /// The format that [`from_before`] upgrades.
 pub(super) const BEFORE: u64 = 1;
 
-/// How many contracts one transaction indexes.
-const CONTRACTS_INDEXED: usize = 1000;
+/// How many records one transaction writes.
+const RECORDS_WRITTEN: usize = 1000;
+
+/// Audit records, whether or not they have a place in a chain.
+const AUDIT: Table<u64, Value> = Table::new("audit", "audit record");
+/// In [`NUMBERS`], in the format before: that of the newest audit record.
+const AUDIT_NUMBER: &str = "audit";
 
 /// Upgrades a store of the format [`BEFORE`].
 pub(super) fn from_before(database: &Db) -> StoreResult<()> {
+    index_contracts(database)?;
+    chain_audit(database)?;
+    write_format(database)
+}
+
+fn index_contracts(database: &Db) -> StoreResult<()> {
     let mut after = None;
     loop {
-        let contracts = CONTRACTS.after(database, after.as_ref()).take(CONTRACTS_INDEXED);
+        let contracts = CONTRACTS.after(database, after.as_ref()).take(RECORDS_WRITTEN);
         let contracts = contracts.collect::<StoreResult<Vec<_>>>()?;
-        let Some(last) = contracts.last() else { break };
+        let Some(last) = contracts.last() else { return Ok(()) };
         write(database, |transaction| {
             contracts.iter().try_for_each(|contract| {
                 let key = (contract.customer.clone(), contract.name.clone());
@@ -37,7 +50,35 @@ pub(super) fn from_before(database: &Db) -> StoreResult<()> {
         })?;
         after = Some(last.name.clone());
     }
-    write_format(database)
+}
+
+fn chain_audit(database: &Db) -> StoreResult<()> {
+    let mut head = AuditHead::start();
+    loop {
+        let records = AUDIT.after(database, Some(&head.number)).take(RECORDS_WRITTEN);
+        let mut records = records.collect::<StoreResult<Vec<_>>>()?;
+        if records.is_empty() {
+            break;
+        }
+        for record in &mut records {
+            let digest = head.digest_of_next(record.clone());
+            record["digest"] = json!(digest);
+            let number = head.number + 1;
+            head = head.check(record).map_err(|problem| {
+                StoreError::Corrupt(format!("audit record {number}: {problem}"))
+            })?;
+        }
+        write(database, |transaction| {
+            (1..).zip(&records).try_for_each(|(place, record)| {
+                let number = head.number - records.len() as u64 + place;
+                AUDIT.put(transaction, &number, record)
+            })
+        })?;
+    }
+    write(database, |transaction| {
+        NUMBERS.remove(transaction, &AUDIT_NUMBER)?;
+        HEADS.put(transaction, &AUDIT_HEAD, &head)
+    })
 }
 
 /// Says that the store has the format [`FORMAT`].
