@@ -243,7 +243,7 @@ impl Arguments {
     fn rollback(&self, to: Option<&Version>) -> Finished {
         let mut client = self.open()?;
         let bar = Bar::new(self.json);
-        let outcome = client.rollback(to, &mut |progress| bar.show(&progress))?;
+        let outcome = client.roll_back(to, &mut |progress| bar.show(&progress))?;
         drop(bar);
         let document = Document::of_machine("", client.enrolment()).with_outcome(&outcome);
         // Undoing a probation is what was wanted here.

@@ -12,8 +12,17 @@ impl Client {
     ///
     /// An update that is on probation is undone; without `to`, that is all.
     ///
-    /// Needs no network, unless the kept tree turns out to have been changed.
-    pub fn rollback(
+    /// Needs no network, unless the kept tree turns out to have been changed: then, and then only, a
+    /// [`Cancellation`](crate::fetch::Cancellation) ends it. Blocks until the version runs, its health
+    /// check included.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::error::ErrorKind::NotFound) where nothing is kept that could be gone back to,
+    /// [`Input`](crate::error::ErrorKind::Input) where `to` does not lie below what runs,
+    /// [`Trust`](crate::error::ErrorKind::Trust) with the code `floor` or `data` where it may not be gone
+    /// back to. What ran before runs then.
+    pub fn roll_back(
         &mut self,
         to: Option<&Version>,
         progress: &mut dyn FnMut(Progress),

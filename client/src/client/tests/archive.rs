@@ -140,6 +140,6 @@ fn what_came_from_the_archive_is_found_again_by_whoever_is_at_the_machine() {
     machine.server().meddle = Some(Box::new(|request, reply| {
         if request.path.contains("/targets/bugfix/2.4.1/") { problem(418, "THERE") } else { reply }
     }));
-    let error = machine.client().rollback(None, &mut |_| {}).unwrap_err();
+    let error = machine.client().roll_back(None, &mut |_| {}).unwrap_err();
     assert_eq!(error.code(), "THERE");
 }

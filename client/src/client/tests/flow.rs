@@ -247,14 +247,14 @@ fn a_local_rollback_needs_no_network_and_is_blocked_from_coming_back() {
     machine.server().offer("2.4.1", &Particulars::default());
     machine.update().unwrap();
     machine.server().requests.clear();
-    let outcome = machine.client().rollback(None, &mut |_| {}).unwrap();
+    let outcome = machine.client().roll_back(None, &mut |_| {}).unwrap();
     let expected = Outcome::RolledBack { from: version("2.4.1"), to: version("2.4.0") };
     assert_eq!(outcome, expected);
     assert!(machine.server().requests.is_empty());
 
     let error = machine.update().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Blocked);
-    let error = machine.client().rollback(None, &mut |_| {}).unwrap_err();
+    let error = machine.client().roll_back(None, &mut |_| {}).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -264,7 +264,7 @@ fn a_local_rollback_on_probation_undoes_it() {
     let probing = Particulars { confirm_within_seconds: Some(60), ..Particulars::default() };
     machine.server().offer("2.4.1", &probing);
     machine.update().unwrap();
-    let outcome = machine.client().rollback(None, &mut |_| {}).unwrap();
+    let outcome = machine.client().roll_back(None, &mut |_| {}).unwrap();
     assert!(matches!(outcome, Outcome::Undone { .. }), "{outcome:?}");
     assert_eq!(machine.runs(), Some(version("2.4.0")));
 }
@@ -281,13 +281,13 @@ fn a_local_rollback_stays_above_the_floor_and_within_what_was_confirmed() {
     machine.check().unwrap();
     assert_eq!(machine.client().status().recorded.record.floor, Some(version("2.4.1")));
     let try_to = |to: &str| {
-        let error = machine.client().rollback(Some(&version(to)), &mut |_| {}).unwrap_err();
+        let error = machine.client().roll_back(Some(&version(to)), &mut |_| {}).unwrap_err();
         (error.kind(), error.code().to_owned())
     };
     assert_eq!(try_to("2.4.0"), (ErrorKind::Trust, "floor".to_owned()));
     assert_eq!(try_to("2.4.2"), (ErrorKind::Input, "input".to_owned()));
     assert_eq!(try_to("2.4.1-rc.1"), (ErrorKind::Trust, "floor".to_owned()));
-    machine.client().rollback(Some(&version("2.4.1")), &mut |_| {}).unwrap();
+    machine.client().roll_back(Some(&version("2.4.1")), &mut |_| {}).unwrap();
 }
 
 #[test]
