@@ -1,5 +1,6 @@
 mod archive;
 mod attacks;
+mod cancelling;
 mod crash;
 mod flow;
 mod healing;

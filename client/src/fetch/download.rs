@@ -109,8 +109,11 @@ impl<'a> Download<'a> {
         progress(part.length);
         if part.length < self.length {
             let answer = self.ask(&part);
-            // Nothing of a file that the server will not go on with is of use.
-            if answer.as_ref().is_err_and(|error| !error.is_retryable()) {
+            // Nothing of a file that the server will not go on with is of use. That the caller will not
+            // says nothing about the file.
+            let is_useless =
+                |error: &Error| !error.is_retryable() && error.kind() != ErrorKind::Cancelled;
+            if answer.as_ref().is_err_and(is_useless) {
                 part.remove()?;
             }
             let answer = answer?;
