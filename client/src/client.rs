@@ -1,16 +1,25 @@
-//! The client: enrols a machine, checks for updates, carries out its plan, rolls back.
+//! The client: enrols a machine, checks for updates, carries out its plan, rolls back. How a program
+//! updates itself with it is told at the [front of the crate](crate).
 //!
-//! ```no_run
-//! # fn main() -> Result<(), mainstay_client::error::Error> {
-//! use mainstay_client::client::Client;
+//! | verb | needs the server | takes the lock | ended by a [`Cancellation`] |
+//! |---|---|---|---|
+//! | [`Client::open`] | no | yes, and has it from then on | no |
+//! | [`Client::check`] | yes | has it | yes |
+//! | [`Client::preflight`] | yes, for an update | has it | yes |
+//! | [`Client::fetch`] | yes, for an update that is not here yet | has it | yes, also in the middle of a download |
+//! | [`Client::apply`] | yes, for an update; for a rollback, where the version is not kept | has it | yes, until the installation begins |
+//! | [`Client::update`] | yes: it is `check` and `apply` | has it | as these two |
+//! | [`Client::confirm`] | no | has it | no |
+//! | [`Client::roll_back`] | no, unless the kept tree was changed | has it | that download only |
+//! | [`Client::status`] | no | has it | no |
+//! | [`Status::read`] | no | **no**: works while another process is at work | no |
+//! | [`Client::verify`], [`Client::unblock`], [`Client::approve`] | no | has it | no |
+//! | [`Client::report`] | yes | has it | yes |
+//! | [`Client::enroll`] | yes | for as long as it takes | yes |
 //!
-//! let mut client = Client::open("/opt/acme-db".as_ref())?;
-//! let update = client.update(&mut |_| {})?;
-//! if let Some(outcome) = update.outcome {
-//!     println!("{outcome:?}");
-//! }
-//! # Ok(()) }
-//! ```
+//! Everything blocks until it is done, so an asynchronous program calls it from a thread of its own
+//! (`spawn_blocking`). A [`Client`] may be sent to another thread, and is used by one at a time.
+//! Whatever ends with an error leaves what ran running, and may be tried again.
 //!
 //! An update is installed only if the plan names it, **and** the product's repository lists it with
 //! the same length and digest, **and** this machine's own rules allow it: never downwards but by an
@@ -91,7 +100,7 @@ pub struct Surroundings {
     pub connect: Connect,
     /// The time.
     pub clock: Clock,
-    /// How often what fails is tried.
+    /// How often what fails is tried. A pause between two tries is not cut short.
     pub retry: Retry,
     /// How much fetching is willing to take.
     pub fetch_limits: fetch::Limits,
@@ -99,7 +108,8 @@ pub struct Surroundings {
     pub tuf_limits: tuf::Limits,
     /// How much the install engine keeps, and how long it waits for another process.
     pub install_limits: install::Limits,
-    /// By which another thread ends what is being fetched.
+    /// By which another thread, or a signal's handler, ends what is being fetched: keep a clone.
+    /// Once requested it stays so: to go on, open another client.
     pub cancellation: Cancellation,
     /// Opens the way to the disk.
     pub files: OpenFiles,
@@ -136,6 +146,8 @@ impl Default for Surroundings {
 }
 
 /// An enrolled machine's installation, locked for as long as this lives.
+///
+/// Which of its verbs need the server, and which can be ended, says the [table](self).
 pub struct Client {
     installation: Installation,
     enrolment: Enrolment,
@@ -150,7 +162,15 @@ pub struct Client {
 
 impl Client {
     /// Makes the machine known to a server. Enrolling again, with the same key, is the same
-    /// machine; a failure leaves the machine as it was.
+    /// machine; a failure leaves the machine as it was. Needs the server; takes the lock while it
+    /// lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`Server`](crate::error::ErrorKind::Server) where the server refuses (the code says why),
+    /// [`Trust`](crate::error::ErrorKind::Trust) with the code `digest` where its root is not the one
+    /// that was told or pinned, [`Input`](crate::error::ErrorKind::Input) where the options make no sense,
+    /// [`Locked`](crate::error::ErrorKind::Locked) as for [`Client::open`].
     pub fn enroll(options: &EnrollOptions) -> Result<Enrolment, Error> {
         Self::enroll_within(options, Surroundings::default())
     }
@@ -163,7 +183,18 @@ impl Client {
         enrolment::enroll(options, surroundings)
     }
 
-    /// Opens the installation at `root_dir`, and mends what a crash left.
+    /// Opens the installation at `root_dir`, and mends what a crash left. Needs no server. Takes the
+    /// lock, which is let go of when the client is dropped; whatever else works on the installation,
+    /// agent or program, must wait until then.
+    ///
+    /// Does not wait for the lock: [`Client::open_within`] does, for as long as
+    /// [`Limits::lock_wait`](install::Limits::lock_wait) says.
+    ///
+    /// # Errors
+    ///
+    /// [`NotEnrolled`](crate::error::ErrorKind::NotEnrolled) where the machine is not, or its settings
+    /// cannot be read, [`Locked`](crate::error::ErrorKind::Locked) where another process has the lock,
+    /// [`Local`](crate::error::ErrorKind::Local) where the disk does not do what it must.
     pub fn open(root_dir: &Path) -> Result<Self, Error> {
         Self::open_within(root_dir, Surroundings::default())
     }
@@ -215,12 +246,24 @@ impl Client {
         approval::write(self.installation.layout(), version)
     }
 
-    /// Says that the version on probation works.
+    /// Says that the version on probation works: a program calls it once it has found so itself. Needs
+    /// no server, which is told at the next [`check`](Client::check), [`apply`](Client::apply) or
+    /// [`report`](Client::report).
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::error::ErrorKind::NotFound) where nothing is on probation: a program that
+    /// confirms at each of its starts takes that for a yes.
     pub fn confirm(&mut self) -> Result<Outcome, Error> {
         Ok(self.installation.confirm()?)
     }
 
-    /// Compares what runs with what was signed. Needs no network.
+    /// Compares what runs with what was signed. Needs no server; reads every file of the tree.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::error::ErrorKind::NotFound) where nothing is installed. What differs is no
+    /// error: [`Verification::is_intact`].
     pub fn verify(&self) -> Result<Verification, Error> {
         let Some(running) = self.installation.running() else {
             return Err(Error::not_found("nothing is installed: there is nothing to verify"));
@@ -240,6 +283,7 @@ impl Client {
     }
 
     /// Tells the server what happened since the last report. What it does not take is kept.
+    /// [`check`](Client::check) and [`apply`](Client::apply) do so by themselves.
     pub fn report(&mut self) -> Result<(), Error> {
         loop {
             let events = self.installation.events();

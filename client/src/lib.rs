@@ -18,7 +18,88 @@
 //! and no file system. The server runs them on everything before it accepts it, so that nothing can
 //! be published which a client would refuse.
 //!
-//! A vendor's program that updates itself begins at [`client::Client`].
+//! # Embed it in your program
+//!
+//! A program that is installed by Mainstay can look after its own updates. It needs no more than the
+//! library: two features, no command line, no asynchronous runtime.
+//!
+//! ```toml
+//! [dependencies]
+//! mainstay-client = { path = "…", default-features = false, features = ["http", "install"] }
+//! ```
+//!
+//! **The machine is enrolled once**, by whoever installs the program: with `mainstay-agent enroll`, or
+//! with [`Client::enroll`](client::Client::enroll). Until then opening says so:
+//!
+//! ```
+//! use mainstay_client::{client::Client, error::ErrorKind};
+//!
+//! let refused = Client::open("/there/is/no/such/installation".as_ref()).err().unwrap();
+//! assert_eq!(refused.kind(), ErrorKind::NotEnrolled);
+//! ```
+//!
+//! **An update is one call**, or the three that it is made of. Each blocks until it is done, and holds the
+//! installation's lock for as long as the client lives:
+//!
+//! ```no_run
+//! use mainstay_client::client::{Client, Progress};
+//!
+//! # fn main() -> Result<(), mainstay_client::error::Error> {
+//! let mut client = Client::open("/opt/acme-db".as_ref())?;
+//! let mut show = |progress| match progress {
+//!     Progress::Downloading { received, length } => println!("{received} of {length} bytes"),
+//!     Progress::Installing { version } => println!("installing {version}"),
+//!     _ => {}
+//! };
+//! let check = client.check()?; // the server's plan, verified
+//! client.fetch(&check, &mut show)?; // what may be done in the background
+//! let update = client.apply(check, &mut show)?; // what changes which version runs
+//! println!("{:?}", update.outcome); // nothing where there was nothing to do
+//! # Ok(()) }
+//! ```
+//!
+//! **Then it starts itself anew**, from `<root>/current`: the process that runs is still the old program.
+//! Drop the client first, so that the new program finds the installation unlocked.
+//!
+//! **The new version says that it works.** A release that must be confirmed
+//! (`confirm_within_seconds` in its `mainstay.toml`) is on probation until then, and is undone, data
+//! included, where nobody confirms it in time. So the first thing that a program does is to look whether
+//! it is on probation, try itself, and say what came of it:
+//!
+//! ```no_run
+//! # use mainstay_client::client::Client;
+//! # fn tries_itself() -> bool { true }
+//! # fn main() -> Result<(), mainstay_client::error::Error> {
+//! let mut client = Client::open("/opt/acme-db".as_ref())?;
+//! if client.status().recorded.record.probation.is_some() {
+//!     if tries_itself() {
+//!         client.confirm()?;
+//!     } else {
+//!         client.roll_back(None, &mut |_| {})?; // and start the version before
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! **Another thread ends it**, or a signal's handler: to request it is to store one atomic value. A download
+//! ends as soon as the connection brings something more, with an error of kind
+//! [`Cancelled`](error::ErrorKind::Cancelled); what has arrived is kept, and the next update goes on with
+//! it. An installation that has begun comes to its end. What was cancelled stays so: open another client
+//! to go on.
+//!
+//! ```
+//! use mainstay_client::{client::Surroundings, fetch::Cancellation};
+//!
+//! let cancellation = Cancellation::default();
+//! let surroundings =
+//!     Surroundings { cancellation: cancellation.clone(), ..Surroundings::default() };
+//! // … `Client::open_within(root, surroundings)` on one thread; on another, when it is enough:
+//! std::thread::spawn(move || cancellation.request()).join().unwrap();
+//! assert!(surroundings.cancellation.is_requested());
+//! ```
+//!
+//! Which verb needs the server, takes the lock, or can be ended, says a [table](client); what can go
+//! wrong, [`error::ErrorKind`].
 
 #[cfg(feature = "agent")]
 pub mod agent;

@@ -357,6 +357,7 @@
 //! | 34 | a document or an order broke a rule of this machine |
 //! | 35 | the disk, a permission, or another matter of this machine |
 //! | 36 | what was asked for makes no sense |
+//! | 37 | ended by its caller before it was done; what has arrived is kept |
 //! | 1, 2 | anything else; the command line was not understood |
 //!
 //! # `--json`
@@ -396,4 +397,4 @@
 //! # In a program of your own
 //!
 //! The agent is a thin layer over [`mainstay_client::client::Client`], which a program can use to
-//! update itself.
+//! update itself: [`mainstay_client`] tells how.

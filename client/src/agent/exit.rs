@@ -44,11 +44,13 @@ pub enum Exit {
     Local,
     /// 36: what was asked for makes no sense.
     Input,
+    /// 37: the caller ended it before it was done; what has arrived is kept.
+    Cancelled,
 }
 
 impl Exit {
     /// All ways to end, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Done,
         Self::Other,
         Self::Usage,
@@ -68,6 +70,7 @@ impl Exit {
         Self::Trust,
         Self::Local,
         Self::Input,
+        Self::Cancelled,
     ];
 
     /// The number.
@@ -92,6 +95,7 @@ impl Exit {
             Self::Trust => 34,
             Self::Local => 35,
             Self::Input => 36,
+            Self::Cancelled => 37,
         }
     }
 
@@ -123,6 +127,7 @@ impl Exit {
             Self::Trust => "a document or an order broke a rule of this machine",
             Self::Local => "the disk, a permission, or another matter of this machine",
             Self::Input => "what was asked for makes no sense",
+            Self::Cancelled => "ended before it was done; what has arrived is kept",
         }
     }
 
@@ -144,7 +149,7 @@ impl Exit {
             ErrorKind::Local => Self::Local,
             ErrorKind::Input | ErrorKind::NotFound => Self::Input,
             ErrorKind::Modified => Self::Modified,
-            ErrorKind::Cancelled => Self::Other,
+            ErrorKind::Cancelled => Self::Cancelled,
         }
     }
 }

@@ -35,7 +35,15 @@ impl Client {
     /// Asks the server for the machine's plan and verifies it.
     ///
     /// An update whose time to be confirmed has passed is undone first, and what happened since the
-    /// last report is reported.
+    /// last report is reported. Beside that, nothing that runs is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Network`](crate::error::ErrorKind::Network) and [`Server`](crate::error::ErrorKind::Server)
+    /// where there is no answer, [`Trust`](crate::error::ErrorKind::Trust) where what it says breaks a
+    /// rule (the code is the rule's name), [`Blocked`](crate::error::ErrorKind::Blocked) where it offers
+    /// what failed here before, [`Cancelled`](crate::error::ErrorKind::Cancelled) where the caller has
+    /// asked for the end.
     pub fn check(&mut self) -> Result<Check, Error> {
         let now = (self.clock)();
         let settled = self.installation.end_probation(&now)?.or(self.settled.take());

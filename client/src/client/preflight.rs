@@ -57,7 +57,8 @@ pub enum Preflight {
 
 impl Client {
     /// Finds out whether what `check` wants done can be done here, and changes nothing. Only an
-    /// update is asked about: what the way back needs is here already.
+    /// update is asked about: what the way back needs is here already. [`Client::fetch`] and
+    /// [`Client::apply`] find it out by themselves. The errors are those of [`Client::check`].
     pub fn preflight(&mut self, check: &Check) -> Result<Preflight, Error> {
         match &check.action {
             Action::Update { target } if self.installation.record().probation.is_none() => {

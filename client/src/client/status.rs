@@ -22,7 +22,11 @@ pub struct Status {
 
 impl Status {
     /// Reads what is known about the installation at `root_dir`. It takes no lock, so it works while
-    /// another process is at work there, and changes and mends nothing.
+    /// another process is at work there, and changes and mends nothing. Needs no server.
+    ///
+    /// # Errors
+    ///
+    /// [`NotEnrolled`](crate::error::ErrorKind::NotEnrolled) where the machine is not.
     pub fn read(root_dir: &Path) -> Result<Self, Error> {
         let (layout, files) = (Layout::new(root_dir), Box::new(LocalFileSystem));
         Ok(Self {
@@ -34,7 +38,8 @@ impl Status {
 }
 
 impl Client {
-    /// What is known without asking anybody.
+    /// What is known without asking anybody. Whoever has not opened the installation reads it with
+    /// [`Status::read`].
     pub fn status(&self) -> Status {
         Status {
             enrolment: self.enrolment.clone(),

@@ -64,7 +64,9 @@ pub(super) struct Wanted {
 }
 
 impl Client {
-    /// Checks, and does what the plan says. `progress` is told how far it has come.
+    /// Checks, and does what the plan says: [`Client::check`], then [`Client::apply`], with the errors
+    /// of both. `progress` is told how far it has come, on the thread of the caller, who goes on when
+    /// it returns.
     pub fn update(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Update, Error> {
         let check = self.check()?;
         self.apply(check, progress)
@@ -74,6 +76,12 @@ impl Client {
     /// where the machine has what that requires. What is here already is asked about and read again
     /// when it is applied, and not before. Of a rollback there is nothing to download: what it leads to
     /// is kept, as a rule.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::check`], and [`Local`](crate::error::ErrorKind::Local) where the disk has no room.
+    /// A download that is ended, by a [`Cancellation`](crate::fetch::Cancellation) or a connection that
+    /// breaks, is gone on with by the next `fetch` or [`apply`](Client::apply).
     pub fn fetch(
         &mut self,
         check: &Check,
@@ -100,7 +108,17 @@ impl Client {
             || cached.metadata().is_ok_and(|file| file.len() == target.artifact.length)
     }
 
-    /// Does what `check` has found is to be done.
+    /// Does what `check` has found is to be done: downloads what is not here yet, installs it, lets it be
+    /// checked. Blocks until the version runs, is on probation, or has been undone; a health check may
+    /// take as long as its release says.
+    ///
+    /// A [`Cancellation`](crate::fetch::Cancellation) ends the download, not the installation, which
+    /// comes to its end one way or the other. A release that fails its check is no error but an outcome
+    /// ([`Outcome::Undone`]), and so is one that is asked to be tried later.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::fetch`]. What ran before runs then.
     pub fn apply(
         &mut self,
         mut check: Check,
