@@ -3,28 +3,22 @@
 //! | part | what is there |
 //! |---|---|
 //! | [`run`] | one command, from the arguments to the exit code |
-//! | [`Exit`] | the exit codes |
-//! | [`Document`] | what `--json` prints: one document a command |
+//!
+//! What the commands print as [`Document`], and end with as [`Exit`], is in [`crate::document`].
 
 mod command;
-mod document;
-mod exit;
 mod facts;
 mod progress;
 mod service;
 mod text;
 mod unit;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::Parser as _;
 
-pub use document::{
-    Document, MissingDocument, PlanDocument, StatusDocument, TreeDocument, WithheldDocument,
-};
-pub use exit::Exit;
-
 use self::command::Arguments;
+use crate::document::{self, Document, Exit};
 
 /// Runs the command that `arguments` (the program's name first) asks for: prints what came of it
 /// and hands back the exit code.
@@ -33,11 +27,9 @@ where
     I: IntoIterator<Item: Into<OsString>>,
 {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let wants_json = arguments.iter().any(|argument| argument == "--json");
+    let wants_json = arguments.iter().any(|argument| is_json(argument));
     let (document, exit) = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments
-            .run()
-            .unwrap_or_else(|error| (Document::of_error(&error), Exit::of_error(&error))),
+        Ok(arguments) => arguments.run().unwrap_or_else(|error| document::failed(&error)),
         Err(error) if error.use_stderr() && wants_json => {
             (Document::of_usage(&error.to_string()), Exit::Usage)
         }
@@ -53,6 +45,11 @@ where
         text::print(&document);
     }
     exit
+}
+
+/// Whether an argument says `--json`, in whatever form: also beside others that make no sense.
+fn is_json(argument: &OsStr) -> bool {
+    argument == "--json" || argument.as_encoded_bytes().starts_with(b"--json=")
 }
 
 #[cfg(test)]

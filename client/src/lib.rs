@@ -11,6 +11,7 @@
 //! | [`fetch`] | `http` | the transport port, HTTP, resumed downloads |
 //! | [`error`] | `http` | the one error of [`fetch`] and [`client`] |
 //! | [`client`] | `http` and `install` | enrol, check, update, confirm, roll back, verify, report |
+//! | [`mod@document`] | `http` and `install` | what came of a verb, as JSON and as a number |
 //! | [`clock`] | `http` and `install` | the only place that reads the time |
 //! | [`agent`] | `agent` | the commands of `mainstay-agent` |
 //!
@@ -99,7 +100,8 @@
 //! ```
 //!
 //! Which verb needs the server, takes the lock, or can be ended, says a [table](client); what can go
-//! wrong, [`error::ErrorKind`].
+//! wrong, [`error::ErrorKind`]. A program in another language runs `mainstay-agent` and reads what
+//! `--json` or, with progress, `--json=stream` prints ([`mod@document`]).
 
 #[cfg(feature = "agent")]
 pub mod agent;
@@ -107,6 +109,8 @@ pub mod agent;
 pub mod client;
 #[cfg(all(feature = "http", feature = "install"))]
 pub mod clock;
+#[cfg(all(feature = "http", feature = "install"))]
+pub mod document;
 #[cfg(feature = "http")]
 pub mod error;
 #[cfg(feature = "http")]

@@ -32,8 +32,25 @@ fn an_unknown_flag_is_a_usage_error() {
 }
 
 #[test]
+fn whoever_asks_for_documents_gets_them_of_usage_errors_too() {
+    let output = agent(&["--json=quickly", "update"]);
+    assert_eq!(output.status.code(), Some(2));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["code"], "usage");
+    assert!(document["message"].as_str().unwrap().contains("stream"), "{document}");
+}
+
+#[test]
+fn a_stream_without_progress_is_one_document() {
+    let output = agent(&["--json=stream", "update"]);
+    assert_eq!(output.status.code(), Some(30));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["code"], "not_enrolled");
+}
+
+#[test]
 fn a_machine_that_is_not_enrolled_is_told_to_enrol() {
-    for command in ["check", "update", "status", "verify", "confirm", "rollback"] {
+    for command in ["check", "fetch", "update", "status", "verify", "confirm", "rollback"] {
         let output = agent(&["--json", command]);
         assert_eq!(output.status.code(), Some(30), "{command}");
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

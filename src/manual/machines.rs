@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `enroll` | makes the machine's key, introduces it to the server, pins the product's root |
 //! | `check` | asks for the plan and verifies it, and looks whether the machine has what an update requires; changes nothing that runs |
+//! | `fetch` | checks, and downloads what an update needs, so that `update` has it at hand; changes nothing that runs |
 //! | `update` | checks, and carries the plan out |
 //! | `run` | checks for as long as it lives, and does what the administrator lets happen by itself |
 //! | `approve [V]` | lets `run` install the version that waits for approval |
@@ -363,21 +364,23 @@
 //! # `--json`
 //!
 //! Exactly one document on standard output, whatever the command and however it ends. Members that do
-//! not apply are left out.
+//! not apply are left out. [Below](#--jsonstream), the same with progress.
 //!
 //! | `outcome` | of | further members |
 //! |---|---|---|
 //! | `enrolled` | enroll | `server`, `root_sha256` |
-//! | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
-//! | `update_offered`, `rollback_ordered` | check | `version_from`, `version_to`, `order` |
-//! | `missing` | check, update | `version_from` (what runs), `version_to` (what is offered), `missing` |
+//! | `up_to_date`, `withheld` | check, fetch, update | `version_from` (what runs), `withheld`, `notices` |
+//! | `update_offered` | check | `version_from`, `version_to` |
+//! | `rollback_ordered` | check, fetch | `version_from`, `version_to`, `order` |
+//! | `fetched` | fetch | `version_from` (what runs), `version_to` (what is here and can be installed) |
+//! | `missing` | check, fetch, update | `version_from` (what runs), `version_to` (what is offered), `missing` |
 //! | `recovered` | recover | `version_from` (what runs), `message` where something was to be mended |
 //! | `unblocked`, `not_blocked` | unblock | `version_to` |
 //! | `committed` | update, confirm | `version_from`, `version_to` |
 //! | `not_on_probation` | confirm | `version_from` (what runs) |
 //! | `probation` | update | `version_from`, `version_to`, `deadline` |
 //! | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
-//! | `deferred` | check, update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
+//! | `deferred` | check, fetch, update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
 //! | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 //! | `status` | status | `status` |
 //! | `intact`, `modified` | verify | `version_from`, `tree` |
@@ -393,6 +396,29 @@
 //! `plan`, `pending_events`, `server`, `stage` (`idle`, `fetched`, `staged`, `preparing`, `switching`,
 //! `probation`, `undoing`) and `attempted`, the version that the stage is about. A stage other than `idle` and
 //! `probation` means that another agent is at work, or that one was cut off: the next command mends it.
+//!
+//! # `--json=stream`
+//!
+//! What a program in another language reads that shows how far an update has come: one document a line,
+//! each written as soon as it is so. The last line is the document that `--json` would have printed, and
+//! the exit code is the same. Nothing but `fetch`, `update`, `rollback` and `run` goes on for long; of the
+//! others it is one line. Lines before the last have these outcomes; skip those that you do not know:
+//!
+//! | `outcome` | of | further members |
+//! |---|---|---|
+//! | `downloading` | fetch, update, rollback, run | `received` and `length`, in bytes: of a download the first, the last, and one for each hundredth |
+//! | `installing` | update, rollback, run | `version_to`; unpacking, switching, hooks and the health check follow |
+//!
+//! ```text
+//! {"outcome":"downloading","received":0,"length":73400320}
+//! {"outcome":"downloading","received":786432,"length":73400320}
+//! …
+//! {"outcome":"installing","version_to":"2.4.1"}
+//! {"outcome":"committed","machine":"m-…","version_from":"2.4.0","version_to":"2.4.1",…}
+//! ```
+//!
+//! `run` prints one document a line in any case, whenever something has come of it; with `--json=stream`
+//! these lines too.
 //!
 //! # In a program of your own
 //!

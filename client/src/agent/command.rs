@@ -5,13 +5,20 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{Document, Exit, facts, facts::Component, progress::Bar, service::Service, text, unit};
+use super::{
+    Document, Exit, facts,
+    facts::Component,
+    progress::{Json, Shown},
+    service::Service,
+    text, unit,
+};
 use crate::{
-    client::{Check, Client, EnrollOptions, Identity, Preflight, Status, Surroundings, Update},
-    error::{Error, ErrorKind},
+    client::{Client, EnrollOptions, Identity, Status, Surroundings},
+    document::{Answer, checked, confirmed, fetched, rolled_back, shown, updated},
+    error::Error,
     fetch::{self, Cancellation},
     format::{Action, Digest, ProductName, Version},
-    install::{self, Outcome},
+    install,
 };
 
 /// Checks for updates of one installation, installs them, rolls back.
@@ -21,9 +28,11 @@ pub(super) struct Arguments {
     /// The root of the installation
     #[arg(long, global = true, env = "MAINSTAY_DIR", value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Print exactly one JSON document on standard output; `run` prints one a line
-    #[arg(long, global = true)]
-    pub(super) json: bool,
+    /// Print exactly one JSON document on standard output; with `--json=stream` one a line, first how
+    /// far it has come and last what came of it. `run` prints one a line
+    #[arg(long, global = true, value_name = "HOW", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "document", hide_possible_values = true)]
+    pub(super) json: Option<Json>,
     /// The slowest transfer that is put up with, in bytes a second [default: 1024]
     #[arg(long, global = true, env = "MAINSTAY_RATE_MIN", value_name = "BYTES")]
     rate_min: Option<u64>,
@@ -47,6 +56,8 @@ enum Command {
     Enroll(Enroll),
     /// Ask the server what this machine is to run; changes nothing
     Check,
+    /// Download what the server's plan says is to be installed; changes nothing that runs
+    Fetch,
     /// Do what the server's plan says: update, roll back, or nothing
     Update,
     /// Check for as long as it lives, and do what the administrator lets happen by itself. SIGHUP
@@ -115,7 +126,7 @@ struct Enroll {
     root_sha256: Option<Digest>,
 }
 
-type Finished = Result<(Document, Exit), Error>;
+type Finished = Result<Answer, Error>;
 
 impl Arguments {
     /// Runs the command.
@@ -123,6 +134,7 @@ impl Arguments {
         match &self.command {
             Command::Enroll(enroll) => self.enroll(enroll),
             Command::Check => self.check(),
+            Command::Fetch => self.fetch(),
             Command::Update => self.update(),
             Command::Run => self.serve(),
             Command::Approve { version } => self.approve(version.as_ref()),
@@ -135,10 +147,7 @@ impl Arguments {
             }
             Command::Rollback { to } => self.rollback(to.as_ref()),
             Command::Confirm => self.confirm(),
-            Command::Status => {
-                let status = Status::read(self.dir()?)?;
-                Ok((Document::of_status(&status), Exit::Done))
-            }
+            Command::Status => Ok(shown(&Status::read(self.dir()?)?)),
             Command::Recover => self.recover(),
             Command::Unblock { version } => self.unblock(version),
             Command::Verify => self.verify(),
@@ -199,15 +208,20 @@ impl Arguments {
         let mut client = self.open()?;
         let check = client.check()?;
         let preflight = client.preflight(&check)?;
-        if let Some(target) = check.action.target().filter(|_| preflight != Preflight::Passed) {
-            let document = Document::of_check("", client.enrolment(), &check);
-            return Ok(document.with_preflight(&target.version, &preflight));
-        }
-        Ok(checked(&client, &check))
+        Ok(checked(&client, &check, &preflight))
+    }
+
+    fn fetch(&self) -> Finished {
+        let mut client = self.open()?;
+        let check = client.check()?;
+        let mut show = Shown::new(self.json);
+        let preflight = client.fetch(&check, &mut |progress| show.tell(&progress))?;
+        drop(show);
+        Ok(fetched(&client, &check, &preflight))
     }
 
     fn serve(&self) -> Finished {
-        let tell = if self.json { Document::print_json } else { text::print_for_journal };
+        let tell = if self.json.is_some() { Document::print_json } else { text::print_for_journal };
         Ok((Service::new(self, tell).run()?, Exit::Done))
     }
 
@@ -234,37 +248,24 @@ impl Arguments {
 
     fn update(&self) -> Finished {
         let mut client = self.open()?;
-        let bar = Bar::new(self.json);
-        let update = client.update(&mut |progress| bar.show(&progress))?;
-        drop(bar);
+        let mut show = Shown::new(self.json);
+        let update = client.update(&mut |progress| show.tell(&progress))?;
+        drop(show);
         Ok(updated(&client, update))
     }
 
     fn rollback(&self, to: Option<&Version>) -> Finished {
         let mut client = self.open()?;
-        let bar = Bar::new(self.json);
-        let outcome = client.roll_back(to, &mut |progress| bar.show(&progress))?;
-        drop(bar);
-        let document = Document::of_machine("", client.enrolment()).with_outcome(&outcome);
-        // Undoing a probation is what was wanted here.
-        Ok((document, Exit::Done))
+        let mut show = Shown::new(self.json);
+        let outcome = client.roll_back(to, &mut |progress| show.tell(&progress))?;
+        drop(show);
+        Ok(rolled_back(&client, &outcome))
     }
 
     fn confirm(&self) -> Finished {
         let mut client = self.open()?;
-        match client.confirm() {
-            Ok(outcome) => {
-                let document = Document::of_machine("", client.enrolment());
-                Ok((document.with_outcome(&outcome), exit_of(&outcome)))
-            }
-            // A program may confirm at each of its starts.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let document = Document::of_machine("not_on_probation", client.enrolment());
-                let version_from = client.status().recorded.record.running;
-                Ok((Document { version_from, ..document }, Exit::UpToDate))
-            }
-            Err(error) => Err(error),
-        }
+        let outcome = client.confirm();
+        confirmed(&client, outcome)
     }
 
     fn recover(&self) -> Finished {
@@ -295,53 +296,6 @@ impl Arguments {
         let found = client.verify()?;
         let exit = if found.is_intact() { Exit::Done } else { Exit::Modified };
         Ok((Document::of_verification(client.enrolment(), &found), exit))
-    }
-}
-
-/// What a check has found.
-pub(super) fn checked(client: &Client, check: &Check) -> (Document, Exit) {
-    let (outcome, exit) = match &check.action {
-        Action::Update { .. } => ("update_offered", Exit::UpdateOffered),
-        Action::Rollback { .. } => ("rollback_ordered", Exit::RollbackOrdered),
-        Action::Stay if check.plan.withheld.is_empty() => ("up_to_date", Exit::UpToDate),
-        Action::Stay => ("withheld", Exit::Withheld),
-    };
-    (Document::of_check(outcome, client.enrolment(), check), exit)
-}
-
-/// What has come of an update.
-pub(super) fn updated(client: &Client, update: Update) -> (Document, Exit) {
-    let Update { check, outcome, missing, undelivered } = update;
-    let mut document = Document::of_check("up_to_date", client.enrolment(), &check);
-    document.undelivered = undelivered.as_ref().map(|it| super::document::with_sources(it));
-    if let Some(outcome) = &outcome {
-        return (document.with_outcome(outcome), exit_of(outcome));
-    }
-    if let Some(target) = check.action.target().filter(|_| !missing.is_empty()) {
-        return document.with_preflight(&target.version, &Preflight::Missing(missing));
-    }
-    // An update that waits to be confirmed, or one that has just failed to be.
-    if let Some(probation) = client.status().recorded.record.probation {
-        let (from, to) = (probation.from, probation.version);
-        let waits = Outcome::Probation { from, to, deadline: probation.deadline };
-        return (document.with_outcome(&waits), Exit::Probation);
-    }
-    if let Some(undone @ Outcome::Undone { .. }) = &check.settled {
-        document.settled = None;
-        return (document.with_outcome(undone), Exit::Undone);
-    }
-    if check.plan.withheld.is_empty() {
-        return (document, Exit::UpToDate);
-    }
-    (Document { outcome: "withheld", ..document }, Exit::Withheld)
-}
-
-fn exit_of(outcome: &Outcome) -> Exit {
-    match outcome {
-        Outcome::Committed { .. } | Outcome::RolledBack { .. } => Exit::Done,
-        Outcome::Probation { .. } => Exit::Probation,
-        Outcome::Undone { .. } => Exit::Undone,
-        Outcome::Deferred { .. } => Exit::Deferred,
     }
 }
 

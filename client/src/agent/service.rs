@@ -12,15 +12,13 @@ use self::{
     schedule::{Latest, pause},
     wake::{Wake, Wakes},
 };
-use super::{
-    Document,
-    command::{Arguments, checked, updated},
-};
+use super::{Document, command::Arguments, progress::Shown};
 use crate::{
     client::{
         Check, Client, Preflight,
         settings::{Step, Wait, step},
     },
+    document::{checked, updated},
     error::{Error, ErrorKind},
     fetch::Cancellation,
 };
@@ -83,9 +81,10 @@ impl<'a> Service<'a> {
         let settings = client.enrolment().updates.clone();
         let (now, approved) = (client.now(), client.approved());
         let opening = settings.windows.at(now);
+        let mut show = Shown::unattended(self.arguments.json);
         let pause = match step(&check.action, settings.channels, approved.as_ref(), opening) {
             Step::Rest => {
-                self.say(&checked(&client, &check).0);
+                self.say(&checked(&client, &check, &Preflight::Passed).0);
                 usual
             }
             Step::Wait(wait) => {
@@ -93,7 +92,7 @@ impl<'a> Service<'a> {
                 usual
             }
             Step::Fetch(wait) => {
-                let preflight = client.fetch(&check, &mut |_| {})?;
+                let preflight = client.fetch(&check, &mut |progress| show.tell(&progress))?;
                 self.say(&fetched(&client, &check, wait, &preflight));
                 match wait {
                     Wait::Window(opens) => usual.min(until(now, opens)),
@@ -102,7 +101,7 @@ impl<'a> Service<'a> {
             }
             Step::Apply => {
                 let ran = check.running.clone();
-                let update = client.apply(check, &mut |_| {})?;
+                let update = client.apply(check, &mut |progress| show.tell(&progress))?;
                 self.say(&updated(&client, update).0);
                 // There may be another hop.
                 let runs = client.status().recorded.record.running;

@@ -68,9 +68,13 @@ fn a_machines_life_in_exit_codes() {
 
     case.server().offer("2.4.0", &Particulars::default());
     assert_eq!(case.run(&["check"]).1, Exit::UpdateOffered);
-    let (document, exit) = case.run(&["update"]);
+    let (document, exit) = case.run(&["fetch"]);
+    assert_eq!((document.outcome, exit), ("fetched", Exit::Done));
+    assert_eq!(case.run(&["check"]).1, Exit::UpdateOffered, "nothing was installed");
+    let (document, exit) = case.run(&["--json=stream", "update"]);
     assert_eq!((document.outcome, exit), ("committed", Exit::Done));
     assert_eq!(case.run(&["update"]).1, Exit::UpToDate);
+    assert_eq!(case.run(&["fetch"]).1, Exit::UpToDate, "there is nothing to fetch");
     assert_eq!(case.run(&["verify"]).1, Exit::Done);
     assert_eq!(case.run(&["confirm"]).1, Exit::UpToDate);
     assert_eq!(case.run(&["rollback"]).1, Exit::Input);
@@ -83,6 +87,7 @@ fn a_machines_life_in_exit_codes() {
 
     case.server().order_rollback(1, "2.4.0");
     assert_eq!(case.run(&["check"]).1, Exit::RollbackOrdered);
+    assert_eq!(case.run(&["fetch"]).1, Exit::RollbackOrdered, "what it leads to is here");
     let (document, exit) = case.run(&["update"]);
     assert_eq!((document.outcome, exit), ("rolled_back", Exit::Done));
 

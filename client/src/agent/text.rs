@@ -81,6 +81,7 @@ fn headline(document: &Document) -> String {
         "up_to_date" => format!("{product}: up to date ({from})."),
         "withheld" => format!("{product}: up to date ({from}); newer releases are withheld."),
         "update_offered" => format!("{product}: update {from} -> {to} is offered."),
+        "fetched" => format!("{product}: {to} is here and can be installed; {from} runs."),
         "rollback_ordered" => {
             let order = document.order.as_ref();
             let reason = order.map_or("", |order| order.reason.as_str());

@@ -2,7 +2,8 @@ use std::process::ExitCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// How `mainstay-agent` ends. The numbers are stable; `mainstay-agent --help` lists them.
+/// How a verb ends: the exit code of `mainstay-agent`, and the result of the C library. The numbers are
+/// stable; `mainstay-agent --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
@@ -100,6 +101,7 @@ impl Exit {
     }
 
     /// What the number says, for `--help`.
+    #[cfg(any(feature = "agent", test))]
     const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -132,14 +134,15 @@ impl Exit {
     }
 
     /// The table of exit codes, for `--help`.
-    pub(super) fn table() -> String {
+    #[cfg(any(feature = "agent", test))]
+    pub(crate) fn table() -> String {
         Self::ALL.iter().fold("Exit codes:\n".to_owned(), |table, exit| {
             format!("{table}{:>4}  {}\n", exit.code(), exit.meaning())
         })
     }
 
-    /// How an error ends the program.
-    pub(super) fn of_error(error: &Error) -> Self {
+    /// How an error ends it.
+    pub fn of_error(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::NotEnrolled => Self::NotEnrolled,
             ErrorKind::Locked => Self::Locked,

@@ -1,11 +1,26 @@
+//! What came of a verb, for programs in other languages: the documents that `mainstay-agent --json`
+//! prints and the C library hands out, and the exit codes that go with them.
+//!
+//! | part | what is there |
+//! |---|---|
+//! | [`Document`] | what is told, whatever the verb |
+//! | [`Exit`] | the exit codes |
+//! | [`checked`], [`fetched`], [`updated`], [`confirmed`], [`rolled_back`], [`shown`], [`failed`] | both, of one verb of the [`Client`](crate::client::Client) |
+
+mod answer;
+mod exit;
+
+#[cfg(feature = "agent")]
 use std::io::Write as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Exit;
+pub use answer::{Answer, checked, confirmed, failed, fetched, rolled_back, shown, updated};
+pub use exit::Exit;
+
 use crate::{
-    client::{Check, Enrolment, FactsReport, MachineFacts, Preflight, Status},
+    client::{Check, Enrolment, FactsReport, MachineFacts, Preflight, Progress, Status},
     error::Error,
     format::{
         Action, Channel, ContractName, CustomerName, Digest, Facts, MachineName, Missing, Notice,
@@ -15,25 +30,26 @@ use crate::{
 };
 
 /// What `--json` prints: exactly one document on standard output, whatever the command and however
-/// it ends; `run` prints one a line, whenever something has come of it.
+/// it ends; `run` prints one a line, whenever something has come of it. With `--json=stream` there is one
+/// a line of how far it has come, too, and the last is the one of the command.
 ///
-/// `outcome` says which of the other members stand there; `exit` in [`Exit`](super::Exit) goes with
-/// it.
+/// `outcome` says which of the other members stand there; an [`Exit`] goes with it.
 ///
 /// | `outcome` | of | further members |
 /// |---|---|---|
 /// | `enrolled` | enroll | `server`, `root_sha256` |
-/// | `up_to_date`, `withheld` | check, update | `version_from` (what runs), `withheld`, `notices` |
+/// | `up_to_date`, `withheld` | check, fetch, update | `version_from` (what runs), `withheld`, `notices` |
 /// | `update_offered` | check | `version_from`, `version_to` |
-/// | `missing` | check, update | `version_from` (what runs), `version_to` (what is offered), `missing` |
-/// | `rollback_ordered` | check | `version_from`, `version_to`, `order` |
+/// | `fetched` | fetch | `version_from` (what runs), `version_to` (what is here and can be installed) |
+/// | `missing` | check, fetch, update | `version_from` (what runs), `version_to` (what is offered), `missing` |
+/// | `rollback_ordered` | check, fetch | `version_from`, `version_to`, `order` |
 /// | `recovered` | recover | `version_from` (what runs), `message` where something was to be mended |
 /// | `unblocked`, `not_blocked` | unblock | `version_to` |
 /// | `committed` | update, confirm | `version_from`, `version_to` |
 /// | `not_on_probation` | confirm | `version_from` (what runs) |
 /// | `probation` | update | `version_from`, `version_to`, `deadline` |
 /// | `undone` | update, rollback | `version_from` (the failed one), `version_to` (what runs), `message` |
-/// | `deferred` | check, update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
+/// | `deferred` | check, fetch, update, rollback | `version_from` (what runs), `version_to` (the one that said not now), `message` |
 /// | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 /// | `status` | status | `status` |
 /// | `intact`, `modified` | verify | `version_from`, `tree` |
@@ -43,6 +59,8 @@ use crate::{
 /// | `approved` | approve | `version_to` |
 /// | `facts` | facts, component | `facts` |
 /// | `error` | all | `code`, `kind`, `message`, `retryable` |
+/// | `downloading` | fetch, update, rollback, run, as they go on | `received`, `length` (bytes): told for each hundredth, the first and the last among them |
+/// | `installing` | update, rollback, run, as they go on | `version_to` |
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Document {
     /// What came of the command.
@@ -65,6 +83,12 @@ pub struct Document {
     /// The version that runs now, or that is offered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_to: Option<Version>,
+    /// How many bytes of a download are here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
+    /// How many bytes there will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
     /// Until when the version on probation must be confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -207,7 +231,8 @@ pub struct TreeDocument {
 }
 
 impl Document {
-    pub(super) fn of_error(error: &Error) -> Self {
+    /// That a verb failed, and why.
+    pub fn of_error(error: &Error) -> Self {
         Self {
             outcome: "error",
             code: Some(error.code().to_owned()),
@@ -218,7 +243,8 @@ impl Document {
         }
     }
 
-    pub(super) fn of_usage(message: &str) -> Self {
+    /// That what the caller said was not understood, and why.
+    pub fn of_usage(message: &str) -> Self {
         Self {
             outcome: "error",
             code: Some("usage".to_owned()),
@@ -229,8 +255,23 @@ impl Document {
         }
     }
 
+    /// How far a verb has come.
+    pub fn of_progress(progress: &Progress) -> Self {
+        match progress {
+            Progress::Downloading { received, length } => Self {
+                outcome: "downloading",
+                received: Some(*received),
+                length: Some(*length),
+                ..Self::default()
+            },
+            Progress::Installing { version } => {
+                Self { outcome: "installing", version_to: Some(version.clone()), ..Self::default() }
+            }
+        }
+    }
+
     /// The members that every answer about an enrolled machine has.
-    pub(super) fn of_machine(outcome: &'static str, enrolment: &Enrolment) -> Self {
+    pub(crate) fn of_machine(outcome: &'static str, enrolment: &Enrolment) -> Self {
         Self {
             outcome,
             machine: Some(enrolment.machine.clone()),
@@ -241,7 +282,8 @@ impl Document {
         }
     }
 
-    pub(super) fn of_enrolment(enrolment: &Enrolment) -> Self {
+    /// What has come of [`Client::enroll`](crate::client::Client::enroll).
+    pub fn of_enrolment(enrolment: &Enrolment) -> Self {
         Self {
             server: Some(enrolment.server.clone()),
             root_sha256: Some(enrolment.root_sha256),
@@ -249,7 +291,7 @@ impl Document {
         }
     }
 
-    pub(super) fn of_status(status: &Status) -> Self {
+    pub(crate) fn of_status(status: &Status) -> Self {
         let Recorded { record, stage, attempted, pending_events } = &status.recorded;
         let document = StatusDocument {
             running: record.running.clone(),
@@ -271,7 +313,8 @@ impl Document {
         Self { version_from: record.running.clone(), status: Some(document), ..answer }
     }
 
-    pub(super) fn of_verification(enrolment: &Enrolment, found: &Verification) -> Self {
+    /// What has come of [`Client::verify`](crate::client::Client::verify).
+    pub fn of_verification(enrolment: &Enrolment, found: &Verification) -> Self {
         let outcome = if found.is_intact() { "intact" } else { "modified" };
         Self {
             version_from: Some(found.version.clone()),
@@ -285,7 +328,7 @@ impl Document {
         }
     }
 
-    pub(super) fn of_check(outcome: &'static str, enrolment: &Enrolment, check: &Check) -> Self {
+    pub(crate) fn of_check(outcome: &'static str, enrolment: &Enrolment, check: &Check) -> Self {
         let order = match &check.action {
             Action::Rollback { order, .. } => Some(order.clone()),
             _ => None,
@@ -300,7 +343,8 @@ impl Document {
         }
     }
 
-    pub(super) fn of_facts(found: &MachineFacts) -> Self {
+    /// What a machine is, as releases look at it.
+    pub fn of_facts(found: &MachineFacts) -> Self {
         let unheard = "the server is not told";
         Self {
             facts: Some(found.facts.clone()),
@@ -310,7 +354,7 @@ impl Document {
     }
 
     /// The same with what stands in the way of `version`, and the exit code that goes with it.
-    pub(super) fn with_preflight(self, version: &Version, found: &Preflight) -> (Self, Exit) {
+    pub(crate) fn with_preflight(self, version: &Version, found: &Preflight) -> (Self, Exit) {
         let version_to = Some(version.clone());
         match found {
             Preflight::Passed => (self, Exit::Done),
@@ -328,7 +372,7 @@ impl Document {
     }
 
     /// The same with what came of an attempt.
-    pub(super) fn with_outcome(self, outcome: &Outcome) -> Self {
+    pub(crate) fn with_outcome(self, outcome: &Outcome) -> Self {
         let message = Some(in_words(outcome));
         match outcome.clone() {
             Outcome::Committed { from, to } => Self {
@@ -380,11 +424,13 @@ impl Document {
     }
 
     /// Prints the document on standard output. Whoever closes that does not want to know.
-    pub(super) fn print_json(&self) {
+    #[cfg(feature = "agent")]
+    pub(crate) fn print_json(&self) {
         let _ = writeln!(std::io::stdout().lock(), "{}", self.to_json());
     }
 
-    pub(super) fn to_json(&self) -> String {
+    /// The document as JSON, in one line.
+    pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -424,7 +470,7 @@ impl From<&Plan> for PlanDocument {
 }
 
 /// An error and everything beneath it, in one line.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(beneath) = source {
