@@ -56,6 +56,8 @@ mod key_rotation;
 mod key_signing;
 #[path = "e2e/kill.rs"]
 mod kill;
+#[path = "e2e/library.rs"]
+mod library;
 #[path = "e2e/lines.rs"]
 mod lines;
 #[path = "e2e/lost_keys.rs"]

@@ -100,7 +100,8 @@
 //! ```
 //!
 //! Which verb needs the server, takes the lock, or can be ended, says a [table](client); what can go
-//! wrong, [`error::ErrorKind`]. A program in another language runs `mainstay-agent` and reads what
+//! wrong, [`error::ErrorKind`]. `client/examples/self_update.rs` is such a program from its first line to
+//! its last. A program in another language runs `mainstay-agent` and reads what
 //! `--json` or, with progress, `--json=stream` prints ([`mod@document`]).
 
 #[cfg(feature = "agent")]
