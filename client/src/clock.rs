@@ -1,7 +1,12 @@
 //! The only place in this crate that reads the time. Everything else is given a [`Clock`].
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    fs::Timespec,
+    time::{ClockId, clock_gettime},
+};
 
 use crate::install::Moment;
 
@@ -20,4 +25,20 @@ pub fn system() -> Clock {
         uptime_seconds: clock_gettime(ClockId::Boottime).tv_sec.try_into().unwrap_or(0),
     };
     Box::new(now)
+}
+
+/// The time that the kernel stamps files with. It moves on in steps of some milliseconds.
+pub(crate) fn file_stamp() -> Timespec {
+    clock_gettime(ClockId::RealtimeCoarse)
+}
+
+/// Waits until files get another stamp than `stamp`, and not much longer than that takes.
+pub(crate) fn outlast(stamp: Timespec) {
+    const LOOKS: u32 = 20;
+    for _ in 0..LOOKS {
+        if file_stamp() != stamp {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -12,7 +12,7 @@
 //! | [`error`] | `http` | the one error of [`fetch`] and [`client`] |
 //! | [`client`] | `http` and `install` | enrol, check, update, confirm, roll back, verify, report |
 //! | [`mod@document`] | `http` and `install` | what came of a verb, as JSON and as a number |
-//! | [`clock`] | `http` and `install` | the only place that reads the time |
+//! | [`clock`] | `install` | the only place that reads the time |
 //! | [`agent`] | `agent` | the commands of `mainstay-agent` |
 //!
 //! The modules without a feature are the pure core, built by `default-features = false`: no sockets
@@ -108,7 +108,7 @@
 pub mod agent;
 #[cfg(all(feature = "http", feature = "install"))]
 pub mod client;
-#[cfg(all(feature = "http", feature = "install"))]
+#[cfg(feature = "install")]
 pub mod clock;
 #[cfg(all(feature = "http", feature = "install"))]
 pub mod document;

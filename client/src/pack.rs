@@ -46,6 +46,8 @@ mod folders;
 #[cfg(feature = "install")]
 mod scan;
 #[cfg(feature = "install")]
+mod seal;
+#[cfg(feature = "install")]
 mod tree;
 #[cfg(feature = "install")]
 mod unpack;
@@ -65,6 +67,8 @@ pub use verify::{Inspection, verify};
 
 #[cfg(feature = "install")]
 pub use scan::{TreePlan, scan_tree};
+#[cfg(feature = "install")]
+pub use seal::{FileTime, Seal};
 #[cfg(feature = "install")]
 pub use tree::{ListedEntry, list_tree, pack_tree, repack};
 #[cfg(feature = "install")]

@@ -51,6 +51,34 @@
 //! One agent or program at a time works on an installation (`.mainstay/lock`); another ends with 31, or
 //! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 1 unless set, and 60 for `confirm` and `run`.
 //!
+//! # Whether a kept version is still what was signed
+//!
+//! When a release is unpacked, each byte is hashed and compared with what was signed. When its tree is in
+//! its place, the journal takes its *seal*: one digest over every name in it and over what the file
+//! system says of each file: inode, permissions, length, and when it was written to and last changed in
+//! any way. Where a rollback, or an update that was put off, lets a kept tree run, and the seal is what it
+//! was, the tree is not read again, so that the way back does not take longer the larger a release is: it
+//! looks at each name, not at each byte. Where the seal is another one, or there is none (the installation
+//! was copied, permissions were set, an older agent wrote the journal), the whole tree is hashed as it was
+//! when it was unpacked, sealed anew if it is intact, and else fetched again.
+//!
+//! - **What a seal notices:** whatever is written to a file, put in its place, added, removed, renamed or
+//!   given other permissions or another owner, by whomever. That sets the time of the file's last change
+//!   (`ctime`), for which there is no system call; to set the time of its last writing (`touch`) does not
+//!   hide it. Git tells by the same which files it need not read.
+//! - **What it does not notice:** bytes that decay on the disk; an administrator who sets the machine's
+//!   clock back and hits the very nanosecond, or writes to the disk beneath the file system; in file systems
+//!   in memory (tmpfs), what is written through a mapping. Who can do that can also write to the tree that
+//!   runs.
+//! - **Time that moves in steps:** file systems tell it in steps of some milliseconds, a few of them in
+//!   seconds, and two changes within one bear the same time. So a tree is sealed only if all of it was last
+//!   changed in an earlier step than something that was changed beside it, on the same file system, before
+//!   it was looked through. Where it was not, there is no seal, and the tree is hashed the next time.
+//! - **Inodes that are numbered anew**, as in some network file systems: the seal does not match, and the
+//!   tree is hashed.
+//!
+//! `mainstay-agent verify` goes by no seal: it reads every byte of what runs.
+//!
 //! # As a service
 //!
 //! ```sh

@@ -363,8 +363,10 @@
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There are no metrics but those of expiry, and no console, no export of the store, and no scale-out over PostgreSQL.
 //! - An update downloads the whole artifact before it unpacks, so it takes longer than its slowest stage
-//!   alone; a rollback reads the whole kept tree, 0.2 s for 200 MB
-//!   ([`measurements`](super::measurements)).
+//!   alone ([`measurements`](super::measurements)).
+//! - A rollback does not read the tree that it goes back to where nothing has touched that; bytes of it
+//!   that decayed on the disk are found only once it runs, by `mainstay-agent verify`
+//!   ([`machines`](super::machines)).
 //! - Whether names that differ by their case alone are refused by a file system that ignores case is
 //!   not tested.
 //! - The vendor's programs and the agent are tested on Linux on x86-64 alone.

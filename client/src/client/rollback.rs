@@ -36,7 +36,7 @@ impl Client {
                 _ => return Ok(undone),
             }
         }
-        let Some(KeptTree { version, channel, artifact }) = goal else {
+        let Some(KeptTree { version, channel, artifact, .. }) = goal else {
             return Err(Error::not_found(
                 "no confirmed version is kept that could be gone back to",
             ));

@@ -21,7 +21,7 @@ use crate::{
 
 /// The format number that this program writes. It reads all lower ones too: what they lack has its
 /// default.
-const JOURNAL_FORMAT: u32 = 2;
+const JOURNAL_FORMAT: u32 = 3;
 
 /// The first line of the journal file. The rest of the file is a [`Journal`] as JSON.
 #[derive(Serialize, Deserialize)]

@@ -12,7 +12,10 @@
 //! Every transition is one durable journal write. A change that fails on its way is left to
 //! `Engine::settle`, as one that was interrupted is.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
 use super::{
     Moment, Watch,
@@ -25,8 +28,9 @@ use super::{
     settle::DataFate,
 };
 use crate::{
+    clock,
     format::{Artifact, Hasher, Version, wire::EventKind},
-    pack,
+    pack::{self, FileTime, PayloadIdentity, Seal, TreePlan},
 };
 
 /// A change in the state `S`.
@@ -84,15 +88,11 @@ impl Engine {
         }
     }
 
-    /// What the kept tree of `version` packs to, beside what was signed.
+    /// What the kept tree of `version` packs to, beside what was signed. Every byte is read,
+    /// whatever its seal says.
     pub(super) fn verify(&self, version: &Version) -> Result<Verification, Error> {
-        let path = self.layout.tree(version);
-        let kept = self.journal.record.kept_tree(version).filter(|_| path.is_dir());
-        let Some(KeptTree { artifact, .. }) = kept else {
-            return Err(Reason::NotInstalled { version: version.clone(), path }.into());
-        };
-        let found = pack::repack(&path, &self.limits.pack, &mut |_| {})
-            .map_err(|source| Reason::TreeUnreadable { path, source })?;
+        let KeptTree { artifact, .. } = self.kept_tree(version)?;
+        let found = self.scan(version).and_then(|plan| self.repack(version, &plan))?;
         Ok(Verification {
             version: version.clone(),
             expected_length: artifact.payload_length,
@@ -102,30 +102,58 @@ impl Engine {
         })
     }
 
-    /// The kept tree of `version`, if it is the one that `artifact` unpacks to.
-    fn expect_tree(&self, version: &Version, artifact: &Artifact) -> Result<(), Error> {
-        let found = self.verify(version)?;
-        let signed = (artifact.payload_length, artifact.payload_sha256);
-        if found.is_intact() && (found.found_length, found.found_sha256) == signed {
-            return Ok(());
+    /// Expects the kept tree of `version` to be the one that `artifact` unpacks to, and gives its
+    /// seal. One whose seal is intact is not read.
+    fn expect_tree(&self, version: &Version, artifact: &Artifact) -> Result<Option<Seal>, Error> {
+        let kept = self.kept_tree(version)?;
+        let signed = PayloadIdentity::from(artifact);
+        let is_signed = PayloadIdentity::from(&kept.artifact) == signed;
+        // The journal was written there just now.
+        let now = file_time(&self.layout.private())?;
+        let plan = self.scan(version)?;
+        if is_signed && kept.seal == Some(plan.seal()) {
+            return Ok(kept.seal);
+        }
+        let found = self.repack(version, &plan)?;
+        if is_signed && found == signed {
+            return Ok(plan.lasting_seal(now));
         }
         Err(Reason::TreeModified {
             path: self.layout.tree(version),
             expected_length: artifact.payload_length,
             expected: artifact.payload_sha256,
-            found_length: found.found_length,
-            found: found.found_sha256,
+            found_length: found.length,
+            found: found.sha256,
         }
         .into())
     }
 
-    /// Unpacks `payload` to where the tree of `version` belongs, if it is the one that was signed.
+    fn kept_tree(&self, version: &Version) -> Result<&KeptTree, Error> {
+        let path = self.layout.tree(version);
+        let kept = self.journal.record.kept_tree(version).filter(|_| path.is_dir());
+        kept.ok_or_else(|| Reason::NotInstalled { version: version.clone(), path }.into())
+    }
+
+    fn scan(&self, version: &Version) -> Result<TreePlan, Error> {
+        let path = self.layout.tree(version);
+        pack::scan_tree(&path, &self.limits.pack)
+            .map_err(|source| Reason::TreeUnreadable { path, source }.into())
+    }
+
+    fn repack(&self, version: &Version, plan: &TreePlan) -> Result<PayloadIdentity, Error> {
+        plan.identity(&mut |_| {}).map_err(|source| {
+            Reason::TreeUnreadable { path: self.layout.tree(version), source }.into()
+        })
+    }
+
+    /// Unpacks `payload` to where the tree of `version` belongs, if it is the one that was signed,
+    /// and gives its seal.
     fn unpack(
         &self,
         version: &Version,
         artifact: &Artifact,
         payload: &mut dyn Read,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Seal>, Error> {
         self.expect_space("the release", artifact.payload_length, 0)?;
         let staged = self.layout.staged_tree(version);
         self.remove(&staged)?;
@@ -146,13 +174,18 @@ impl Engine {
             }
             .into());
         }
+        let unpacked = clock::file_stamp();
         self.sync_tree(&staged)?;
+        clock::outlast(unpacked);
         let tree = self.layout.tree(version);
         self.discard(&tree)?;
         self.files
             .rename(&staged, &tree)
             .map_err(|source| Error::io("put in its place", &tree, source))?;
-        self.sync_directory(&self.layout.versions())
+        self.sync_directory(&self.layout.versions())?;
+        let now = file_time(&self.layout.versions())?;
+        // What cannot be looked through is no worse than before: it is read in full when needed.
+        Ok(self.scan(version).ok().and_then(|plan| plan.lasting_seal(now)))
     }
 }
 
@@ -171,10 +204,10 @@ impl<'a> Live<'a, Fetched> {
     ) -> Result<Live<'a, Staged>, Error> {
         let Live { engine, state: Fetched(change) } = self;
         let attempt = &change.attempt;
-        match payload {
+        let seal = match payload {
             None => engine.expect_tree(&attempt.version, &attempt.artifact)?,
             Some(payload) => engine.unpack(&attempt.version, &attempt.artifact, payload)?,
-        }
+        };
         engine.write(|journal| {
             journal.stage = Stage::Staged(change.clone());
             journal.record.trees.retain(|tree| tree.version != attempt.version);
@@ -182,6 +215,7 @@ impl<'a> Live<'a, Fetched> {
                 version: attempt.version.clone(),
                 channel: attempt.channel.clone(),
                 artifact: attempt.artifact.clone(),
+                seal,
             });
         })?;
         Ok(Live { engine, state: Staged(change) })
@@ -350,6 +384,10 @@ impl Live<'_, OnProbation> {
     pub(super) fn commit(self) -> Result<Outcome, Error> {
         self.engine.commit(&self.state.0, "")
     }
+}
+
+fn file_time(folder: &Path) -> Result<FileTime, Error> {
+    FileTime::of_folder(folder).map_err(|source| Error::io("examine", folder, source))
 }
 
 /// Measures what is read.

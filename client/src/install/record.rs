@@ -8,7 +8,10 @@ use super::{
     error::Error,
     journal::{Change, Journal, Stage, Switch, Undoing},
 };
-use crate::format::{Artifact, ChannelName, Digest, RollbackOrder, Version};
+use crate::{
+    format::{Artifact, ChannelName, Digest, RollbackOrder, Version},
+    pack::Seal,
+};
 
 /// A version that is to run from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +215,10 @@ pub struct KeptTree {
     pub channel: ChannelName,
     /// The artifact that it was unpacked from.
     pub artifact: Artifact,
+    /// What it looked like when it was known to be that artifact's. Absent where a change just
+    /// afterwards might not be told from none, and in a journal that an older agent wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
 }
 
 /// A version that updates do not install again.

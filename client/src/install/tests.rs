@@ -6,6 +6,7 @@ mod journal;
 mod loops;
 mod power;
 mod probation;
+mod seals;
 mod update;
 
 use std::{
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    clock,
     format::{
         Artifact, DataEpochs, Digest, EpochRange, HealthCheck, Hook, Hooks, Requirements,
         RollbackOrder,
@@ -156,6 +158,7 @@ impl Release {
             version: self.version.clone(),
             channel: "bugfix".parse().unwrap(),
             artifact: self.artifact(),
+            seal: None,
         }
     }
 }

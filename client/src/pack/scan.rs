@@ -55,11 +55,11 @@ impl TreePlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: i128,
-    inode: i128,
-    mode: i128,
-    length: i128,
-    modified_nanoseconds: i128,
-    changed_nanoseconds: i128,
+    pub(super) inode: i128,
+    pub(super) mode: i128,
+    pub(super) length: i128,
+    pub(super) modified_nanoseconds: i128,
+    pub(super) changed_nanoseconds: i128,
 }
 
 impl From<&Stat> for Stamp {

@@ -37,8 +37,7 @@ pub fn repack(
     limits: &Limits,
     progress: &mut dyn FnMut(u64),
 ) -> Result<PayloadIdentity, Error> {
-    let (hasher, summary) = pack_tree(root, Hasher::new(), limits, progress)?;
-    Ok(PayloadIdentity { length: summary.payload_length, sha256: hasher.finish() })
+    scan_tree(root, limits)?.identity(progress)
 }
 
 /// One entry of a tree, as [`list_tree`] finds it.
@@ -79,6 +78,12 @@ impl TreePlan {
         let mut archive = ArchiveWriter::new(output, self.limits());
         self.visit(progress, &mut |entry, content| archive.add(entry, content))?;
         archive.finish()
+    }
+
+    /// The length and digest of the archive that the tree packs to; see [`repack`].
+    pub fn identity(&self, progress: &mut dyn FnMut(u64)) -> Result<PayloadIdentity, Error> {
+        let (hasher, summary) = self.pack(Hasher::new(), progress)?;
+        Ok(PayloadIdentity { length: summary.payload_length, sha256: hasher.finish() })
     }
 
     /// Hands each entry and its content to `visit`.

@@ -51,28 +51,34 @@ fn a_newer_journal_is_not_touched() {
     let machine = Machine::new();
     machine.open().update(&release("1.0.0"));
     let path = machine.layout().journal();
-    let newer = fs::read_to_string(&path).unwrap().replacen("\"format\":2", "\"format\":3", 1);
+    let newer = fs::read_to_string(&path).unwrap().replacen("\"format\":3", "\"format\":4", 1);
     fs::write(&path, &newer).unwrap();
     let error = reopen(&machine).unwrap_err();
-    assert!(error.to_string().contains("has format 3: expected 2"), "{error}");
+    assert!(error.to_string().contains("has format 4: expected 3"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }
 
 #[test]
-fn a_journal_of_the_format_before_is_read() {
+fn a_journal_of_each_format_before_is_read() {
     let machine = Machine::new();
     machine.open().update(&release("1.0.0"));
     let path = machine.layout().journal();
     let written = fs::read(&path).unwrap();
     let body = written.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let mut older: serde_json::Value = serde_json::from_slice(&written[body..]).unwrap();
+    let expect_read = |format: u32, older: &serde_json::Value| {
+        let older = serde_json::to_vec(older).unwrap();
+        let digest = Digest::of(&older);
+        let heading = format!("{{\"format\":{format},\"sha256\":\"{digest}\"}}\n");
+        fs::write(&path, [heading.as_bytes(), &older].concat()).unwrap();
+        assert_eq!(reopen(&machine).unwrap().running(), Some(&version("1.0.0")), "{format}");
+    };
+    older["record"]["trees"][0].as_object_mut().unwrap().remove("seal").unwrap();
+    expect_read(2, &older);
     for added in ["recoveries", "stopped", "given_up"] {
         older.as_object_mut().unwrap().remove(added).unwrap();
     }
-    let older = serde_json::to_vec(&older).unwrap();
-    let heading = format!("{{\"format\":1,\"sha256\":\"{}\"}}\n", Digest::of(&older));
-    fs::write(&path, [heading.as_bytes(), &older].concat()).unwrap();
-    assert_eq!(reopen(&machine).unwrap().running(), Some(&version("1.0.0")));
+    expect_read(1, &older);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::{
     fs::{self, File, Permissions},
     os::unix::{
-        fs::{FileExt, PermissionsExt, symlink as make_symlink},
+        fs::{FileExt, MetadataExt, PermissionsExt, symlink as make_symlink},
         net::UnixListener,
         process::CommandExt,
     },
@@ -17,7 +17,7 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 use crate::{
     format::Digest,
-    pack::{ErrorKind, error::Reason, list_tree, pack_tree, repack, scan_tree, verify},
+    pack::{ErrorKind, FileTime, error::Reason, list_tree, pack_tree, repack, scan_tree, verify},
 };
 
 pub(super) fn pack(root: &Path) -> Result<Vec<u8>, Error> {
@@ -317,4 +317,25 @@ fn a_file_replaced_by_a_link_or_pipe_is_not_followed() {
     mknodat(CWD, folder.path().join("f"), FileType::Fifo, RawMode::RUSR, 0).unwrap();
     let error = plan.pack(io::sink(), &mut |_| {}).map(|_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Changed, "and does not wait for a writer: {error}");
+}
+
+#[test]
+fn what_was_changed_in_the_present_step_of_time_is_not_sealed() {
+    let folder = tempdir().unwrap();
+    let root = folder.path().join("tree");
+    make(&root, vec![file("f", 0o644, b"f"), directory("z", 0o755)]);
+    let plan = scan_tree(&root, &Limits::default()).unwrap();
+    // As if the folder beside had been changed as the file was, and then well after it.
+    let beside = File::open(folder.path()).unwrap();
+    let changed = fs::metadata(root.join("f")).unwrap();
+    let changed = std::time::UNIX_EPOCH
+        + Duration::new(
+            changed.ctime().try_into().unwrap(),
+            changed.ctime_nsec().try_into().unwrap(),
+        );
+    for (later, is_sealed) in [(Duration::ZERO, false), (Duration::from_micros(1), true)] {
+        beside.set_times(fs::FileTimes::new().set_modified(changed + later)).unwrap();
+        let now = FileTime::of_folder(folder.path()).unwrap();
+        assert_eq!(plan.lasting_seal(now), is_sealed.then(|| plan.seal()), "{later:?}");
+    }
 }
