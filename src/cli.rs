@@ -4,6 +4,7 @@
 
 mod audit;
 mod channel;
+mod confirm;
 mod connection;
 mod contract;
 mod customer;

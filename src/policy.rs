@@ -42,8 +42,8 @@ pub use entitlement::{
 };
 pub use expiry::Expiry;
 pub use resolve::{
-    Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Reason, Resolution, Ring,
-    Seat, Withheld, kept_build, resolve,
+    Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Pin, Reason, Resolution,
+    Ring, Seat, Withheld, kept_build, resolve,
 };
 pub use retirement::Listing;
 pub use scenario::{Explained, Scenario};

@@ -11,6 +11,7 @@
 //! | [`keys`] | the server itself |
 
 pub mod access;
+pub mod action;
 pub(crate) mod authoring;
 pub mod check;
 mod clones;

@@ -32,9 +32,10 @@ pub use self::{
     blobs::ObjectBlobs,
     record::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
-        EventRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord, OrderState,
-        OrganisationRecord, PlanRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord,
-        Repository, RepositoryFile, RetiredRecord, Role, StoredFile, TokenRecord,
+        EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
+        OrderState, OrganisationRecord, PinRecord, PlanRecord, PrivateChannelRecord, ProductRecord,
+        ReleaseRecord, Repository, RepositoryFile, RetiredRecord, Role, StoredFile, TokenRecord,
+        Word,
     },
     sled::SledStore,
 };

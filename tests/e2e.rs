@@ -26,6 +26,8 @@ mod proxy;
 
 #[path = "e2e/access.rs"]
 mod access;
+#[path = "e2e/actions.rs"]
+mod actions;
 #[path = "e2e/attack.rs"]
 mod attack;
 #[path = "e2e/audit.rs"]

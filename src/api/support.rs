@@ -13,6 +13,7 @@ use crate::{
     policy::UpgradePath,
     service::{
         Hidden,
+        action::{ActOnMachine, ActionOutcome},
         seats::RetireMachine,
         support::{Explanation, MachineView, OrderRollback},
     },
@@ -50,6 +51,20 @@ pub(super) const ROUTES: &[Route] = &[
         Who::Staff(&[Role::Support]),
         order_rollback,
         "Order a machine to go back to a version."
+    ),
+    route!(
+        POST,
+        "/v1/machines/{machine}/actions",
+        Who::Staff(&[Role::Support]),
+        act_on_machine,
+        "Hold a machine, pin it, block a version on it, or end one of these."
+    ),
+    route!(
+        POST,
+        "/v1/machines/{machine}/actions/preview",
+        Who::Staff(&[Role::Support]),
+        preview_action,
+        "Say what would come of an action on a machine. Nothing is done."
     ),
     route!(
         POST,
@@ -130,6 +145,28 @@ async fn order_rollback(
     let name: MachineName = name.parse()?;
     let request = body.read(&service).await?;
     body::created(&service.order_rollback(&actor, &name, request).await?)
+}
+
+async fn act_on_machine(
+    service: Shared,
+    Staff(actor): Staff,
+    name: web::Path<String>,
+    body: Body<ActOnMachine>,
+) -> Answer<ActionOutcome> {
+    let name: MachineName = name.parse()?;
+    let request = body.read(&service).await?;
+    body::ok(&service.act_on_machine(&actor, &name, request).await?)
+}
+
+async fn preview_action(
+    service: Shared,
+    Staff(actor): Staff,
+    name: web::Path<String>,
+    body: Body<ActOnMachine>,
+) -> Answer<ActionOutcome> {
+    let name: MachineName = name.parse()?;
+    let request = body.read(&service).await?;
+    body::ok(&service.preview_action(&actor, &name, request).await?)
 }
 
 async fn retire_machine(

@@ -3,6 +3,8 @@ use std::fmt::Write as _;
 use clap::{Args, Subcommand};
 use mainstay_client::format::{ContractName, MachineName, Version};
 
+mod action;
+
 use super::{
     CliResult, Output, ServerArgs,
     hidden::WithHidden,
@@ -12,10 +14,11 @@ use super::{
 use crate::{
     policy::UpgradePath,
     service::{
+        action::MachineAction,
         seats::{ContractSeats, RetireMachine, SeatStanding},
         support::{Explanation, MachineStanding, MachineView, OrderRollback},
     },
-    store::{MachineRecord, OrderRecord, OrderState, RetiredRecord},
+    store::{MachineRecord, OrderRecord, OrderState, RetiredRecord, Word},
 };
 
 const EXPLAIN_COLUMNS: &[&str] =
@@ -34,6 +37,18 @@ pub(super) enum Machine {
     Path(UpgradeTo),
     /// Order a machine to go back to a version. It does at its next check.
     Rollback(Rollback),
+    /// Stop a machine's updates for a time. A rollback order is carried out all the same.
+    Hold(action::Hold),
+    /// End a hold.
+    Unhold(action::OfMachine),
+    /// Update a machine to one version, and to nothing else.
+    Pin(action::OfVersion),
+    /// End a pin.
+    Unpin(action::OfMachine),
+    /// Keep one version from a machine.
+    Block(action::OfVersion),
+    /// Give a machine a version again that a technician kept from it.
+    Unblock(action::OfVersion),
     /// Retire a machine that is not used any more: its seat is free, and its token is not accepted.
     Retire(Retire),
 }
@@ -141,6 +156,12 @@ impl Machine {
                 let path: UpgradePath = server.connect()?.get(&path)?;
                 output.answer(&path, hops)
             }
+            Self::Hold(hold) => hold.run(output),
+            Self::Unhold(of) => of.run(MachineAction::Unhold {}, output),
+            Self::Pin(of) => of.run(|version| MachineAction::Pin { version }, output),
+            Self::Unpin(of) => of.run(MachineAction::Unpin {}, output),
+            Self::Block(of) => of.run(|version| MachineAction::Block { version }, output),
+            Self::Unblock(of) => of.run(|version| MachineAction::Unblock { version }, output),
             Self::Retire(Retire { server, machine, reason, ticket }) => {
                 let path = format!("/v1/machines/{machine}/retire");
                 let request = RetireMachine { reason, ticket };
@@ -273,6 +294,12 @@ fn page(view: &MachineView) -> String {
             let _infallible = write!(page, "\nCaution: {caution}.");
         }
     }
+    if let Some(pin) = &machine.pin {
+        let _infallible = write!(page, "\n\nPinned to {}. {}", pin.version, said(&pin.word));
+    }
+    if let Some(hold) = &machine.hold {
+        let _infallible = write!(page, "\n\nOn hold until {}. {}", hold.until, said(&hold.word));
+    }
     for notice in notices {
         let _infallible = write!(page, "\n\nNotice: {} ({})", notice.message, notice.code);
     }
@@ -300,6 +327,12 @@ fn page(view: &MachineView) -> String {
         page = format!("{page}\n\n{}", table(["WHEN", "EVENT", "FROM", "TO", "DETAIL"], rows));
     }
     page
+}
+
+/// Who said it, when and why.
+fn said(word: &Word) -> String {
+    let ticket = word.ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
+    format!("{} at {}: {}{ticket}", word.by, word.at, word.reason)
 }
 
 fn hops(path: &UpgradePath) -> String {

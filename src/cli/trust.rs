@@ -1,7 +1,6 @@
 mod accept_older;
 mod base;
 mod change;
-mod confirm;
 mod create_channel;
 mod line;
 mod proposal;

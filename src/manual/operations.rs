@@ -88,6 +88,27 @@
 //! and give that to the next `verify`. It exits with 6 where a record is missing, was changed, or came in
 //! later.
 //!
+//! # What a technician wants of a machine
+//!
+//! ```sh
+//! mainstay machine rollback m-… --to 2.4.3 --reason 'reports are slow' --ticket SUP-1042
+//! mainstay machine pin m-… 2.4.4 --reason 'the one patch that is needed' --ticket SUP-1042
+//! mainstay machine hold m-… --until 2027-01-08T06:00:00Z --reason 'closing of the books'
+//! mainstay machine block m-… 2.5.1 --reason 'SAP is down'
+//! mainstay machine unpin m-… --reason 'it was the network'     # and unhold, unblock
+//! ```
+//!
+//! But for `rollback`, each of these says first what the machine would be told at its next check and what
+//! others have wanted of it, and asks; `--plan` does no more than that, `--yes` does not ask. All want a
+//! reason, and are in the audit trail with what stood there before.
+//!
+//! - A machine that is *pinned* is updated to that version and to the stops on the way, and to nothing else,
+//!   security releases neither (`PINNED`). Where a rollback left a range of versions blocked, a pin takes
+//!   the one version out of it, unless that is the very version that was left: `unblock` it first.
+//! - A machine that is *held* is not updated until then (`HELD`), and goes back all the same where that is
+//!   ordered. An hour that has come needs no `unhold`.
+//! - A *block* keeps one version away (`BLOCKED`); what runs goes on running.
+//!
 //! # Organisations: support by others
 //!
 //! A third party that supports some of your customers, or the people who do so at a customer, get
@@ -327,8 +348,8 @@
 //! - After an older copy of the server's directory is put back, plan and order numbers may be below
 //!   those that machines have seen, and so may timestamps and snapshots. Machines refuse them until the
 //!   numbers have caught up; new online keys, adopted, let machines begin anew.
-//! - A block that a rollback order put on a machine ends with a later release only; no command of the
-//!   server's lifts one. Where the block is the machine's own, `mainstay-agent unblock` does.
+//! - What technicians want of machines, holds, pins and blocks, is said of one machine at a time.
+//! - A version that the machine has blocked itself is not lifted from afar; `mainstay-agent unblock` does.
 //! - Hooks and health checks run as the user that the agent runs as, and are not confined. What clears its
 //!   environment (`env -i`, `sudo`) and outlives an agent that was killed is not found and ended.
 //! - Whether a machine can read the data that a release would find is known to the machine alone: the

@@ -173,6 +173,7 @@
 //! | `GET /v1/machines`, `/v1/machines/{m}`, `/v1/machines/{m}/explain` | support, account, viewer | look |
 //! | `GET /v1/machines/{m}/path?to=V` | support, account, viewer | the hops up to a version, or to the newest supported line, with the decision on each and what the contract lacks |
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
+//! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `block` and `unblock` likewise, `{"kind": "unhold"}` or `unpin`; answered with what the machine would have been told and is told; `preview` does nothing |
 //! | `POST /v1/machines/{m}/retire` | support, account | `{"reason", "ticket"?}` |
 //! | `GET /v1/audit?after=N` | support, viewer | at most 1,000 records after number N |
 //! | `GET /v1/audit/head` | support, viewer | the newest record's `{"number", "digest"}` |
@@ -180,7 +181,7 @@
 //! An administrator may make every one of these. Tokens of an organisation are taken at `GET
 //! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/machines`,
 //! `/v1/machines/{m}`, `/v1/machines/{m}/explain`, `/v1/machines/{m}/path`, `/v1/contracts/{c}/seats`, `/v1/decisions`,
-//! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback` and `…/retire`, by
+//! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback`, `…/actions`, `…/actions/preview` and `…/retire`, by
 //! their role and for the customers that the organisation serves; everywhere else with 403 `VENDOR_ONLY`. A machine's files (`GET`, `HEAD /repo/…`) are also for
 //! publisher and support. The server's own table is [`crate::api::routes`].
 //!

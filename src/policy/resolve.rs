@@ -31,8 +31,10 @@ pub struct Machine {
     pub ring: Ring,
     /// Whether it counts among the machines that the contract pays for.
     pub seat: Seat,
-    /// Whether a technician has stopped its updates for now.
-    pub hold: bool,
+    /// Until when and why a technician has stopped its updates, for people; nothing where nobody has.
+    pub hold: Option<String>,
+    /// The one version that a technician wants it to run.
+    pub pin: Option<Pin>,
     /// The versions kept from it.
     pub blocks: Vec<Block>,
     /// The version that a technician ordered it to go back to, while the order is not carried out.
@@ -49,16 +51,17 @@ impl Machine {
             platform,
             ring: Ring::General,
             seat: Seat::Held,
-            hold: false,
+            hold: None,
+            pin: None,
             blocks: Vec::new(),
             rollback: None,
             floor: None,
         }
     }
 
-    /// The same without what passes by itself: a hold, a pending order, a want of seats.
+    /// The same without what passes: a hold, a pin, a pending order, a want of seats.
     pub(super) fn undisturbed(&self) -> Self {
-        Self { hold: false, seat: Seat::Held, rollback: None, ..self.clone() }
+        Self { hold: None, pin: None, seat: Seat::Held, rollback: None, ..self.clone() }
     }
 
     fn is_below(&self, version: &Version) -> bool {
@@ -67,6 +70,22 @@ impl Machine {
 
     fn block(&self, version: &Version) -> Option<&Block> {
         self.blocks.iter().find(|block| block.covers(version))
+    }
+}
+
+/// The one version that a machine is to run: it is updated to that and to the stops on the way, and to
+/// nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The version.
+    pub version: Version,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Pin {
+    fn detail(&self) -> String {
+        format!("{}: {}", self.version, self.reason)
     }
 }
 
@@ -132,6 +151,22 @@ impl Block {
             Some(over) => over < version && *version <= self.through,
             None => *version == self.through,
         }
+    }
+
+    /// The block without `version`, as one or two: all of `versions` that it covers are covered still.
+    pub fn without<'a>(
+        &self,
+        version: &Version,
+        versions: impl Iterator<Item = &'a Version>,
+    ) -> Vec<Self> {
+        if !self.covers(version) {
+            return vec![self.clone()];
+        }
+        let below = versions.filter(|other| *other < version && self.covers(other)).max();
+        let lower = below.map(|below| Self { through: below.clone(), ..self.clone() });
+        let upper =
+            (*version < self.through).then(|| Self { over: Some(version.clone()), ..self.clone() });
+        lower.into_iter().chain(upper).collect()
     }
 }
 
@@ -216,6 +251,7 @@ pub struct Withheld {
 ///   has a private channel of the product that is open.
 /// - A machine without a seat gets security releases where something runs on it, and the stops on
 ///   the way to them; nothing else, and no first release.
+/// - A machine that is pinned is updated to the version of its pin or not at all.
 /// - What is merely superseded by the target is not withheld, nor is below it a pre-release, a retired
 ///   release, or one that would take the place of a custom build.
 ///   Releases that are hidden from the customer are never listed.
@@ -244,6 +280,18 @@ pub fn resolve(
         if let Some((code, sentence)) = denial {
             withheld.extend(listed(standing, decision, code, sentence));
         }
+    }
+    let is_astray =
+        |pin: &&Pin| machine.is_below(&pin.version) && route.target() != Some(&pin.version);
+    if let Some(pin) = machine.pin.as_ref().filter(is_astray) {
+        // What would lead elsewhere is not taken in its place.
+        let code = DeliveryCode::Pinned;
+        withheld.extend(route.give_up().into_iter().filter_map(|version| {
+            let decision = decisions.iter().find(|decision| decision.version == *version)?;
+            let sentence = code.sentence(version, &pin.detail());
+            listed(standing, decision, Reason::Delivery(code), sentence)
+        }));
+        withheld.sort_by(|one, other| one.version.cmp(&other.version));
     }
     let (first_hop, target) = (route.first_hop(), route.target());
     withheld.retain(|entry| {
@@ -295,6 +343,11 @@ impl<'a> Route<'a> {
         let code = DeliveryCode::StepRequired;
         let stop = min_from.map(Version::to_string).unwrap_or_default();
         Some((Reason::Delivery(code), code.sentence(version, &stop)))
+    }
+
+    /// Takes back everything that was reached.
+    fn give_up(&mut self) -> Vec<&'a Version> {
+        std::mem::take(&mut self.reached)
     }
 
     /// The highest version that can be reached; nothing where that is what runs.
@@ -438,8 +491,11 @@ pub(super) fn undelivered(
     if version.is_prerelease() && !is_custom_build && machine.ring != Ring::Preview {
         return Some((DeliveryCode::Prerelease, String::new()));
     }
-    if machine.hold {
-        return Some((DeliveryCode::Held, String::new()));
+    if let Some(hold) = &machine.hold {
+        return Some((DeliveryCode::Held, hold.clone()));
+    }
+    if let Some(pin) = machine.pin.as_ref().filter(|pin| *version > pin.version) {
+        return Some((DeliveryCode::Pinned, pin.detail()));
     }
     if let Some(block) = machine.block(version) {
         return Some((DeliveryCode::Blocked, block.reason.clone()));

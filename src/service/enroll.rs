@@ -223,6 +223,8 @@ impl Service {
             confirmed: BTreeSet::new(),
             blocks: Vec::new(),
             order: None,
+            hold: None,
+            pin: None,
             plan: None,
             event_number: 0,
             event_number_before: 0,
@@ -251,6 +253,8 @@ fn history(machine: &MachineRecord) -> Value {
     history["confirmed"] = json!(machine.confirmed);
     history["blocked"] = blocked.map(|version| json!(version)).collect();
     history["order"] = json!(order);
+    history["hold"] = json!(machine.hold);
+    history["pin"] = json!(machine.pin);
     history["event_number"] = json!(machine.event_number);
     history
 }
@@ -266,6 +270,8 @@ fn without_history(machine: MachineRecord, host: &str, now: Timestamp) -> Machin
         confirmed: BTreeSet::new(),
         blocks: Vec::new(),
         order: None,
+        hold: None,
+        pin: None,
         plan: machine.plan.map(|plan| PlanRecord { expires: now, ..plan }),
         event_number_before: machine.event_number,
         clone_suspected: None,

@@ -51,6 +51,7 @@ impl ServiceError {
     /// Every code that an error can have, beside those of decisions. The description of the interface
     /// lists them.
     pub const CODES: &[&str] = &[
+        "ACTION_IMPOSSIBLE",
         "ACTIVATION_KEY_EXPIRED",
         "ACTIVATION_KEY_UNKNOWN",
         "BELOW_FLOOR",

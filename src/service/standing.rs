@@ -372,7 +372,14 @@ impl ProductStanding {
     }
 
     fn policy_machine(&self, machine: &MachineRecord) -> policy::Machine {
+        let hold = machine.hold.as_ref().filter(|hold| self.now < hold.until);
+        let pin = machine.pin.as_ref();
         policy::Machine {
+            hold: hold.map(|hold| format!("until {}: {}", hold.until, hold.word.reason)),
+            pin: pin.map(|pin| policy::Pin {
+                version: pin.version.clone(),
+                reason: pin.word.reason.clone(),
+            }),
             blocks: machine.blocks.iter().flat_map(|block| self.blocked(block)).collect(),
             rollback: machine.pending_order().map(|order| order.to.clone()),
             floor: machine.running.as_ref().and_then(|running| self.floor(running)),

@@ -262,7 +262,11 @@ impl Service {
     }
 }
 
-fn next_step(standing: &ProductStanding, machine: &MachineRecord, seat: Seat) -> NextStep {
+pub(super) fn next_step(
+    standing: &ProductStanding,
+    machine: &MachineRecord,
+    seat: Seat,
+) -> NextStep {
     use crate::policy::Action;
     let (action, version) = match standing.resolve(machine, seat).action {
         Action::Stay => ("stay", None),

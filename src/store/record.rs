@@ -365,6 +365,12 @@ pub struct MachineRecord {
     pub blocks: Vec<MachineBlock>,
     /// The newest rollback order.
     pub order: Option<OrderRecord>,
+    /// Until when it is not updated, where a technician wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldRecord>,
+    /// The one version that it is to run, where a technician wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinRecord>,
     /// The newest plan.
     pub plan: Option<PlanRecord>,
     /// The number of the newest event that it has reported.
@@ -439,6 +445,41 @@ pub struct MachineBlock {
     pub at: Timestamp,
     /// Who wanted it: a token's identifier, or the machine itself.
     pub by: String,
+}
+
+/// A technician's word on a machine: who gave it, when and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Word {
+    /// When it was given.
+    #[schemars(with = "Instant")]
+    pub at: Timestamp,
+    /// Who gave it: a token's identifier.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// The ticket that it belongs to.
+    pub ticket: Option<String>,
+}
+
+/// That a machine is not updated for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HoldRecord {
+    /// Until when.
+    #[schemars(with = "Instant")]
+    pub until: Timestamp,
+    /// Who wants it.
+    #[serde(flatten)]
+    pub word: Word,
+}
+
+/// The one version that a machine is to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PinRecord {
+    /// The version.
+    pub version: Version,
+    /// Who wants it.
+    #[serde(flatten)]
+    pub word: Word,
 }
 
 /// A technician's order to go back.

@@ -65,6 +65,8 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/machines/{machine}", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}/explain", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}/path", "account support viewer helper onlooker admin"),
+    ("POST /v1/machines/{machine}/actions", "support helper admin"),
+    ("POST /v1/machines/{machine}/actions/preview", "support helper admin"),
     ("POST /v1/machines/{machine}/rollback", "support helper admin"),
     ("POST /v1/machines/{machine}/retire", "account support helper admin"),
     ("GET /v1/audit", "support viewer admin"),
@@ -194,6 +196,7 @@ const UNAUDITED: &[&str] = &[
     "POST /v1/check",
     "POST /v1/report",
     "POST /v1/contracts/{contract}/explain",
+    "POST /v1/machines/{machine}/actions/preview",
     "PATCH /v1/uploads/{digest}",
 ];
 
@@ -351,6 +354,15 @@ const CHANGES: &[Change] = &[
             for reason in ["it is bad", "it still is"] {
                 run(scene, &[&rollback[..], &["--reason", reason]].concat());
             }
+        },
+    },
+    Change {
+        route: "POST /v1/machines/{machine}/actions",
+        action: "machine.pin",
+        replaces: true,
+        make: |scene| {
+            let machine = scene.own.0.machine.as_str();
+            run(scene, &["machine", "pin", machine, "1.0.0", "--reason", "it works", "--yes"]);
         },
     },
     Change {

@@ -146,6 +146,8 @@ fn the_operations() {
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
     GET /v1/machines () -> 200 [MachineRecord]
     GET /v1/machines/{machine} () -> 200 MachineView
+    POST /v1/machines/{machine}/actions (ActOnMachine) -> 200 ActionOutcome
+    POST /v1/machines/{machine}/actions/preview (ActOnMachine) -> 200 ActionOutcome
     GET /v1/machines/{machine}/explain hidden? () -> 200 [Explanation]
     GET /v1/machines/{machine}/path to? () -> 200 UpgradePath
     POST /v1/machines/{machine}/retire (RetireMachine) -> 200 MachineRecord

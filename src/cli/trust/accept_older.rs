@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::{
     super::{
         CliError, CliResult, Output, ServerArgs,
+        confirm::{Consent, confirm},
         keys::KeyArgs,
         vendor_trust::{VendorTrust, require_clock},
     },
     Proposal,
     base::Base,
-    confirm::{Consent, confirm},
     seen::Seen,
 };
 use crate::clock::Clock;

@@ -3,10 +3,14 @@ use mainstay_client::format::{LineName, ProductName};
 use serde::Serialize;
 
 use super::{
-    super::{CliError, CliResult, Output, ServerArgs, keys::KeyArgs, vendor_trust::VendorTrust},
+    super::{
+        CliError, CliResult, Output, ServerArgs,
+        confirm::{Consent, confirm},
+        keys::KeyArgs,
+        vendor_trust::VendorTrust,
+    },
     Present, Review, Shown,
     change::Change,
-    confirm::{Consent, confirm},
     line::{DateChange, LineChange, line_words},
     names, sign_with_keys_here,
     submit::{remember, submit},

@@ -4,10 +4,13 @@ use clap::Args;
 use mainstay_client::format::Digest;
 
 use super::{
-    super::{CliError, CliResult, Output, keys::KeyArgs, vendor_trust::VendorTrust},
-    Proposal, Review, Shown,
-    confirm::{Consent, confirm},
-    names,
+    super::{
+        CliError, CliResult, Output,
+        confirm::{Consent, confirm},
+        keys::KeyArgs,
+        vendor_trust::VendorTrust,
+    },
+    Proposal, Review, Shown, names,
     words::words,
 };
 use crate::clock::Clock;

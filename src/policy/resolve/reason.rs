@@ -13,6 +13,8 @@ pub enum DeliveryCode {
     Retired,
     /// A technician has stopped the machine's updates for now.
     Held,
+    /// A technician wants the machine to run another version, and no other.
+    Pinned,
     /// The version is blocked on the machine.
     Blocked,
     /// The rollout has not come to the machine yet.
@@ -33,9 +35,10 @@ pub enum DeliveryCode {
 
 impl DeliveryCode {
     /// All codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Retired,
         Self::Held,
+        Self::Pinned,
         Self::Blocked,
         Self::RolloutWait,
         Self::Platform,
@@ -51,6 +54,7 @@ impl DeliveryCode {
         match self {
             Self::Retired => "RETIRED",
             Self::Held => "HELD",
+            Self::Pinned => "PINNED",
             Self::Blocked => "BLOCKED",
             Self::RolloutWait => "ROLLOUT_WAIT",
             Self::Platform => "PLATFORM",
@@ -63,7 +67,7 @@ impl DeliveryCode {
     }
 
     /// The code as a sentence for the customer's administrator. `detail` is what the code is about:
-    /// the reason of a block or hold, the platform, the requirement, the version to pass through,
+    /// the reason of a block or hold, the version of a pin and its reason, the platform, the requirement, the version to pass through,
     /// how many seats there are for how many machines; it may be empty.
     pub fn sentence(self, version: &Version, detail: &str) -> String {
         let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
@@ -73,6 +77,7 @@ impl DeliveryCode {
                  back to it."
             ),
             Self::Held => format!("Updates of this machine are on hold{because}."),
+            Self::Pinned => format!("This machine is to run {detail}. {version} is not for it."),
             Self::Blocked => format!("{version} is blocked on this machine{because}."),
             Self::RolloutWait => {
                 format!("{version} is being rolled out and has not come to this machine yet.")

@@ -118,6 +118,10 @@ fn block(over: Option<&str>, through: &str) -> Block {
     Block { over: over.map(version), through: version(through), reason }
 }
 
+fn pin(text: &str) -> Pin {
+    Pin { version: version(text), reason: "it works".to_owned() }
+}
+
 #[test]
 fn the_highest_is_the_target_and_the_rest_is_superseded() {
     scene(Some("1.0.0"), &["1.0.2", "1.0.0", "1.0.1"]).expect(&update("1.0.2"), &[]);
@@ -185,7 +189,12 @@ fn every_delivery_code_withholds() {
     plain()
         .with_offer("1.0.1", |offer| offer.listing = Listing::Archive)
         .expect(&Action::Stay, &withheld("RETIRED"));
-    plain().with_machine(|machine| machine.hold = true).expect(&Action::Stay, &withheld("HELD"));
+    plain()
+        .with_machine(|machine| machine.hold = Some(String::new()))
+        .expect(&Action::Stay, &withheld("HELD"));
+    plain()
+        .with_machine(|machine| machine.pin = Some(pin("1.0.0")))
+        .expect(&Action::Stay, &withheld("PINNED"));
     plain()
         .with_machine(|machine| machine.blocks.push(block(None, "1.0.1")))
         .expect(&Action::Stay, &withheld("BLOCKED"));
@@ -219,6 +228,11 @@ fn delivery_codes_have_sentences_and_one_spelling() {
              it.",
         ),
         (DeliveryCode::Held, "", "Updates of this machine are on hold."),
+        (
+            DeliveryCode::Pinned,
+            "1.0.0: it works",
+            "This machine is to run 1.0.0: it works. 1.0.1 is not for it.",
+        ),
         (DeliveryCode::Blocked, "it lost data", "1.0.1 is blocked on this machine: it lost data."),
         (
             DeliveryCode::RolloutWait,
@@ -427,11 +441,52 @@ fn an_order_is_carried_out_and_nothing_else_meanwhile() {
 }
 
 #[test]
+fn a_pin_leads_to_one_version_and_nowhere_else() {
+    scene(Some("1.0.0"), &["1.0.1", "1.0.2", "1.0.3"])
+        .with_machine(|machine| machine.pin = Some(pin("1.0.2")))
+        .expect(&update("1.0.2"), &[("1.0.3", "PINNED")]);
+    // A stop on the way is passed, and another version is not taken for the one wanted.
+    let stop = || {
+        let scene = scene(Some("1.0.0"), &["1.0.1", "1.0.2", "1.0.3"]);
+        scene.with_min_from("1.0.3", "1.0.2").with_machine(|it| it.pin = Some(pin("1.0.3")))
+    };
+    stop().expect(&update("1.0.2"), &[]);
+    let lost = [("1.0.1", "PINNED"), ("1.0.2", "PINNED"), ("1.0.3", "PLATFORM")];
+    stop().with_offer("1.0.3", |offer| offer.platforms.clear()).expect(&Action::Stay, &lost);
+    // On a fresh machine too; below what runs it keeps the machine where it is.
+    scene(None, &["1.0.1", "1.0.2"])
+        .with_machine(|machine| machine.pin = Some(pin("1.0.1")))
+        .expect(&update("1.0.1"), &[("1.0.2", "PINNED")]);
+    scene(Some("1.0.2"), &["1.0.1", "1.0.2", "1.0.3"])
+        .with_machine(|machine| machine.pin = Some(pin("1.0.1")))
+        .expect(&Action::Stay, &[("1.0.3", "PINNED")]);
+}
+
+proptest! {
+    /// Whatever one version is taken out of: it alone is covered no more.
+    #[test]
+    fn one_version_is_lifted_out_of_a_block(
+        over in prop::option::of(0_u64..12),
+        through in 0_u64..12,
+        lifted in 0_u64..12,
+    ) {
+        let patch = |number: u64| version(&format!("1.0.{number}"));
+        let block = Block { over: over.map(patch), through: patch(through), reason: "x".to_owned() };
+        let versions: Vec<Version> = (0..12).map(patch).collect();
+        let parts = block.without(&patch(lifted), versions.iter());
+        for version in &versions {
+            let is_covered = parts.iter().any(|part| part.covers(version));
+            prop_assert_eq!(is_covered, block.covers(version) && *version != patch(lifted));
+        }
+    }
+}
+
+#[test]
 fn a_hold_does_not_stop_an_order() {
     scene(Some("1.0.2"), &["1.0.1", "1.0.2"])
         .with_machine(|machine| {
             machine.rollback = Some(version("1.0.1"));
-            machine.hold = true;
+            machine.hold = Some("until Monday".to_owned());
         })
         .expect(&rollback("1.0.1"), &[]);
 }

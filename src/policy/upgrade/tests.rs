@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::Index};
 
 use super::*;
 use crate::policy::{
-    Action, Admission, Catalogue, Contract, Line, Listing, OwnChannels, Seat,
+    Action, Admission, Catalogue, Contract, Line, Listing, OwnChannels, Pin, Seat,
     contract::Term,
     decide,
     entitlement::properties::world,
@@ -140,7 +140,8 @@ fn a_line_past_its_end_is_no_goal() {
 fn what_passes_by_itself_is_in_nobodys_way() {
     let mut scene = scene("2.4.3", &WAY);
     let open = scene.path(None).unwrap();
-    scene.machine.hold = true;
+    scene.machine.hold = Some("until Monday".to_owned());
+    scene.machine.pin = Some(Pin { version: version("1.0.0"), reason: "it works".to_owned() });
     scene.machine.seat = Seat::Exceeded { seats: 1, machines: 2 };
     scene.machine.rollback = Some(version("2.4.0"));
     for offer in scene.offers.values_mut() {

@@ -345,14 +345,14 @@ async fn every_route_says_the_same_of_every_release_by_whatever_code() {
     for (told, change) in scenarios() {
         let world = world().await;
         let name = machine(&world, &[], change).await;
-        given.extend(assert_all_agree(&world, &name, told).await);
+        given.extend(Box::pin(assert_all_agree(&world, &name, told)).await);
     }
     let world = world().await;
     let name = machine(&world, &["1.0.1", "2.0.0"], |contract| {
         contract.cap = Some("1.0".parse().unwrap());
     })
     .await;
-    given.extend(assert_all_agree(&world, &name, "a machine that has run two").await);
+    given.extend(Box::pin(assert_all_agree(&world, &name, "a machine that has run two")).await);
 
     let world = self::world().await;
     let name = machine(&world, &[], |_| {}).await;
@@ -360,7 +360,7 @@ async fn every_route_says_the_same_of_every_release_by_whatever_code() {
     let request = AmendContract { at: None, change };
     let contract = "globex".parse().unwrap();
     world.on_day(3).amend_contract(&actor(), &contract, request).await.unwrap();
-    given.extend(assert_all_agree(&world, &name, "terminated").await);
+    given.extend(Box::pin(assert_all_agree(&world, &name, "terminated")).await);
 
     let reachable = Code::ALL.iter().copied().filter(|code| !OUT_OF_REACH.contains(code));
     assert_eq!(given, reachable.collect(), "every code that a server can come to");

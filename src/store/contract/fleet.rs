@@ -12,8 +12,9 @@ use mainstay_client::{
 
 use super::{
     super::{
-        CloneRecord, EventRecord, MachineBlock, MachineChange, MachineRecord, MemoryRecord,
-        MetaStore, OrderRecord, OrderState, PlanRecord, RetiredRecord, StoreError, StoreResult,
+        CloneRecord, EventRecord, HoldRecord, MachineBlock, MachineChange, MachineRecord,
+        MemoryRecord, MetaStore, OrderRecord, OrderState, PinRecord, PlanRecord, RetiredRecord,
+        StoreError, StoreResult, Word,
     },
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
@@ -197,6 +198,11 @@ pub(super) async fn plans_and_events(store: &dyn MetaStore, scope: &str) {
     assert_eq!(numbers(store, &machine, 1).await, [300]);
 }
 
+fn word(ticket: &str) -> Word {
+    let (by, reason, ticket) = ("token-1".to_owned(), "crashes".to_owned(), ticket.to_owned());
+    Word { at: at(2), by, reason, ticket: Some(ticket) }
+}
+
 /// A machine of a product and contract that are stored.
 async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecord {
     let product = catalogue::created(store, scope, &format!("fleet-{name}")).await;
@@ -237,6 +243,8 @@ async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> MachineRecor
             state: OrderState::Done,
             caution: None,
         }),
+        hold: Some(HoldRecord { until: at(9), word: word("T-9") }),
+        pin: Some(PinRecord { version: version("1.2.0"), word: word("T-10") }),
         plan: Some(PlanRecord {
             version: 4,
             content_sha256: Digest::of(b"plan"),

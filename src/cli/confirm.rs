@@ -3,7 +3,7 @@ use std::{
     path::Path,
 };
 
-use super::super::{CliError, CliResult, Output};
+use super::{CliError, CliResult, Output};
 
 /// Whether somebody has agreed already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

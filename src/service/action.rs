@@ -1,0 +1,373 @@
+//! What a technician wants of one machine besides going back: that it waits, that it runs one version,
+//! that it is kept from a version, and the end of each.
+
+use jiff::Timestamp;
+use mainstay_client::format::{MachineName, Version, schema::Instant};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Actor, ErrorClass, Service, ServiceError, ServiceResult, instant,
+    standing::ProductStanding,
+    support::{NextStep, next_step},
+};
+use crate::{
+    policy::{Block, Listing},
+    store::{HoldRecord, MachineBlock, MachineChange, MachineRecord, PinRecord, StoreError, Word},
+};
+
+/// What is wanted of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum MachineAction {
+    /// Not to be updated for a time. A rollback order is carried out all the same.
+    Hold {
+        /// Until when.
+        #[serde(deserialize_with = "instant::read_required")]
+        #[schemars(with = "Instant")]
+        until: Timestamp,
+    },
+    /// To be updated again.
+    Unhold {},
+    /// To be updated to this version, and to nothing else.
+    Pin {
+        /// The version.
+        version: Version,
+    },
+    /// To be updated to whatever it may have again.
+    Unpin {},
+    /// Not to be given this version.
+    Block {
+        /// The version.
+        version: Version,
+    },
+    /// To be given this version again, which a technician has kept from it.
+    Unblock {
+        /// The version.
+        version: Version,
+    },
+}
+
+/// `POST /v1/machines/{machine}/actions`, and `…/actions/preview`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActOnMachine {
+    /// What is wanted.
+    pub action: MachineAction,
+    /// Why.
+    pub reason: String,
+    /// The ticket that it belongs to.
+    #[serde(default)]
+    pub ticket: Option<String>,
+}
+
+/// What comes of an action.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ActionOutcome {
+    /// The machine.
+    pub machine: MachineName,
+    /// What it runs, as it has said.
+    pub running: Option<Version>,
+    /// What it would have been told at its next check.
+    pub before: NextStep,
+    /// What it is told then.
+    pub after: NextStep,
+    /// What whoever acts ought to know, in sentences: what somebody else wanted of the machine, and
+    /// what the action does not reach.
+    pub cautions: Vec<String>,
+}
+
+impl MachineAction {
+    /// The verb, as the audit trail has it.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Hold { .. } => "machine.hold",
+            Self::Unhold {} => "machine.unhold",
+            Self::Pin { .. } => "machine.pin",
+            Self::Unpin {} => "machine.unpin",
+            Self::Block { .. } => "machine.block",
+            Self::Unblock { .. } => "machine.unblock",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Hold { until } => format!("until {until}"),
+            Self::Pin { version } | Self::Block { version } | Self::Unblock { version } => {
+                version.to_string()
+            }
+            Self::Unhold {} | Self::Unpin {} => String::new(),
+        }
+    }
+}
+
+impl Service {
+    /// What would come of an action. Nothing is done.
+    pub async fn preview_action(
+        &self,
+        actor: &Actor,
+        name: &MachineName,
+        request: ActOnMachine,
+    ) -> ServiceResult<ActionOutcome> {
+        Ok(self.acted(actor, name, &request).await?.outcome)
+    }
+
+    /// Does to a machine what is wanted of it.
+    pub async fn act_on_machine(
+        &self,
+        actor: &Actor,
+        name: &MachineName,
+        request: ActOnMachine,
+    ) -> ServiceResult<ActionOutcome> {
+        let Acted { before, after, word, outcome } = self.acted(actor, name, &request).await?;
+        let mut audit = self.audit(actor, request.action.verb(), name);
+        audit.reason = Some(word.reason);
+        audit.ticket = word.ticket;
+        audit.detail = request.action.detail();
+        audit.before = Some(wanted(&before));
+        let change =
+            MachineChange { machine: after, plan: None, events: Vec::new(), audit: Some(audit) };
+        self.meta.change_machine(change).await.map_err(|error| match error {
+            StoreError::Conflict(_) => ServiceError::new(
+                ErrorClass::Conflict,
+                "CONFLICT",
+                format!("machine {name} changed just now: look at it again and repeat the command"),
+            ),
+            other => other.into(),
+        })?;
+        Ok(outcome)
+    }
+
+    async fn acted(
+        &self,
+        actor: &Actor,
+        name: &MachineName,
+        request: &ActOnMachine,
+    ) -> ServiceResult<Acted> {
+        let ActOnMachine { action, reason, ticket } = request;
+        let before = self.machine_in(&actor.scope, name).await?;
+        if before.retired.is_some() {
+            return Err(impossible(format!("machine {name} is retired")));
+        }
+        let word = Word {
+            at: self.clock.now(),
+            by: actor.id.clone(),
+            reason: self.remark("reason", reason)?,
+            ticket: ticket.as_deref().map(|ticket| self.remark("ticket", ticket)).transpose()?,
+        };
+        let standing = self.standing(&before.contract, &before.product).await?;
+        let (machine, cautions) = (before.clone(), Vec::new());
+        let mut scene = Scene { standing: &standing, machine, cautions };
+        scene.act(action, &word)?;
+        let Scene { machine: after, cautions, .. } = scene;
+        let seat = self.seat(&standing, &before).await?;
+        let outcome = ActionOutcome {
+            machine: name.clone(),
+            running: before.running.clone(),
+            before: next_step(&standing, &before, seat),
+            after: next_step(&standing, &after, seat),
+            cautions,
+        };
+        Ok(Acted { before, after, word, outcome })
+    }
+}
+
+/// A machine before and after an action that is not recorded yet.
+struct Acted {
+    before: MachineRecord,
+    after: MachineRecord,
+    word: Word,
+    outcome: ActionOutcome,
+}
+
+/// What is wanted of a machine before an action, for the audit trail.
+fn wanted(machine: &MachineRecord) -> Value {
+    json!({ "hold": machine.hold, "pin": machine.pin, "blocks": machine.blocks })
+}
+
+fn impossible(message: String) -> ServiceError {
+    ServiceError::new(ErrorClass::Conflict, "ACTION_IMPOSSIBLE", message)
+}
+
+/// A machine on which somebody acts.
+struct Scene<'a> {
+    standing: &'a ProductStanding,
+    machine: MachineRecord,
+    cautions: Vec<String>,
+}
+
+impl Scene<'_> {
+    fn act(&mut self, action: &MachineAction, word: &Word) -> ServiceResult<()> {
+        match action {
+            MachineAction::Hold { until } => self.hold(*until, word),
+            MachineAction::Unhold {} => {
+                let hold = self.machine.hold.take().filter(|hold| word.at < hold.until);
+                self.ended("hold", hold.map(|hold| hold.word))
+            }
+            MachineAction::Pin { version } => self.pin(version, word),
+            MachineAction::Unpin {} => {
+                let pin = self.machine.pin.take();
+                self.ended("pin", pin.map(|pin| pin.word))
+            }
+            MachineAction::Block { version } => self.block(version, word),
+            MachineAction::Unblock { version } => self.unblock(version),
+        }
+    }
+
+    fn hold(&mut self, until: Timestamp, word: &Word) -> ServiceResult<()> {
+        if until <= word.at {
+            return Err(ServiceError::input(format!(
+                "until is {until}, which is past: expected a time after {}",
+                word.at
+            )));
+        }
+        if let Some(before) = self.machine.hold.take().filter(|hold| word.at < hold.until) {
+            self.replaces(&format!("a hold until {}", before.until), &before.word);
+        }
+        self.machine.hold = Some(HoldRecord { until, word: word.clone() });
+        Ok(())
+    }
+
+    fn pin(&mut self, version: &Version, word: &Word) -> ServiceResult<()> {
+        self.standing.require_grant(version, &self.machine.confirmed)?;
+        let release = self.standing.release(version);
+        if release.is_some_and(|release| self.standing.listing(release) == Listing::Archive) {
+            return Err(impossible(format!(
+                "{version} is retired, and no machine is updated to it: expected another version"
+            )));
+        }
+        if !release.is_some_and(|it| it.artifacts.contains_key(&self.machine.platform)) {
+            return Err(impossible(format!(
+                "{version} has no artifact for {}",
+                self.machine.platform
+            )));
+        }
+        let goes_back_to = self.machine.pending_order().map(|order| &order.to);
+        let from = goes_back_to.or(self.machine.running.as_ref());
+        if let Some(from) = from.filter(|from| *from > version) {
+            return Err(impossible(format!(
+                "machine {} runs {from}, which is above {version}: go back first (mainstay machine \
+                 rollback), then pin",
+                self.machine.name
+            )));
+        }
+        let kept = self.machine.blocks.iter().find(|it| it.block.through == *version);
+        if let Some(kept) = kept {
+            return Err(impossible(format!(
+                "{version} is blocked on machine {} by {}: {}; {}",
+                self.machine.name,
+                kept.by,
+                kept.block.reason,
+                remedy(&self.machine, kept, version)
+            )));
+        }
+        self.lift(version);
+        if let Some(before) = self.machine.pin.take() {
+            self.replaces(&format!("the pin to {}", before.version), &before.word);
+        }
+        self.machine.pin = Some(PinRecord { version: version.clone(), word: word.clone() });
+        Ok(())
+    }
+
+    fn block(&mut self, version: &Version, word: &Word) -> ServiceResult<()> {
+        let machine = &self.machine;
+        if self.standing.known_release(version).is_none() {
+            return Err(ServiceError::new(
+                ErrorClass::NotFound,
+                "NOT_FOUND",
+                format!("{} has no release {version}", machine.product),
+            ));
+        }
+        if let Some(known) = machine.blocks.iter().find(|it| it.block.through == *version) {
+            return Err(impossible(format!(
+                "{version} is blocked on machine {} already, by {}: {}",
+                machine.name, known.by, known.block.reason
+            )));
+        }
+        if let Some(pin) = machine.pin.as_ref().filter(|pin| pin.version == *version) {
+            return Err(impossible(format!(
+                "machine {} is pinned to {version} by {}: {}; unpin it first (mainstay machine unpin)",
+                machine.name, pin.word.by, pin.word.reason
+            )));
+        }
+        if machine.running.as_ref() == Some(version) {
+            self.cautions.push(format!(
+                "{version} runs, and goes on running: `mainstay machine rollback` takes the machine \
+                 back from it."
+            ));
+        }
+        let block = Block { over: None, through: version.clone(), reason: word.reason.clone() };
+        self.machine.blocks.push(MachineBlock { block, at: word.at, by: word.by.clone() });
+        Ok(())
+    }
+
+    fn unblock(&mut self, version: &Version) -> ServiceResult<()> {
+        let own = own(&self.machine);
+        let covers = |it: &&MachineBlock| it.block.covers(version);
+        let Some(block) = self.machine.blocks.iter().find(covers).cloned() else {
+            return Err(impossible(format!(
+                "{version} is not blocked on machine {}",
+                self.machine.name
+            )));
+        };
+        // The machine would refuse what it has blocked itself, and get nothing else in its place.
+        if let Some(kept) = self.machine.blocks.iter().filter(covers).find(|it| it.by == own) {
+            return Err(impossible(format!(
+                "{version} is blocked by the machine itself: {}; {}",
+                kept.block.reason,
+                remedy(&self.machine, kept, version)
+            )));
+        }
+        self.cautions
+            .push(format!("{} has blocked it at {}: {}.", block.by, block.at, block.block.reason));
+        self.lift(version);
+        Ok(())
+    }
+
+    /// Takes the version out of what technicians have blocked.
+    fn lift(&mut self, version: &Version) {
+        let own = own(&self.machine);
+        let versions: Vec<_> =
+            self.standing.catalogue().releases().map(|release| &release.version).collect();
+        let parts = |it: MachineBlock| {
+            let parts = if it.by == own {
+                vec![it.block.clone()]
+            } else {
+                it.block.without(version, versions.iter().copied())
+            };
+            parts.into_iter().map(move |block| MachineBlock { block, ..it.clone() })
+        };
+        self.machine.blocks =
+            std::mem::take(&mut self.machine.blocks).into_iter().flat_map(parts).collect();
+    }
+
+    fn replaces(&mut self, what: &str, before: &Word) {
+        self.cautions.push(format!(
+            "This takes the place of {what}, which {} wanted at {}: {}.",
+            before.by, before.at, before.reason
+        ));
+    }
+
+    fn ended(&mut self, what: &str, word: Option<Word>) -> ServiceResult<()> {
+        let name = &self.machine.name;
+        let word = word.ok_or_else(|| impossible(format!("machine {name} has no {what}")))?;
+        self.cautions
+            .push(format!("{} has wanted the {what} at {}: {}.", word.by, word.at, word.reason));
+        Ok(())
+    }
+}
+
+/// By whose name a machine's own blocks stand.
+fn own(machine: &MachineRecord) -> String {
+    format!("machine {}", machine.name)
+}
+
+/// How a version gets free that is blocked.
+fn remedy(machine: &MachineRecord, block: &MachineBlock, version: &Version) -> String {
+    if block.by == own(machine) {
+        format!("`mainstay-agent unblock {version}` on the machine lifts that")
+    } else {
+        format!("`mainstay machine unblock {} {version}` lifts that", machine.name)
+    }
+}
