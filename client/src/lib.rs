@@ -62,6 +62,10 @@
 //! **Then it starts itself anew**, from `<root>/current`: the process that runs is still the old program.
 //! Drop the client first, so that the new program finds the installation unlocked.
 //!
+//! An installation runs the health check and the hooks of its release as child processes and waits for them.
+//! A program that waits for all of its children, or ignores `SIGCHLD`, takes their exit status away, and
+//! the release counts as failed.
+//!
 //! **The new version says that it works.** A release that must be confirmed
 //! (`confirm_within_seconds` in its `mainstay.toml`) is on probation until then, and is undone, data
 //! included, where nobody confirms it in time. So the first thing that a program does is to look whether
@@ -101,7 +105,7 @@
 //!
 //! Which verb needs the server, takes the lock, or can be ended, says a [table](client); what can go
 //! wrong, [`error::ErrorKind`]. `client/examples/self_update.rs` is such a program from its first line to
-//! its last. A program in another language runs `mainstay-agent` and reads what
+//! its last. In C the verbs are those of `client/c/include/mainstay.h`. A program in another language runs `mainstay-agent` and reads what
 //! `--json` or, with progress, `--json=stream` prints ([`mod@document`]).
 
 #[cfg(feature = "agent")]

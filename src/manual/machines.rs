@@ -451,4 +451,20 @@
 //! # In a program of your own
 //!
 //! The agent is a thin layer over [`mainstay_client::client::Client`], which a program can use to
-//! update itself: [`mainstay_client`] tells how.
+//! update itself:
+//!
+//! | written in | uses | begin with |
+//! |---|---|---|
+//! | Rust | the crate `mainstay-client` | [`mainstay_client`], `client/examples/self_update.rs` |
+//! | C, or what can call C | `libmainstay_c`, of the package `mainstay-client-c` | `client/c/include/mainstay.h`, `client/c/examples/update.c` |
+//! | anything else | `mainstay-agent --json` or `--json=stream` as a child process | [`--json=stream`](#--jsonstream) |
+//!
+//! The verbs, the documents and the numbers that say what came of them are the same in all three.
+//!
+//! ```sh
+//! cargo build --release -p mainstay-client-c     # target/release/libmainstay_c.so, libmainstay_c.a
+//! cc -std=c11 update.c -Iclient/c/include -Ltarget/release -lmainstay_c
+//! ```
+//!
+//! Whichever it is, one at a time has the installation's lock: where `mainstay-agent run` looks after the
+//! machine, the program leaves updates to it, and confirms only.

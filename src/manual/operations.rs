@@ -366,6 +366,8 @@
 //! - How much space is free on a machine the server does not know: where a release is too large for it,
 //!   the plan names the release all the same, the machine refuses it and says so, and gets no lower one.
 //! - What a machine says of itself is believed; a false word costs it a release, or a refusal of its own.
+//! - What a program cancels ends when the connection has brought something more, or has been idle for too
+//!   long; a pause between two tries is not cut short. The library for C cannot enrol a machine.
 //! - A machine that an earlier Mainstay enrolled counts from its next check or report on.
 //! - A computer that signs without a network knows what it has seen in proposals, and nothing newer. Two
 //!   commands at the same time on one directory of keys may forget what one of them has seen.

@@ -30,6 +30,15 @@
 //! root; `tests/run` sets `MAINSTAY_TESTS_MUST_MOUNT` for root, so that these tests cannot be skipped
 //! there unnoticed.
 //!
+//! # The border to C
+//!
+//! `client/c/tests/header.rs` reads the header and holds its functions, structures and numbers against the
+//! library's own; `programs.rs` compiles programs in C with all warnings as errors, links them both ways,
+//! and lets them do everything wrong that can be noticed. `tests/e2e/library.rs` lets the example do its
+//! work with a real server, a signal, and a callback that will not behave. Cargo builds the library for
+//! the first two; where the root package is tested by itself, build it before:
+//! `cargo test -p mainstay-client-c --no-run`.
+//!
 //! # Fuzzing
 //!
 //! Every parser of bytes from outside has a fuzz target in `client/fuzz`. A target is a function that

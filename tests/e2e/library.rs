@@ -2,14 +2,18 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use serde_json::Value;
 
 use crate::{
-    fleet::{assert_runs, at_the_first_release, customer, explained, noise, publish, shown},
+    fleet::{
+        assert_runs, at_the_first_release, customer, explained, noise, publish,
+        publish_on_probation, shown,
+    },
     harness::{Machine, Ran, Server, write},
 };
 
@@ -138,4 +142,113 @@ fn a_stream_tells_how_far_an_update_has_come_and_last_what_came_of_it() {
     let back = lines(&machine.agent(&["--json=stream", "rollback"]).succeeds());
     let outcomes: Vec<_> = back.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["installing", "rolled_back"]);
+}
+
+/// Compiles a program of `client/c` to `program` and links it with the library.
+fn compile(source: &str, program: &Path) {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("client/c");
+    let library = built("deps/libmainstay_c.so", "cargo test -p mainstay-client-c --no-run");
+    let folder = library.parent().unwrap().display();
+    let mut command = Command::new("cc");
+    command.args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"]);
+    command.arg(package.join("include")).arg(package.join(source));
+    command.args([format!("-L{folder}"), format!("-Wl,-rpath,{folder}")]);
+    Ran::run(command.arg("-lmainstay_c").arg("-o").arg(program)).succeeds();
+}
+
+/// The program of `client/c/examples/update.c`, compiled.
+struct ProgramInC(PathBuf);
+
+impl ProgramInC {
+    fn compiled(server: &Server) -> Self {
+        let program = server.path("update");
+        compile("examples/update.c", &program);
+        Self(program)
+    }
+
+    fn command(&self, machine: &Machine, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.0);
+        command.arg(machine.root()).args(words).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, machine: &Machine, words: &[&str]) -> Ran {
+        Ran::run(&mut self.command(machine, words))
+    }
+}
+
+#[test]
+fn a_program_in_c_does_what_the_agent_does() {
+    let (server, machine) = at_the_first_release("standard");
+    let program = ProgramInC::compiled(&server);
+    assert_eq!(program.run(&machine, &["check"]).exits(10).json()["outcome"], "up_to_date");
+    publish_on_probation(&server, "1.0.1", 600);
+    let check = program.run(&machine, &["check"]).exits(11);
+    assert_eq!(check.json(), machine.agent_json(&["check"]).1, "document for document");
+
+    let all = program.run(&machine, &[]).exits(13);
+    let documents = lines(&all);
+    let outcomes: Vec<_> = documents.iter().map(|it| it["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["update_offered", "fetched", "probation"]);
+    expect(&all.stderr(), &["downloading: 0 of ", "installing 1.0.1\n"]);
+    assert_runs(&server, &machine, "1.0.1");
+    let status = program.run(&machine, &["status"]).succeeds();
+    assert_eq!(status.json(), machine.agent_json(&["status"]).1, "document for document");
+    assert_eq!(status.json()["status"]["probation"]["version"], "1.0.1");
+    assert_eq!(program.run(&machine, &["confirm"]).succeeds().json()["outcome"], "committed");
+    let again = program.run(&machine, &["confirm"]).exits(10);
+    assert_eq!(again.json()["outcome"], "not_on_probation");
+
+    let refused = program.run(&machine, &["roll-back", "9.9.9"]).exits(36).json();
+    assert_eq!((&refused["outcome"], &refused["kind"]), (&"error".into(), &"input".into()));
+    let back = program.run(&machine, &["roll-back"]).succeeds().json();
+    assert_eq!((&back["outcome"], &back["version_to"]), (&"rolled_back".into(), &"1.0.0".into()));
+    assert_runs(&server, &machine, "1.0.0");
+    server.publish("1.0.2", "bugfix", &[]);
+    assert_eq!(program.run(&machine, &["update"]).succeeds().json()["version_to"], "1.0.2");
+    assert_runs(&server, &machine, "1.0.2");
+}
+
+#[test]
+fn a_signal_ends_the_download_of_a_program_in_c_and_the_next_goes_on_with_it() {
+    let (server, machine) = at_the_first_release("standard");
+    let program = ProgramInC::compiled(&server);
+    publish_large(&server, "1.0.1");
+    // Slow enough for any signal to come in time.
+    let settings = machine.root().join(".mainstay/agent.toml");
+    let unlimited = fs::read_to_string(&settings).unwrap();
+    let limited = format!("{unlimited}\n[network]\nbytes_per_second_max = 100000\n");
+    fs::write(&settings, limited).unwrap();
+
+    let mut command = program.command(&machine, &[]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.next().unwrap().starts_with("downloading: 0 of "));
+    assert!(said.next().unwrap().starts_with("downloading: "));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    // To the end, so that it never waits for us.
+    let _rest = said.count();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(37));
+    let told: Value =
+        serde_json::from_slice(output.stdout.split(|byte| *byte == b'\n').nth(1).unwrap()).unwrap();
+    assert_eq!((&told["outcome"], &told["kind"]), (&"error".into(), &"cancelled".into()));
+    assert_eq!(machine.running().as_deref(), Some("1.0.0"));
+
+    fs::write(&settings, unlimited).unwrap();
+    let all = program.run(&machine, &[]).succeeds();
+    let first = all.stderr().lines().next().unwrap().to_owned();
+    assert!(first.starts_with("downloading: ") && !first.contains(": 0 of"), "{first}");
+    assert_runs(&server, &machine, "1.0.1");
+}
+
+#[test]
+fn a_callback_cannot_use_the_client_that_it_is_told_about() {
+    let (server, machine) = at_the_first_release("standard");
+    let program = server.path("callback");
+    compile("tests/callback.c", &program);
+    publish_large(&server, "1.0.1");
+    Ran::run(Command::new(program).arg(machine.root())).succeeds();
+    assert_runs(&server, &machine, "1.0.1");
 }
