@@ -8,6 +8,7 @@
 
 mod command;
 mod facts;
+mod interrupt;
 mod progress;
 mod service;
 mod text;

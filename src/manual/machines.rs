@@ -448,6 +448,21 @@
 //! `run` prints one document a line in any case, whenever something has come of it; with `--json=stream`
 //! these lines too.
 //!
+//! SIGINT or SIGTERM ends what `check`, `fetch`, `update` or `rollback` is fetching, as soon as the connection
+//! brings something more: the last line is an error with the code `cancelled`, the exit code 37, and the
+//! next command goes on with what has arrived. An installation that has begun comes to its end. A second
+//! signal ends the agent at once; the next command mends what that left. In Python:
+//!
+//! ```python
+//! command = ["mainstay-agent", "--dir", "/opt/my-app", "--json=stream", "update"]
+//! with subprocess.Popen(command, stdout=subprocess.PIPE) as agent:
+//!     for line in agent.stdout:
+//!         told = json.loads(line)
+//!         if told["outcome"] == "downloading":
+//!             show(told["received"] / told["length"])  # agent.terminate() ends it
+//! print(told["outcome"], agent.returncode)
+//! ```
+//!
 //! # In a program of your own
 //!
 //! The agent is a thin layer over [`mainstay_client::client::Client`], which a program can use to

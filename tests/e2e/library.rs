@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -209,34 +209,97 @@ fn a_program_in_c_does_what_the_agent_does() {
     assert_runs(&server, &machine, "1.0.2");
 }
 
+/// A download that takes longer than any signal.
+struct Slow {
+    settings: PathBuf,
+    unlimited: String,
+}
+
+impl Slow {
+    fn of(machine: &Machine) -> Self {
+        let settings = machine.root().join(".mainstay/agent.toml");
+        let unlimited = fs::read_to_string(&settings).unwrap();
+        let limited = format!("{unlimited}\n[network]\nbytes_per_second_max = 100000\n");
+        fs::write(&settings, limited).unwrap();
+        Self { settings, unlimited }
+    }
+
+    fn end(self) {
+        fs::write(self.settings, self.unlimited).unwrap();
+    }
+}
+
+/// Interrupts `child` as somebody at a terminal does.
+fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+}
+
+#[test]
+fn a_signal_ends_a_download_and_the_next_update_goes_on_with_it() {
+    let (server, machine) = at_the_first_release("standard");
+    publish_large(&server, "1.0.1");
+    let slow = Slow::of(&machine);
+    let mut command = machine.command(&["--json=stream", "update"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let told = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = told.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    for _ in 0..2 {
+        assert_eq!(told.next().unwrap()["outcome"], "downloading");
+    }
+    interrupt(&child);
+    let last = told.last().unwrap();
+    assert_eq!((&last["outcome"], &last["code"]), (&"error".into(), &"cancelled".into()));
+    assert_eq!(child.wait().unwrap().code(), Some(37));
+    assert_eq!(machine.running().as_deref(), Some("1.0.0"));
+
+    slow.end();
+    let updated = lines(&machine.agent(&["--json=stream", "update"]).succeeds());
+    assert!(updated[0]["received"].as_u64().unwrap() > 0, "{}", updated[0]);
+    assert_runs(&server, &machine, "1.0.1");
+}
+
+#[test]
+fn a_service_streams_too() {
+    let (server, machine) = at_the_first_release("standard");
+    server.publish("1.0.1", "bugfix", &[]);
+    let mut command = machine.command(&["--json=stream", "run"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let told = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = told.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut outcomes = Vec::new();
+    while outcomes.last().is_none_or(|outcome| outcome != "committed") {
+        outcomes.push(told.next().unwrap()["outcome"].as_str().unwrap().to_owned());
+    }
+    outcomes.dedup();
+    assert_eq!(outcomes, ["downloading", "installing", "committed"]);
+    interrupt(&child);
+    assert_eq!(told.last().unwrap()["outcome"], "stopped");
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn a_signal_ends_the_download_of_a_program_in_c_and_the_next_goes_on_with_it() {
     let (server, machine) = at_the_first_release("standard");
     let program = ProgramInC::compiled(&server);
     publish_large(&server, "1.0.1");
-    // Slow enough for any signal to come in time.
-    let settings = machine.root().join(".mainstay/agent.toml");
-    let unlimited = fs::read_to_string(&settings).unwrap();
-    let limited = format!("{unlimited}\n[network]\nbytes_per_second_max = 100000\n");
-    fs::write(&settings, limited).unwrap();
-
+    let slow = Slow::of(&machine);
     let mut command = program.command(&machine, &[]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(said.next().unwrap().starts_with("downloading: 0 of "));
     assert!(said.next().unwrap().starts_with("downloading: "));
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    interrupt(&child);
     // To the end, so that it never waits for us.
     let _rest = said.count();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(37));
-    let told: Value =
-        serde_json::from_slice(output.stdout.split(|byte| *byte == b'\n').nth(1).unwrap()).unwrap();
-    assert_eq!((&told["outcome"], &told["kind"]), (&"error".into(), &"cancelled".into()));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["outcome"], &last["code"]), (&"error".into(), &"cancelled".into()));
     assert_eq!(machine.running().as_deref(), Some("1.0.0"));
 
-    fs::write(&settings, unlimited).unwrap();
+    slow.end();
     let all = program.run(&machine, &[]).succeeds();
     let first = all.stderr().lines().next().unwrap().to_owned();
     assert!(first.starts_with("downloading: ") && !first.contains(": 0 of"), "{first}");

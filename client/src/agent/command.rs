@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::{
     Document, Exit, facts,
     facts::Component,
+    interrupt,
     progress::{Json, Shown},
     service::Service,
     text, unit,
@@ -165,6 +166,11 @@ impl Arguments {
         Client::open_within(self.dir()?, self.surroundings())
     }
 
+    /// The same, from which nothing more is fetched once this process is asked to end.
+    fn open_interruptible(&self) -> Result<Client, Error> {
+        self.open_until(interrupt::listen()?)
+    }
+
     /// The same, from which nothing more is fetched once `cancellation` is asked for.
     pub(super) fn open_until(&self, cancellation: Cancellation) -> Result<Client, Error> {
         let surroundings = Surroundings { cancellation, ..self.surroundings() };
@@ -205,14 +211,14 @@ impl Arguments {
     }
 
     fn check(&self) -> Finished {
-        let mut client = self.open()?;
+        let mut client = self.open_interruptible()?;
         let check = client.check()?;
         let preflight = client.preflight(&check)?;
         Ok(checked(&client, &check, &preflight))
     }
 
     fn fetch(&self) -> Finished {
-        let mut client = self.open()?;
+        let mut client = self.open_interruptible()?;
         let check = client.check()?;
         let mut show = Shown::new(self.json);
         let preflight = client.fetch(&check, &mut |progress| show.tell(&progress))?;
@@ -247,7 +253,7 @@ impl Arguments {
     }
 
     fn update(&self) -> Finished {
-        let mut client = self.open()?;
+        let mut client = self.open_interruptible()?;
         let mut show = Shown::new(self.json);
         let update = client.update(&mut |progress| show.tell(&progress))?;
         drop(show);
@@ -255,7 +261,7 @@ impl Arguments {
     }
 
     fn rollback(&self, to: Option<&Version>) -> Finished {
-        let mut client = self.open()?;
+        let mut client = self.open_interruptible()?;
         let mut show = Shown::new(self.json);
         let outcome = client.roll_back(to, &mut |progress| show.tell(&progress))?;
         drop(show);
