@@ -157,11 +157,11 @@ fn compile(source: &str, program: &Path) {
 }
 
 /// The program of `client/c/examples/update.c`, compiled.
-struct ProgramInC(PathBuf);
+pub(crate) struct ProgramInC(PathBuf);
 
 impl ProgramInC {
-    fn compiled(server: &Server) -> Self {
-        let program = server.path("update");
+    /// Compiles it to `program`.
+    pub(crate) fn compiled(program: PathBuf) -> Self {
         compile("examples/update.c", &program);
         Self(program)
     }
@@ -172,7 +172,8 @@ impl ProgramInC {
         command
     }
 
-    fn run(&self, machine: &Machine, words: &[&str]) -> Ran {
+    /// Runs it on the installation of `machine`.
+    pub(crate) fn run(&self, machine: &Machine, words: &[&str]) -> Ran {
         Ran::run(&mut self.command(machine, words))
     }
 }
@@ -180,7 +181,7 @@ impl ProgramInC {
 #[test]
 fn a_program_in_c_does_what_the_agent_does() {
     let (server, machine) = at_the_first_release("standard");
-    let program = ProgramInC::compiled(&server);
+    let program = ProgramInC::compiled(server.path("update"));
     assert_eq!(program.run(&machine, &["check"]).exits(10).json()["outcome"], "up_to_date");
     publish_on_probation(&server, "1.0.1", 600);
     let check = program.run(&machine, &["check"]).exits(11);
@@ -281,7 +282,7 @@ fn a_service_streams_too() {
 #[test]
 fn a_signal_ends_the_download_of_a_program_in_c_and_the_next_goes_on_with_it() {
     let (server, machine) = at_the_first_release("standard");
-    let program = ProgramInC::compiled(&server);
+    let program = ProgramInC::compiled(server.path("update"));
     publish_large(&server, "1.0.1");
     let slow = Slow::of(&machine);
     let mut command = program.command(&machine, &[]);

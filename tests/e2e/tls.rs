@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::{
     fleet::enroll,
     harness::{Machine, PRODUCT, Ran, write},
+    library::ProgramInC,
 };
 
 /// A server that speaks TLS only, and the certificate of its authority.
@@ -120,6 +121,9 @@ fn agent_and_command_trust_the_authority_that_they_are_given() {
     machine.agent(&["update"]).succeeds();
     assert_eq!(machine.running().as_deref(), Some("1.0.0"));
     machine.agent(&["update"]).exits(10);
+    // Nobody in that program has said by which cryptography TLS is to be spoken.
+    let program = ProgramInC::compiled(server.dir.path().join("update"));
+    program.run(&machine, &["update"]).exits(10);
 }
 
 #[test]

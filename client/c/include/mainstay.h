@@ -34,8 +34,8 @@ extern "C" {
 #endif
 
 /*
- * What came of a function: the exit codes of `mainstay-agent`. Below 30, but for 1 and 2, nothing went
- * wrong. There may be others one day.
+ * What came of a function: the exit codes of `mainstay-agent`. Those from 30 on, and 1, 2 and 17, are
+ * errors, of which mainstay_last_error tells. There may be others one day.
  */
 typedef enum mainstay_result {
     /* Done. */
