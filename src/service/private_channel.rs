@@ -120,7 +120,8 @@ impl Service {
 
     /// Ends a private channel: nothing is published in it any more, no machine is updated to what
     /// was, and machines that run a custom build get the releases for everybody again, unless the
-    /// customer has another channel that is open. The customer goes on seeing it, because machines that had a custom build may go back to it.
+    /// customer has another channel that is open. The customer goes on seeing it, because machines
+    /// that had a custom build may go back to it.
     pub async fn end_private_channel(
         &self,
         actor: &Actor,
@@ -137,24 +138,6 @@ impl Service {
         audit.before = Some(json!({ "customer": channel.customer, "ended_at": channel.ended_at }));
         self.meta.end_private_channel(product, name, at, audit).await?;
         Ok(PrivateChannelRecord { ended_at: Some(at), ..channel })
-    }
-
-    /// What keeps a release from being published in the private channel `name`.
-    pub(super) async fn private_channel_problem(
-        &self,
-        product: &ProductName,
-        name: &PrivateChannelName,
-    ) -> ServiceResult<Option<String>> {
-        Ok(match self.private_channel(product, name).await? {
-            None => Some(format!(
-                "private channel {name} is nobody's: expected one that `mainstay channel create` \
-                 has made"
-            )),
-            Some(PrivateChannelRecord { ended_at: Some(ended_at), .. }) => Some(format!(
-                "private channel {name} has ended at {ended_at}: nothing is published in it any more"
-            )),
-            Some(_) => None,
-        })
     }
 
     /// The private channels of `product` as they concern `customer`; nobody's where there is none.

@@ -44,7 +44,7 @@ impl Service {
         let channel_metadata = request.channel_metadata.into_bytes();
 
         let releases = self.meta.releases(name).await?;
-        let private_channels = self.channels_noted(&product).await?;
+        let private_channels = self.meta.private_channels(name).await?;
         let candidate = Candidate {
             product: name,
             manifest: &manifest,
@@ -63,9 +63,6 @@ impl Service {
             self.clock.now(),
             self.limits().channel_lifetime_max,
         ));
-        if let Some(private) = &manifest.private_channel {
-            problems.extend(self.private_channel_problem(name, private).await?);
-        }
         let signed = self.sign_with_channel(&product, &channel, &channel_metadata).await?;
         match signed.verify(name, self.clock.now(), &[&channel]) {
             Ok(repository) => problems.extend(candidate.lookup_problems(&repository)),

@@ -31,6 +31,7 @@ impl Candidate<'_> {
         problems.extend(self.history_problems());
         problems.extend(self.time_problems());
         problems.extend(self.channel_problems());
+        problems.extend(self.private_channel_problem());
         problems
     }
 
@@ -65,10 +66,7 @@ impl Candidate<'_> {
         let ReleaseManifest { min_from, floor, private_channel, .. } = self.manifest;
         let named = [("min_from", min_from), ("floor", floor)];
         let named = named.into_iter().filter_map(|(what, version)| Some((what, version.as_ref()?)));
-        let customer = |channel: &PrivateChannelName| {
-            let known = self.private_channels.iter().find(|known| known.name == *channel);
-            known.map(|known| &known.customer)
-        };
+        let customer = |channel| self.private_channel(channel).map(|known| &known.customer);
         let own = private_channel.as_ref().and_then(customer);
         let is_anothers = |version: &Version| {
             let release = self.releases.iter().find(|known| known.release.version == *version);
@@ -84,6 +82,26 @@ impl Candidate<'_> {
                 )
             })
             .collect()
+    }
+
+    /// What keeps a custom build from its private channel.
+    fn private_channel_problem(&self) -> Option<String> {
+        let name = self.manifest.private_channel.as_ref()?;
+        let Some(channel) = self.private_channel(name) else {
+            return Some(format!(
+                "private channel {name} is nobody's: expected one that `mainstay channel create` \
+                 has made"
+            ));
+        };
+        channel.ended_at.map(|ended_at| {
+            format!(
+                "private channel {name} has ended at {ended_at}: nothing is published in it any more"
+            )
+        })
+    }
+
+    fn private_channel(&self, name: &PrivateChannelName) -> Option<&PrivateChannelRecord> {
+        self.private_channels.iter().find(|channel| channel.name == *name)
     }
 
     fn time_problems(&self) -> Vec<String> {
