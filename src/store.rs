@@ -34,8 +34,7 @@ pub use self::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
         EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
         OrderState, OrganisationRecord, PinRecord, PlanRecord, PrivateChannelRecord, ProductRecord,
-        ReleaseRecord, Repository, RepositoryFile, RetiredRecord, Role, StoredFile, TokenRecord,
-        Word,
+        ReleaseRecord, Repository, RepositoryFile, Role, StoredFile, TokenRecord, Word,
     },
     sled::SledStore,
 };

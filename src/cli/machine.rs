@@ -18,7 +18,7 @@ use crate::{
         seats::{ContractSeats, RetireMachine, SeatStanding},
         support::{Explanation, MachineStanding, MachineView, OrderRollback},
     },
-    store::{MachineRecord, OrderRecord, OrderState, RetiredRecord, Word},
+    store::{MachineRecord, OrderRecord, OrderState, Word},
 };
 
 const EXPLAIN_COLUMNS: &[&str] =
@@ -269,9 +269,8 @@ fn page(view: &MachineView) -> String {
             clone.at, clone.why
         );
     }
-    if let Some(RetiredRecord { at, by, reason, ticket }) = &machine.retired {
-        let ticket = ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
-        let _infallible = write!(page, "\n\nRetired at {at}. {by}: {reason}{ticket}");
+    if let Some(retired) = &machine.retired {
+        let _infallible = write!(page, "\n\nRetired. {}", said(retired));
     }
     if let Some(order) = &machine.order {
         let state = match order.state {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     policy::{Allocation, Claim, Contract, Seat, Silence},
-    store::{MachineChange, MachineRecord, RetiredRecord, StoreError},
+    store::{MachineChange, MachineRecord, StoreError, Word},
 };
 
 /// How long an allocation is gone by.
@@ -133,11 +133,11 @@ impl Service {
         let ticket = request.ticket.map(|ticket| self.remark("ticket", &ticket)).transpose()?;
         for _ in 0..ATTEMPTS_MAX {
             let mut machine = self.machine_in(&actor.scope, name).await?;
-            if let Some(RetiredRecord { at, by, .. }) = &machine.retired {
+            if let Some(Word { at, by, .. }) = &machine.retired {
                 let message = format!("machine {name} was retired by {by} at {at} already");
                 return Err(ServiceError::new(ErrorClass::Conflict, "MACHINE_RETIRED", message));
             }
-            machine.retired = Some(RetiredRecord {
+            machine.retired = Some(Word {
                 at: self.clock.now(),
                 by: actor.id.clone(),
                 reason: reason.clone(),
@@ -262,7 +262,7 @@ impl MachineRecord {
 
     /// Refuses a machine that is retired.
     pub(super) fn require_enrolled(&self) -> ServiceResult<()> {
-        let Some(RetiredRecord { at, .. }) = &self.retired else { return Ok(()) };
+        let Some(Word { at, .. }) = &self.retired else { return Ok(()) };
         Err(ServiceError::new(
             ErrorClass::Unauthenticated,
             "MACHINE_RETIRED",

@@ -385,7 +385,7 @@ pub struct MachineRecord {
     pub seated_at: Option<Timestamp>,
     /// How it was retired, where it was and has not enrolled again.
     #[serde(default)]
-    pub retired: Option<RetiredRecord>,
+    pub retired: Option<Word>,
     /// The version of the newest timestamp that it has said it knows, and when that fell.
     #[serde(default)]
     pub memory: MemoryRecord,
@@ -395,20 +395,6 @@ pub struct MachineRecord {
     /// What it is, where it has said so.
     #[serde(default)]
     pub facts: Option<Facts>,
-}
-
-/// How a machine was retired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RetiredRecord {
-    /// When.
-    #[schemars(with = "Instant")]
-    pub at: Timestamp,
-    /// Who retired it: a token's identifier.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// The ticket that it belongs to.
-    pub ticket: Option<String>,
 }
 
 /// What a machine remembers of the repository's timestamp. One machine never forgets; two with one
@@ -447,7 +433,7 @@ pub struct MachineBlock {
     pub by: String,
 }
 
-/// A technician's word on a machine: who gave it, when and why.
+/// Somebody's word on a machine: who gave it, when and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Word {
     /// When it was given.

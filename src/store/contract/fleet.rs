@@ -13,8 +13,8 @@ use mainstay_client::{
 use super::{
     super::{
         CloneRecord, EventRecord, HoldRecord, MachineBlock, MachineChange, MachineRecord,
-        MemoryRecord, MetaStore, OrderRecord, OrderState, PinRecord, PlanRecord, RetiredRecord,
-        StoreError, StoreResult, Word,
+        MemoryRecord, MetaStore, OrderRecord, OrderState, PinRecord, PlanRecord, StoreError,
+        StoreResult, Word,
     },
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
@@ -137,12 +137,8 @@ pub(super) async fn claims(store: &dyn MetaStore, scope: &str) {
     expect_conflict(store, store.change_machine(change(&stale))).await;
     assert_eq!(of(&elsewhere).await, [claim(&first, at(40))]);
 
-    let retired = RetiredRecord {
-        at: at(60),
-        by: "token-1".to_owned(),
-        reason: "scrapped".to_owned(),
-        ticket: None,
-    };
+    let retired =
+        Word { at: at(60), by: "token-1".to_owned(), reason: "scrapped".to_owned(), ticket: None };
     changed(store, &first.name, |machine| machine.retired = Some(retired)).await;
     assert_eq!(of(&elsewhere).await, []);
     let first = changed(store, &first.name, |machine| machine.retired = None).await;
