@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::{
     Actor, ErrorClass, Service, ServiceError, ServiceResult, instant,
     standing::ProductStanding,
-    support::{NextStep, next_step},
+    support::{NextStep, changed_meanwhile, next_step},
 };
 use crate::{
     policy::{Block, Listing},
-    store::{HoldRecord, MachineBlock, MachineChange, MachineRecord, PinRecord, StoreError, Word},
+    store::{HoldRecord, MachineBlock, MachineChange, MachineRecord, PinRecord, Word},
 };
 
 /// What is wanted of a machine.
@@ -128,14 +128,8 @@ impl Service {
         audit.before = Some(wanted(&before));
         let change =
             MachineChange { machine: after, plan: None, events: Vec::new(), audit: Some(audit) };
-        self.meta.change_machine(change).await.map_err(|error| match error {
-            StoreError::Conflict(_) => ServiceError::new(
-                ErrorClass::Conflict,
-                "CONFLICT",
-                format!("machine {name} changed just now: look at it again and repeat the command"),
-            ),
-            other => other.into(),
-        })?;
+        let changed = self.meta.change_machine(change).await;
+        changed.map_err(|error| changed_meanwhile(error, name))?;
         Ok(outcome)
     }
 
@@ -303,7 +297,7 @@ impl Scene<'_> {
     }
 
     fn unblock(&mut self, version: &Version) -> ServiceResult<()> {
-        let own = own(&self.machine);
+        let own = self.machine.as_actor();
         let covers = |it: &&MachineBlock| it.block.covers(version);
         let Some(block) = self.machine.blocks.iter().find(covers).cloned() else {
             return Err(impossible(format!(
@@ -327,7 +321,7 @@ impl Scene<'_> {
 
     /// Takes the version out of what technicians have blocked.
     fn lift(&mut self, version: &Version) {
-        let own = own(&self.machine);
+        let own = self.machine.as_actor();
         let versions: Vec<_> =
             self.standing.catalogue().releases().map(|release| &release.version).collect();
         let parts = |it: MachineBlock| {
@@ -358,14 +352,9 @@ impl Scene<'_> {
     }
 }
 
-/// By whose name a machine's own blocks stand.
-fn own(machine: &MachineRecord) -> String {
-    format!("machine {}", machine.name)
-}
-
 /// How a version gets free that is blocked.
 fn remedy(machine: &MachineRecord, block: &MachineBlock, version: &Version) -> String {
-    if block.by == own(machine) {
+    if block.by == machine.as_actor() {
         format!("`mainstay-agent unblock {version}` on the machine lifts that")
     } else {
         format!("`mainstay machine unblock {} {version}` lifts that", machine.name)

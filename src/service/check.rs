@@ -140,7 +140,7 @@ impl Service {
     /// What the audit trail is told where a machine seems to be two from now on.
     fn suspicion(&self, before: &MachineRecord, after: &MachineRecord) -> Option<AuditEntry> {
         let clone = after.clone_suspected.as_ref().filter(|_| before.clone_suspected.is_none())?;
-        let id = format!("machine {}", after.name);
+        let id = after.as_actor();
         let scope = Scope::Customers([after.customer.clone()].into());
         let actor = Actor { id, role: Role::Viewer, scope, address: None };
         let audit = self.audit(&actor, "machine.clone_suspected", &after.name);

@@ -96,7 +96,7 @@ impl Service {
             }
             // What somebody else keeps from the machine is not for it to lift.
             EventKind::Unblocked => {
-                let own = format!("machine {}", machine.name);
+                let own = machine.as_actor();
                 machine.blocks.retain(|it| {
                     !(it.by == own && it.block.over.is_none() && it.block.through == event.to)
                 });
@@ -118,7 +118,7 @@ impl Service {
         machine.blocks.push(MachineBlock {
             block: Block { over: None, through: version.clone(), reason: reason.to_owned() },
             at: self.clock.now(),
-            by: format!("machine {}", machine.name),
+            by: machine.as_actor(),
         });
     }
 }

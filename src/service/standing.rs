@@ -86,6 +86,11 @@ impl Service {
 }
 
 impl MachineRecord {
+    /// What it is called as somebody who acts.
+    pub(super) fn as_actor(&self) -> String {
+        format!("machine {}", self.name)
+    }
+
     /// Closes a pending order that leaves nothing to be done: the machine runs what it was ordered
     /// to go back to, whether or not its report has come, or something lower, or nothing at all. An
     /// order that stayed open would keep every update from it.

@@ -240,14 +240,8 @@ impl Service {
         audit.detail = format!("from {} to {}", order.from, order.to);
         audit.before = before;
         let change = MachineChange { machine, plan: None, events: Vec::new(), audit: Some(audit) };
-        self.meta.change_machine(change).await.map_err(|error| match error {
-            StoreError::Conflict(_) => ServiceError::new(
-                ErrorClass::Conflict,
-                "CONFLICT",
-                format!("machine {name} changed just now: look at it again and repeat the order"),
-            ),
-            other => other.into(),
-        })?;
+        let changed = self.meta.change_machine(change).await;
+        changed.map_err(|error| changed_meanwhile(error, name))?;
         Ok(order)
     }
 
@@ -259,6 +253,18 @@ impl Service {
     /// The audit trail after record `after`.
     pub async fn audit_trail(&self, after: u64) -> ServiceResult<Vec<AuditRecord>> {
         Ok(self.meta.audit(after, self.limits.page_records_max).await?)
+    }
+}
+
+/// What it means for a technician that the machine's record could not be changed.
+pub(super) fn changed_meanwhile(error: StoreError, name: &MachineName) -> ServiceError {
+    match error {
+        StoreError::Conflict(_) => ServiceError::new(
+            ErrorClass::Conflict,
+            "CONFLICT",
+            format!("machine {name} changed just now: look at it again and repeat the command"),
+        ),
+        other => other.into(),
     }
 }
 
