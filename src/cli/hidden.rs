@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::output::write_error_line;
 use crate::policy::Code;
 
 #[derive(Debug, Args)]
@@ -25,10 +26,10 @@ impl WithHidden {
     pub(super) fn note(left_out: usize) {
         if left_out > 0 {
             let decisions = if left_out == 1 { "decision" } else { "decisions" };
-            eprintln!(
+            write_error_line(&format!(
                 "{left_out} {decisions} left out, on releases that the customer is not to know of: \
                  --with-hidden lists them"
-            );
+            ));
         }
     }
 }

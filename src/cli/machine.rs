@@ -50,7 +50,7 @@ pub(super) enum Machine {
     /// Give a machine a version again that a technician kept from it.
     Unblock(action::OfVersion),
     /// Retire a machine that is not used any more: its seat is free, and its token is not accepted.
-    Retire(Retire),
+    Retire(Act),
 }
 
 #[derive(Debug, Args)]
@@ -62,8 +62,9 @@ pub(super) struct List {
     contract: Option<ContractName>,
 }
 
+/// On which machine somebody acts, and why.
 #[derive(Debug, Args)]
-pub(super) struct Retire {
+pub(super) struct Act {
     #[command(flatten)]
     server: ServerArgs,
     /// The machine's name.
@@ -109,18 +110,10 @@ pub(super) struct UpgradeTo {
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
     #[command(flatten)]
-    server: ServerArgs,
-    /// The machine's name.
-    machine: MachineName,
+    act: Act,
     /// The version to go back to.
     #[arg(long, value_name = "VERSION")]
     to: Version,
-    /// Why.
-    #[arg(long)]
-    reason: String,
-    /// The ticket that it belongs to.
-    #[arg(long)]
-    ticket: Option<String>,
 }
 
 impl Machine {
@@ -162,7 +155,7 @@ impl Machine {
             Self::Unpin(of) => of.run(MachineAction::Unpin {}, output),
             Self::Block(of) => of.run(|version| MachineAction::Block { version }, output),
             Self::Unblock(of) => of.run(|version| MachineAction::Unblock { version }, output),
-            Self::Retire(Retire { server, machine, reason, ticket }) => {
+            Self::Retire(Act { server, machine, reason, ticket }) => {
                 let path = format!("/v1/machines/{machine}/retire");
                 let request = RetireMachine { reason, ticket };
                 let machine: MachineRecord = server.connect()?.post(&path, &request)?;
@@ -174,7 +167,7 @@ impl Machine {
                     )
                 })
             }
-            Self::Rollback(Rollback { server, machine, to, reason, ticket }) => {
+            Self::Rollback(Rollback { act: Act { server, machine, reason, ticket }, to }) => {
                 let request = OrderRollback { to, reason, ticket };
                 let path = format!("/v1/machines/{machine}/rollback");
                 let order: OrderRecord = server.connect()?.post(&path, &request)?;

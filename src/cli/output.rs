@@ -74,7 +74,7 @@ impl Output {
     }
 }
 
-fn write_error_line(line: &str) {
+pub(super) fn write_error_line(line: &str) {
     // Whoever stops reading has read enough.
     let _closed = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,10 +1,13 @@
 use clap::Args;
 use jiff::Timestamp;
-use mainstay_client::format::{MachineName, Version};
+use mainstay_client::format::Version;
 
-use super::super::{
-    CliError, CliResult, Output, ServerArgs,
-    confirm::{Consent, confirm},
+use super::{
+    super::{
+        CliError, CliResult, Output,
+        confirm::{Consent, confirm},
+    },
+    Act,
 };
 use crate::service::{
     action::{ActOnMachine, ActionOutcome, MachineAction},
@@ -16,15 +19,7 @@ use crate::service::{
 #[derive(Debug, Args)]
 pub(in crate::cli) struct OfMachine {
     #[command(flatten)]
-    server: ServerArgs,
-    /// The machine's name.
-    machine: MachineName,
-    /// Why.
-    #[arg(long)]
-    reason: String,
-    /// The ticket that it belongs to.
-    #[arg(long)]
-    ticket: Option<String>,
+    act: Act,
     /// Say what would come of it, and do nothing.
     #[arg(long, conflicts_with = "yes")]
     plan: bool,
@@ -69,7 +64,7 @@ impl Hold {
 impl OfMachine {
     /// Shows what would come of the action, asks, and does it.
     pub(super) fn run(self, action: MachineAction, output: Output) -> CliResult {
-        let Self { server, machine, reason, ticket, plan, yes } = self;
+        let Self { act: Act { server, machine, reason, ticket }, plan, yes } = self;
         let request = ActOnMachine { action, reason, ticket };
         let server = server.connect()?;
         let path = format!("/v1/machines/{machine}/actions");
