@@ -155,7 +155,8 @@ impl Installation {
     /// Lets `attempt.version` run.
     ///
     /// With no payload the kept tree is used, where nothing has changed in it since it was known to
-    /// be what was signed, or after it was compared with that; where it differs the error is [`ErrorKind::TreeModified`], and where there is none
+    /// be what was signed, or after it was compared with that; where it differs the error is
+    /// [`ErrorKind::TreeModified`], and where there is none
     /// [`ErrorKind::NotInstalled`]. `now` is asked once, when the time to confirm starts. A
     /// rollback during a probation undoes that first. After an error what ran before runs, or
     /// [`open`](Self::open) brings it back.
