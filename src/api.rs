@@ -7,6 +7,7 @@
 //! | `account` | customers, contracts, tokens |
 //! | `organisation` | support organisations, and whom they serve |
 //! | `support` | machines, rollback orders, the audit trail |
+//! | `safeguard` | releases that are held back from machines on which they do harm |
 //! | `metrics` | what a monitoring system reads |
 //! | `openapi` | the interface described |
 //! | `route` | a route as a value: what is registered, and who may use it |
@@ -26,6 +27,7 @@ mod openapi;
 mod organisation;
 mod problem;
 mod route;
+mod safeguard;
 mod support;
 mod vendor;
 
@@ -67,6 +69,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         account::ROUTES,
         organisation::ROUTES,
         support::ROUTES,
+        safeguard::ROUTES,
         metrics::ROUTES,
         openapi::ROUTES,
         HEALTH_ROUTES,

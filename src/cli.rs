@@ -19,6 +19,7 @@ mod product;
 mod publish;
 mod quickstart;
 mod release;
+mod safeguard;
 mod serve;
 mod spreadsheet;
 mod status;
@@ -83,6 +84,9 @@ enum Command {
     /// Show and explain machines; order a rollback.
     #[command(subcommand)]
     Machine(machine::Machine),
+    /// Hold releases back from machines on which they do harm.
+    #[command(subcommand)]
+    Safeguard(safeguard::Safeguard),
     /// Show when metadata expires, and what renews it.
     Status(status::Status),
     /// Show who changed what.
@@ -150,6 +154,7 @@ impl Cli {
             Command::Organisation(command) => command.run(output),
             Command::Token(command) => command.run(output),
             Command::Machine(command) => command.run(output),
+            Command::Safeguard(command) => command.run(output),
             Command::Audit(command) => command.run(output),
             Command::OpenApi => openapi::print(),
             Command::Status(command) => return ended(command.run(output), output),

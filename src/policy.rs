@@ -11,6 +11,7 @@
 //! | [`entitlement`] | which of the releases does the contract grant, and why? |
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
 //! | [`requirement`] | can this machine run a release, by what it says of itself? |
+//! | [`safeguard`] | is this machine one on which a release is known to do harm? |
 //! | [`upgrade`] | which hops lead up from what a machine runs, and what does the contract lack for them? |
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
 //! | [`seats`] | which machines of a contract have a seat? |
@@ -28,6 +29,7 @@ pub mod lifecycle;
 pub mod requirement;
 pub mod resolve;
 pub mod retirement;
+pub mod safeguard;
 pub mod scenario;
 pub mod seats;
 pub mod upgrade;

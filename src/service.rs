@@ -6,7 +6,7 @@
 //! | [`product`], [`private_channel`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
-//! | [`support`], [`seats`] | the technician |
+//! | [`support`], [`action`], [`safeguard`], [`seats`] | the technician |
 //! | [`status`] | whoever watches over it |
 //! | [`keys`] | the server itself |
 
@@ -32,6 +32,7 @@ pub mod publish;
 pub mod report;
 pub mod repository;
 pub mod retire;
+pub mod safeguard;
 mod scope;
 pub mod seats;
 mod standing;

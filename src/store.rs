@@ -34,7 +34,8 @@ pub use self::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
         EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
         OrderState, OrganisationRecord, PinRecord, PlanRecord, PrivateChannelRecord, ProductRecord,
-        ReleaseRecord, Repository, RepositoryFile, Role, StoredFile, TokenRecord, Word,
+        ReleaseRecord, Repository, RepositoryFile, Role, SafeguardRecord, StoredFile, TokenRecord,
+        Word,
     },
     sled::SledStore,
 };
@@ -205,9 +206,40 @@ pub trait MetaStore: Send + Sync + 'static {
         product: &ProductName,
     ) -> StoreResult<Vec<PrivateChannelRecord>>;
 
+    /// Adds a safeguard of an existing product, whose number no other has had.
+    async fn create_safeguard(
+        &self,
+        safeguard: SafeguardRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// Lifts a safeguard that is in force.
+    async fn lift_safeguard(
+        &self,
+        product: &ProductName,
+        number: u64,
+        word: Word,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+
+    /// The safeguards of a product that are in force, by number. It costs no more where others have
+    /// been lifted.
+    async fn safeguards(&self, product: &ProductName) -> StoreResult<Vec<SafeguardRecord>>;
+
+    /// The safeguards of a product that have been lifted, by number.
+    async fn lifted_safeguards(&self, product: &ProductName) -> StoreResult<Vec<SafeguardRecord>>;
+
     /// Adds a customer.
     async fn create_customer(&self, customer: CustomerRecord, audit: AuditEntry)
     -> StoreResult<()>;
+
+    /// Replaces the customer that stands as `before` by `after`, which has the same name.
+    async fn change_customer(
+        &self,
+        before: CustomerRecord,
+        after: CustomerRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
 
     /// The customer called `name`.
     async fn customer(&self, name: &CustomerName) -> StoreResult<CustomerRecord>;

@@ -90,6 +90,8 @@ mod requirements;
 mod retire;
 #[path = "e2e/routes.rs"]
 mod routes;
+#[path = "e2e/safeguards.rs"]
+mod safeguards;
 #[path = "e2e/seats.rs"]
 mod seats;
 #[path = "e2e/server.rs"]

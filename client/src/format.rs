@@ -18,10 +18,11 @@ mod version;
 pub mod wire;
 
 pub use digest::{Digest, Hasher};
-pub use facts::{Facts, Libc, SystemVersion};
+pub use facts::{Distribution, Facts, Libc, SystemVersion};
 pub use identifier::{
-    AdvisoryId, ChannelName, ComponentName, ContractName, CustomerName, MachineName,
-    OrganisationName, Platform, PrivateChannelName, ProductName, Tag,
+    AdvisoryId, ChannelName, ComponentName, ContractName, CustomerName, DistributionName,
+    DistributionVersion, MachineName, OrganisationName, Platform, PrivateChannelName, ProductName,
+    Tag,
 };
 pub use lines::{LineDates, Lines, LinesError};
 pub use plan::{

@@ -3,7 +3,46 @@ use std::{
     path::Path,
 };
 
+use clap::Args;
+use serde::Serialize;
+
 use super::{CliError, CliResult, Output};
+
+/// What is shown as what would come of it, before it is done.
+#[derive(Debug, Args)]
+pub(super) struct ShownFirst {
+    /// Say what would come of it, and do nothing.
+    #[arg(long, conflicts_with = "yes")]
+    plan: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl ShownFirst {
+    /// Shows what `preview` says by `told`, asks, and does `act`.
+    pub(super) fn run<P: Serialize, D: Serialize>(
+        &self,
+        (preview, told): (impl Fn() -> Result<P, CliError>, impl Fn(&P) -> String),
+        (act, done): (impl FnOnce() -> Result<D, CliError>, impl Fn(&D) -> String),
+        output: Output,
+    ) -> CliResult {
+        if self.plan {
+            return output.answer(&preview()?, |shown| told(shown));
+        }
+        let consent = if self.yes { Consent::Given } else { Consent::Asked };
+        if consent == Consent::Asked && !output.is_json() {
+            output.say(&told(&preview()?));
+        }
+        confirm("Is that what you want?", consent, output)?;
+        output.answer(&act()?, |answer| done(answer))
+    }
+
+    /// Whether it is shown before: then what has come of it need not be told at length.
+    pub(super) fn is_shown(&self) -> bool {
+        !self.yes
+    }
+}
 
 /// Whether somebody has agreed already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -184,8 +184,8 @@
 //! The agent tells the server with each check what `mainstay-agent facts` shows, so that the plan names the
 //! highest release that the machine can run, and says `REQUIREMENT` of those above it; `machine show` and
 //! `machine explain` show both. With `facts = "withheld"` the server knows nothing, forgets what it knew, and
-//! may offer what the machine then refuses. How much space is free is never told. The kernel is the one
-//! that runs; the C library is the one that `/bin/sh` is linked with, by what it says of itself (`getconf`,
+//! may offer what the machine then refuses. How much space is free is never told. The distribution is the
+//! one that `/etc/os-release` names; the kernel is the one that runs; the C library is the one that `/bin/sh` is linked with, by what it says of itself (`getconf`,
 //! or its loader). What cannot be found out is missing to a release that requires it.
 //!
 //! # What is not tried for ever

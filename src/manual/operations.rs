@@ -109,6 +109,25 @@
 //!   ordered. An hour that has come needs no `unhold`.
 //! - A *block* keeps one version away (`BLOCKED`); what runs goes on running.
 //!
+//! # Safeguards: a release that does harm on some machines
+//!
+//! ```sh
+//! mainstay safeguard create --product my-app 2.5.1 --component 'postgres=>=16' \
+//!     --reason 'loses rows with PostgreSQL 16' --ticket ENG-77
+//! mainstay safeguard list --product my-app                     # --all: those that were lifted too
+//! mainstay safeguard lift --product my-app 1 --reason 'mended in PostgreSQL 16.2'
+//! mainstay customer tag globex --add bank                      # for --customer-tag bank
+//! ```
+//!
+//! A safeguard holds releases back from the machines that meet a condition: `--platform`, `--running`,
+//! `--kernel`, `--distribution`, `--component`, `--customer-tag`, `--customer`; where several are given,
+//! all must be true. It says first how many machines of which customers that is, and how many run the
+//! release already: these go on running it. Owners of machines see `SAFEGUARD` and the reason in their
+//! plans, and never a tag. Ranges of kernels and distributions are numbers (`>=5.10, <5.15`), those of
+//! components and of what runs are `SemVer` ranges. A machine that has not told what the condition is
+//! about gets the release, unless `--hold-unknown` is given. Only the vendor's own tokens set and lift
+//! safeguards; a later release is not meant by it.
+//!
 //! # Organisations: support by others
 //!
 //! A third party that supports some of your customers, or the people who do so at a customer, get

@@ -111,7 +111,8 @@
 //! use mainstay_client::{format::{Facts, Requirements}, tuf::json};
 //!
 //! let facts: Facts = json::from_slice(br#"{
-//!   "kernel": "6.1.55", "libc": {"glibc": "2.36"}, "components": {"postgres": "15.4.0"}
+//!   "kernel": "6.1.55", "distribution": {"name": "debian", "version": "12"},
+//!   "libc": {"glibc": "2.36"}, "components": {"postgres": "15.4.0"}
 //! }"#)?;
 //! let requires: Requirements = json::from_slice(br#"{
 //!   "kernel": "5.10", "glibc": "2.31", "components": {"postgres": ">=15.2, <17"}

@@ -183,6 +183,8 @@ pub struct Offer {
     pub admission: Admission,
     /// What the release requires and the machine lacks, for people; nothing where it lacks nothing.
     pub requirement_unmet: Option<String>,
+    /// Why it is held back from machines like this one, for people; nothing where it is not.
+    pub safeguard: Option<String>,
 }
 
 /// Whether a rollout has come to a machine.
@@ -505,6 +507,9 @@ pub(super) fn undelivered(
     };
     if let Some(requirement) = &offer.requirement_unmet {
         return Some((DeliveryCode::Requirement, requirement.clone()));
+    }
+    if let Some(reason) = &offer.safeguard {
+        return Some((DeliveryCode::Safeguard, reason.clone()));
     }
     if let Seat::Exceeded { seats, machines } = seat {
         let detail = format!("{seats} for {machines} machines");

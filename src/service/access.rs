@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult};
 use crate::{
     clock::random_hex,
-    store::{MachineRecord, Role, StoreError, TokenRecord},
+    store::{MachineRecord, Role, StoreError, TokenRecord, Word},
 };
 
 /// What every API token begins with, so that one that leaks into a file is found.
@@ -227,6 +227,21 @@ impl Service {
     /// A person's remark: without control characters and not too long.
     pub(super) fn remark(&self, what: &str, text: &str) -> ServiceResult<String> {
         one_line(what, text, self.limits.remark_chars_max)
+    }
+
+    /// What the actor wants now, and why.
+    pub(super) fn word(
+        &self,
+        actor: &Actor,
+        reason: &str,
+        ticket: Option<&str>,
+    ) -> ServiceResult<Word> {
+        Ok(Word {
+            at: self.clock.now(),
+            by: actor.id.clone(),
+            reason: self.remark("reason", reason)?,
+            ticket: ticket.map(|ticket| self.remark("ticket", ticket)).transpose()?,
+        })
     }
 }
 

@@ -144,12 +144,7 @@ impl Service {
         if before.retired.is_some() {
             return Err(impossible(format!("machine {name} is retired")));
         }
-        let word = Word {
-            at: self.clock.now(),
-            by: actor.id.clone(),
-            reason: self.remark("reason", reason)?,
-            ticket: ticket.as_deref().map(|ticket| self.remark("ticket", ticket)).transpose()?,
-        };
+        let word = self.word(actor, reason, ticket.as_deref())?;
         let standing = self.standing(&before.contract, &before.product).await?;
         let (machine, cautions) = (before.clone(), Vec::new());
         let mut scene = Scene { standing: &standing, machine, cautions };

@@ -138,7 +138,8 @@ impl Service {
         let CreateCustomer { name, title } = request;
         let title = title.unwrap_or_else(|| name.to_string());
         let title = self.remark("title", &title)?;
-        let customer = CustomerRecord { name, title, created_at: self.clock.now() };
+        let (created_at, tags) = (self.clock.now(), BTreeSet::new());
+        let customer = CustomerRecord { name, title, created_at, tags };
         let audit = self.audit(actor, "customer.create", &customer.name);
         self.meta.create_customer(customer.clone(), audit).await?;
         Ok(customer)

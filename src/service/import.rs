@@ -127,7 +127,7 @@ impl Service {
     ) -> ServiceResult<CustomerRecord> {
         let name = row.customer.clone();
         let title = self.remark("title", row.title.as_deref().unwrap_or(name.as_str()))?;
-        Ok(CustomerRecord { name, title, created_at: now })
+        Ok(CustomerRecord { name, title, created_at: now, tags: BTreeSet::new() })
     }
 
     /// The changes with an audit entry each.

@@ -67,6 +67,14 @@ impl Scope {
         !code.is_hidden() || (*self == Self::Everything && hidden == Hidden::Listed)
     }
 
+    /// A customer as far as it is told of: its tags are the vendor's affair.
+    fn told(&self, customer: CustomerRecord) -> CustomerRecord {
+        match self {
+            Self::Everything => customer,
+            Self::Customers(_) => CustomerRecord { tags: BTreeSet::new(), ..customer },
+        }
+    }
+
     fn contains(&self, what: &impl OfCustomer) -> bool {
         match self {
             Self::Everything => true,
@@ -130,11 +138,12 @@ impl Service {
         scope: &Scope,
         name: &CustomerName,
     ) -> ServiceResult<CustomerRecord> {
-        scope.one("customer", name, self.meta.customer(name).await)
+        scope.one("customer", name, self.meta.customer(name).await).map(|it| scope.told(it))
     }
 
     pub(super) async fn customers_in(&self, scope: &Scope) -> ServiceResult<Vec<CustomerRecord>> {
-        Ok(scope.all(self.meta.customers().await?))
+        let customers = scope.all(self.meta.customers().await?);
+        Ok(customers.into_iter().map(|customer| scope.told(customer)).collect())
     }
 
     pub(super) async fn contract_in(

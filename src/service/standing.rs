@@ -10,6 +10,7 @@ use super::{
     contract::ContractExplanation,
     private_channel::PrivateChannels,
     repository::{ServedFile, Target},
+    safeguard::InForce,
 };
 use crate::{
     policy::{
@@ -29,6 +30,7 @@ pub(super) struct ProductStanding {
     catalogue: Catalogue,
     contract: Option<Contract>,
     private_channels: PrivateChannels,
+    safeguards: InForce,
     now: Timestamp,
 }
 
@@ -58,8 +60,16 @@ impl Service {
         let catalogue =
             Catalogue::new(product.clone(), lines, published).map_err(ServiceError::internal)?;
         let private_channels = self.private_channels_for(&record, customer).await?;
-        let (product, contract) = (record, None);
-        Ok(ProductStanding { product, releases, catalogue, contract, private_channels, now })
+        let safeguards = self.safeguards_for(product, customer).await?;
+        Ok(ProductStanding {
+            product: record,
+            releases,
+            catalogue,
+            contract: None,
+            private_channels,
+            safeguards,
+            now,
+        })
     }
 
     /// A product and its releases as they were at one revision of it. A plan must not name what the
@@ -358,6 +368,7 @@ impl ProductStanding {
 
     /// How each release can be delivered to a machine.
     fn offers(&self, machine: &MachineRecord) -> BTreeMap<Version, Offer> {
+        let safeguards = self.safeguards.reasons(machine);
         self.releases
             .iter()
             .map(|release| {
@@ -370,6 +381,9 @@ impl ProductStanding {
                     admission: Admission::default(),
                     requirement_unmet: requires
                         .and_then(|requires| requirement::unmet(requires, machine.facts.as_ref())),
+                    safeguard: safeguards
+                        .get(&release.release.version)
+                        .map(|reason| (*reason).to_owned()),
                 };
                 (release.release.version.clone(), offer)
             })

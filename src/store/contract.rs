@@ -25,6 +25,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     catalogue::releases(store, scope).await;
     catalogue::retirements(store, scope).await;
     catalogue::private_channels(store, scope).await;
+    catalogue::safeguards(store, scope).await;
     catalogue::renewals(store, scope).await;
     catalogue::amendments(store, scope).await;
     catalogue::two_publishers(store, scope).await;
@@ -33,7 +34,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     accounts::tokens(store, scope).await;
     accounts::activation_keys(store, scope).await;
     fleet::machines(store, scope).await;
-    fleet::reenrolment(store, scope).await;
+    Box::pin(fleet::reenrolment(store, scope)).await;
     fleet::claims(store, scope).await;
     fleet::plans_and_events(store, scope).await;
     audit(store, scope).await;

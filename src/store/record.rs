@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mainstay_client::{
     format::{
         Artifact, ChannelName, ContractName, CustomerName, Digest, Facts, Lines, MachineName,
-        OrganisationName, Platform, PrivateChannelName, ProductName, TargetFile, TargetPath,
+        OrganisationName, Platform, PrivateChannelName, ProductName, Tag, TargetFile, TargetPath,
         Version, schema::Instant, wire::Event,
     },
     tuf::{KeyId, PublicKey},
@@ -16,7 +16,11 @@ use mainstay_client::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Amendment, Block, Claim, Listing, Release, retirement::Listed};
+use crate::policy::{
+    Amendment, Block, Claim, Listing, Release,
+    retirement::Listed,
+    safeguard::{Condition, WhereUnknown},
+};
 
 /// A product and the newest metadata of its repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -187,6 +191,28 @@ pub struct PrivateChannelRecord {
     pub ended_at: Option<Timestamp>,
 }
 
+/// A safeguard: releases that are held back from the machines that meet a condition, because they are
+/// known to do harm there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SafeguardRecord {
+    /// The product.
+    pub product: ProductName,
+    /// Counts up within the product.
+    pub number: u64,
+    /// The releases.
+    pub versions: BTreeSet<Version>,
+    /// Which machines they are held back from.
+    pub condition: Condition,
+    /// What becomes of machines that have not told what the condition is about.
+    pub where_unknown: WhereUnknown,
+    /// Who wants it, since when, and why. Owners of machines are shown the reason.
+    #[serde(flatten)]
+    pub word: Word,
+    /// Who has lifted it, when, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<Word>,
+}
+
 /// A customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CustomerRecord {
@@ -197,6 +223,10 @@ pub struct CustomerRecord {
     /// When it was added.
     #[schemars(with = "Instant")]
     pub created_at: Timestamp,
+    /// What the vendor calls customers of its kind, for [safeguards](SafeguardRecord). The customer is
+    /// not told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<Tag>,
 }
 
 /// Who supports customers: a third party, or people of a customer's own.

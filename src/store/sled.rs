@@ -40,9 +40,9 @@ use self::{
     opening::Opened,
     tables::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CLAIMS, CONTRACTS,
-        CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN,
-        ORGANISATIONS, PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, TOKENS,
-        TOKENS_BY_DIGEST,
+        CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS, MACHINES, MACHINES_BY_KEY,
+        MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES,
+        REPOSITORY_FILES, SAFEGUARDS, TOKENS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
@@ -50,7 +50,7 @@ use super::{
     ActivationKeyRecord, AuditEntry, AuditHead, AuditRecord, ContractImport, ContractRecord,
     CustomerRecord, EventRecord, MachineChange, MachineRecord, MetaStore, OrganisationRecord,
     PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
-    Retirement, StoreResult, StoredFile, TokenRecord,
+    Retirement, SafeguardRecord, StoreResult, StoredFile, TokenRecord, Word,
 };
 
 use crate::policy::Claim;
@@ -236,6 +236,37 @@ impl MetaStore for SledStore {
         PRIVATE_CHANNELS.of(&self.database, product).collect()
     }
 
+    async fn create_safeguard(
+        &self,
+        safeguard: SafeguardRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| catalogue::create_safeguard(transaction, &safeguard, &audit))
+            .await
+    }
+
+    async fn lift_safeguard(
+        &self,
+        product: &ProductName,
+        number: u64,
+        word: Word,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        let product = product.clone();
+        self.write(move |transaction| {
+            catalogue::lift_safeguard(transaction, &product, number, &word, &audit)
+        })
+        .await
+    }
+
+    async fn safeguards(&self, product: &ProductName) -> StoreResult<Vec<SafeguardRecord>> {
+        SAFEGUARDS.of(&self.database, product).collect()
+    }
+
+    async fn lifted_safeguards(&self, product: &ProductName) -> StoreResult<Vec<SafeguardRecord>> {
+        LIFTED_SAFEGUARDS.of(&self.database, product).collect()
+    }
+
     async fn create_customer(
         &self,
         customer: CustomerRecord,
@@ -251,6 +282,18 @@ impl MetaStore for SledStore {
 
     async fn customers(&self) -> StoreResult<Vec<CustomerRecord>> {
         CUSTOMERS.all(&self.database)
+    }
+
+    async fn change_customer(
+        &self,
+        before: CustomerRecord,
+        after: CustomerRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| {
+            accounts::change_customer(transaction, &before, &after, &audit)
+        })
+        .await
     }
 
     async fn create_organisation(

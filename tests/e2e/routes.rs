@@ -43,6 +43,11 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/customers", "account support viewer helper onlooker admin"),
     ("POST /v1/customers", "account admin"),
     ("GET /v1/customers/{customer}", "account support viewer helper onlooker admin"),
+    ("POST /v1/customers/{customer}/tags", "account admin"),
+    ("GET /v1/products/{product}/safeguards", "publisher account support viewer admin"),
+    ("POST /v1/products/{product}/safeguards", "publisher support admin"),
+    ("POST /v1/products/{product}/safeguards/preview", "publisher support admin"),
+    ("POST /v1/products/{product}/safeguards/{number}/lift", "publisher support admin"),
     ("GET /v1/tiers", "account support viewer admin"),
     ("GET /v1/contracts", "account support viewer helper onlooker admin"),
     ("POST /v1/contracts", "account admin"),
@@ -125,6 +130,7 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
         ("{product}", PRODUCT),
         ("{path:.*}", "timestamp.json"),
         ("{channel}", CHANNEL),
+        ("{number}", "1"),
         ("{digest}", &digest),
         ("{customer}", customer),
         ("{contract}", "acme"),
@@ -197,6 +203,7 @@ const UNAUDITED: &[&str] = &[
     "POST /v1/report",
     "POST /v1/contracts/{contract}/explain",
     "POST /v1/machines/{machine}/actions/preview",
+    "POST /v1/products/{product}/safeguards/preview",
     "PATCH /v1/uploads/{digest}",
 ];
 
@@ -254,6 +261,31 @@ const CHANGES: &[Change] = &[
         action: "channel.end",
         replaces: true,
         make: |scene| run(scene, &["channel", "end", "--product", PRODUCT, CHANNEL]),
+    },
+    Change {
+        route: "POST /v1/products/{product}/safeguards",
+        action: "safeguard.create",
+        replaces: false,
+        make: |scene| {
+            let condition = ["--customer-tag", "bank", "--reason", "it crashes there", "--yes"];
+            let command = ["safeguard", "create", "--product", PRODUCT, "1.0.0"];
+            run(scene, &[&command[..], &condition].concat());
+        },
+    },
+    Change {
+        route: "POST /v1/products/{product}/safeguards/{number}/lift",
+        action: "safeguard.lift",
+        replaces: false,
+        make: |scene| {
+            let command = ["safeguard", "lift", "--product", PRODUCT, "1", "--reason", "mended"];
+            run(scene, &command);
+        },
+    },
+    Change {
+        route: "POST /v1/customers/{customer}/tags",
+        action: "customer.tag",
+        replaces: true,
+        make: |scene| run(scene, &["customer", "tag", "globex", "--add", "bank"]),
     },
     Change {
         route: "POST /v1/customers",

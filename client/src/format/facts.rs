@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ComponentName, ParseError, Version, text_serde};
+use super::{
+    ComponentName, DistributionName, DistributionVersion, ParseError, Version, text_serde,
+};
 
 const SYSTEM_VERSION_EXPECTED: &str = "major.minor or major.minor.patch, for example 5.10";
 
@@ -76,6 +78,25 @@ impl fmt::Display for Libc {
     }
 }
 
+/// A distribution of an operating system, as `os-release(5)` names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Distribution {
+    /// Its name, as in `debian`.
+    pub name: DistributionName,
+    /// Its version, where it has one that is made of numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<DistributionVersion>,
+}
+
+impl fmt::Display for Distribution {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.version.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
+        formatter.pad(&format!("{}{version}", self.name))
+    }
+}
+
 /// What a machine is. What could not be found out is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -84,6 +105,9 @@ pub struct Facts {
     /// The kernel that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<SystemVersion>,
+    /// The distribution of the operating system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
     /// The C library that programs of the machine are linked with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub libc: Option<Libc>,
@@ -100,10 +124,12 @@ impl Facts {
 
 impl fmt::Display for Facts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let distribution = self.distribution.as_ref().map(Distribution::to_string);
         let kernel = self.kernel.map(|kernel| format!("kernel {kernel}"));
         let libc = self.libc.map(|libc| libc.to_string());
         let components = self.components.iter().map(|(name, version)| format!("{name} {version}"));
-        let facts: Vec<String> = kernel.into_iter().chain(libc).chain(components).collect();
+        let facts: Vec<String> =
+            distribution.into_iter().chain(kernel).chain(libc).chain(components).collect();
         formatter.pad(&if facts.is_empty() { "nothing".to_owned() } else { facts.join(", ") })
     }
 }

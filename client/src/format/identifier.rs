@@ -119,7 +119,30 @@ identifier!(
 );
 
 identifier!(
-    /// An add-on or audience tag of a contract.
+    /// The name of a distribution of an operating system: the `ID` of `os-release(5)`.
+    DistributionName,
+    "distribution name",
+    "1 to 63 of a-z, 0-9, ., _ and -, as in the ID of /etc/os-release",
+    |text| {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+        (1..=63).contains(&text.len()) && text.bytes().all(allowed)
+    }
+);
+
+identifier!(
+    /// The version of a distribution: the `VERSION_ID` of `os-release(5)`, where that is numbers.
+    DistributionVersion,
+    "distribution version",
+    "1 to 4 numbers of at most 9 digits, separated by dots, for example 22.04",
+    |text| {
+        let is_number =
+            |it: &str| (1..=9).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit());
+        text.split('.').count() <= 4 && text.split('.').all(is_number)
+    }
+);
+
+identifier!(
+    /// An add-on or audience tag of a contract, or a tag of a customer.
     Tag,
     "tag",
     "1 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit",

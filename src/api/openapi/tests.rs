@@ -142,6 +142,7 @@ fn the_operations() {
     GET /v1/customers () -> 200 [CustomerRecord]
     POST /v1/customers (CreateCustomer) -> 201 CustomerRecord
     GET /v1/customers/{customer} () -> 200 CustomerRecord
+    POST /v1/customers/{customer}/tags (TagCustomer) -> 200 CustomerRecord
     GET /v1/decisions after? at? customer? hidden? product? () -> 200 DecisionPage
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
     GET /v1/machines () -> 200 [MachineRecord]
@@ -169,6 +170,10 @@ fn the_operations() {
     GET /v1/products/{product}/releases () -> 200 [ReleaseRecord]
     POST /v1/products/{product}/releases (PublishRequest) -> 201 PublishResponse
     POST /v1/products/{product}/retirements (RetireRequest) -> 201 RetireResponse
+    GET /v1/products/{product}/safeguards () -> 200 Safeguards
+    POST /v1/products/{product}/safeguards (CreateSafeguard) -> 201 SafeguardRecord
+    POST /v1/products/{product}/safeguards/preview (CreateSafeguard) -> 200 SafeguardReach
+    POST /v1/products/{product}/safeguards/{number}/lift (LiftSafeguard) -> 200 SafeguardRecord
     POST /v1/report (ReportRequest) -> 204
     GET /v1/server-keys () -> 200 ServerKeys
     GET /v1/status () -> 200 [ProductStatus]

@@ -3,10 +3,7 @@ use jiff::Timestamp;
 use mainstay_client::format::Version;
 
 use super::{
-    super::{
-        CliError, CliResult, Output,
-        confirm::{Consent, confirm},
-    },
+    super::{CliError, CliResult, Output, confirm::ShownFirst},
     Act,
 };
 use crate::service::{
@@ -20,12 +17,8 @@ use crate::service::{
 pub(in crate::cli) struct OfMachine {
     #[command(flatten)]
     act: Act,
-    /// Say what would come of it, and do nothing.
-    #[arg(long, conflicts_with = "yes")]
-    plan: bool,
-    /// Do not ask.
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    shown: ShownFirst,
 }
 
 #[derive(Debug, Args)]
@@ -64,26 +57,18 @@ impl Hold {
 impl OfMachine {
     /// Shows what would come of the action, asks, and does it.
     pub(super) fn run(self, action: MachineAction, output: Output) -> CliResult {
-        let Self { act: Act { server, machine, reason, ticket }, plan, yes } = self;
+        let Self { act: Act { server, machine, reason, ticket }, shown } = self;
         let request = ActOnMachine { action, reason, ticket };
         let server = server.connect()?;
         let path = format!("/v1/machines/{machine}/actions");
         let preview = || -> Result<ActionOutcome, CliError> {
             server.post(&format!("{path}/preview"), &request)
         };
-        if plan {
-            return output.answer(&preview()?, told);
-        }
-        let consent = if yes { Consent::Given } else { Consent::Asked };
-        if consent == Consent::Asked && !output.is_json() {
-            output.say(&told(&preview()?));
-        }
-        confirm("Is that what you want?", consent, output)?;
-        let outcome: ActionOutcome = server.post(&path, &request)?;
-        output.answer(&outcome, |outcome| {
-            let done = if consent == Consent::Given { told(outcome) } else { String::new() };
-            format!("{done}\nDone.").trim_start().to_owned()
-        })
+        let act = || -> Result<ActionOutcome, CliError> { server.post(&path, &request) };
+        let done = |outcome: &ActionOutcome| {
+            if shown.is_shown() { "Done.".to_owned() } else { format!("{}\nDone.", told(outcome)) }
+        };
+        shown.run((preview, told), (act, done), output)
     }
 }
 

@@ -21,6 +21,7 @@ fn some_facts() -> impl Strategy<Value = Facts> {
         |(kernel, libc, postgres)| Facts {
             kernel,
             libc,
+            distribution: None,
             components: postgres.into_iter().collect(),
         },
     )

@@ -23,6 +23,8 @@ pub enum DeliveryCode {
     Platform,
     /// The machine lacks something that the release requires.
     Requirement,
+    /// The release is held back from machines like this one, on which it is known to do harm.
+    Safeguard,
     /// A lower version has to be installed first, and the machine cannot get it.
     StepRequired,
     /// The contract has fewer seats than machines, and this one came too late.
@@ -35,7 +37,7 @@ pub enum DeliveryCode {
 
 impl DeliveryCode {
     /// All codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Retired,
         Self::Held,
         Self::Pinned,
@@ -43,6 +45,7 @@ impl DeliveryCode {
         Self::RolloutWait,
         Self::Platform,
         Self::Requirement,
+        Self::Safeguard,
         Self::StepRequired,
         Self::SeatsExceeded,
         Self::Prerelease,
@@ -59,6 +62,7 @@ impl DeliveryCode {
             Self::RolloutWait => "ROLLOUT_WAIT",
             Self::Platform => "PLATFORM",
             Self::Requirement => "REQUIREMENT",
+            Self::Safeguard => "SAFEGUARD",
             Self::StepRequired => "STEP_REQUIRED",
             Self::SeatsExceeded => "SEATS_EXCEEDED",
             Self::Prerelease => "PRERELEASE",
@@ -66,9 +70,10 @@ impl DeliveryCode {
         }
     }
 
-    /// The code as a sentence for the customer's administrator. `detail` is what the code is about:
-    /// the reason of a block or hold, the version of a pin and its reason, the platform, the requirement, the version to pass through,
-    /// how many seats there are for how many machines; it may be empty.
+    /// The code as a sentence for the customer's administrator. `detail` is what the code is about: the
+    /// reason of a block, hold or safeguard, the version of a pin and its reason, the platform, the
+    /// requirement, the version to pass through, how many seats there are for how many machines; it may
+    /// be empty.
     pub fn sentence(self, version: &Version, detail: &str) -> String {
         let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         match self {
@@ -85,6 +90,9 @@ impl DeliveryCode {
             Self::Platform => format!("{version} is not made for {detail}."),
             Self::Requirement => {
                 format!("This machine lacks what {version} requires{because}.")
+            }
+            Self::Safeguard => {
+                format!("{version} is held back from machines like this one{because}.")
             }
             Self::StepRequired => format!(
                 "{version} can only be installed over {detail} or later, and this machine can get \

@@ -45,8 +45,14 @@ fn scene(running: Option<&str>, versions: &[&str]) -> Scene {
         let platforms = BTreeSet::from(["linux-x86_64".parse().unwrap()]);
         let admission = Admission::Admitted;
         let listing = Listing::Channel;
-        let offer =
-            Offer { platforms, listing, min_from: None, admission, requirement_unmet: None };
+        let offer = Offer {
+            platforms,
+            listing,
+            min_from: None,
+            admission,
+            requirement_unmet: None,
+            safeguard: None,
+        };
         (version(text), offer)
     };
     Scene {
@@ -209,6 +215,9 @@ fn every_delivery_code_withholds() {
         .with_offer("1.0.1", |offer| offer.requirement_unmet = Some("glibc 2.40".to_owned()))
         .expect(&Action::Stay, &withheld("REQUIREMENT"));
     plain()
+        .with_offer("1.0.1", |offer| offer.safeguard = Some("it does not boot".to_owned()))
+        .expect(&Action::Stay, &withheld("SAFEGUARD"));
+    plain()
         .with_machine(|machine| machine.seat = EXCEEDED)
         .expect(&Action::Stay, &withheld("SEATS_EXCEEDED"));
     plain().with_min_from("1.0.1", "1.0.1").expect(&Action::Stay, &withheld("STEP_REQUIRED"));
@@ -245,6 +254,11 @@ fn delivery_codes_have_sentences_and_one_spelling() {
             DeliveryCode::Requirement,
             "glibc 2.40",
             "This machine lacks what 1.0.1 requires: glibc 2.40.",
+        ),
+        (
+            DeliveryCode::Safeguard,
+            "it does not boot there",
+            "1.0.1 is held back from machines like this one: it does not boot there.",
         ),
         (
             DeliveryCode::StepRequired,
@@ -429,6 +443,7 @@ pub(in crate::policy) fn offers(world: &World, luck: &[Index]) -> BTreeMap<Versi
             min_from: below.filter(|below| *below < release.version),
             admission: if throw == 22 { Admission::Waits } else { Admission::Admitted },
             requirement_unmet: None,
+            safeguard: None,
         };
         (release.version.clone(), offer)
     };

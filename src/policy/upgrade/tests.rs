@@ -51,6 +51,7 @@ fn scene(running: &str, releases: &[(&str, &str, Option<&str>)]) -> Scene {
             min_from: min_from.map(version),
             admission: Admission::Admitted,
             requirement_unmet: None,
+            safeguard: None,
         };
         (version(text), offer)
     };

@@ -30,6 +30,16 @@ pub(super) async fn customers_and_contracts(store: &dyn MetaStore, scope: &str) 
     expect_conflict(store, store.create_customer(other, entry("x"))).await;
     assert_eq!(store.customer(&customer.name).await.unwrap(), customer);
 
+    let tagged = CustomerRecord { tags: ["bank".parse().unwrap()].into(), ..customer.clone() };
+    let change = store.change_customer(customer.clone(), tagged.clone(), entry("customer.tag"));
+    expect_audited(store, "customer.tag", change).await;
+    assert_eq!(store.customer(&customer.name).await.unwrap(), tagged);
+    let stale = store.change_customer(customer.clone(), customer.clone(), entry("x"));
+    expect_conflict(store, stale).await;
+    assert_eq!(store.customer(&customer.name).await.unwrap(), tagged);
+    let nobody = CustomerRecord { name: "nobody".parse().unwrap(), ..customer.clone() };
+    missing(store.change_customer(nobody.clone(), nobody, entry("x")).await);
+
     let change = store.create_contract(contract.clone(), entry("contract.create"));
     expect_audited(store, "contract.create", change).await;
     expect_conflict(store, store.create_contract(contract.clone(), entry("x"))).await;
@@ -253,7 +263,12 @@ pub(super) async fn contracted(
 
 fn customer(scope: &str, name: &str) -> CustomerRecord {
     let name = format!("{scope}-{name}").parse().unwrap();
-    CustomerRecord { name, title: "Ä Customer, Ltd.".to_owned(), created_at: at(0) }
+    CustomerRecord {
+        name,
+        title: "Ä Customer, Ltd.".to_owned(),
+        created_at: at(0),
+        tags: BTreeSet::new(),
+    }
 }
 
 fn contract(scope: &str, name: &str, customer: &CustomerName) -> ContractRecord {

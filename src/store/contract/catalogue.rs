@@ -9,11 +9,14 @@ use mainstay_client::format::{
 use super::{
     super::{
         CustomerRecord, MetaStore, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord,
-        Repository, RepositoryFile, Retirement, StoredFile,
+        Repository, RepositoryFile, Retirement, SafeguardRecord, StoredFile, Word,
     },
     at, entry, expect_audited, expect_conflict, missing,
 };
-use crate::policy::Release;
+use crate::policy::{
+    Release,
+    safeguard::{Condition, WhereUnknown},
+};
 
 pub(super) async fn products(store: &dyn MetaStore, scope: &str) {
     let [second, first] = [product(scope, "b"), product(scope, "a")];
@@ -125,7 +128,12 @@ pub(super) async fn private_channels(store: &dyn MetaStore, scope: &str) {
     let other = created(store, scope, "private-2").await;
     assert_eq!(store.private_channels(&product).await.unwrap(), []);
     let name = format!("{scope}-private");
-    let customer = CustomerRecord { name: name.parse().unwrap(), title: name, created_at: at(0) };
+    let customer = CustomerRecord {
+        name: name.parse().unwrap(),
+        title: name,
+        created_at: at(0),
+        tags: BTreeSet::new(),
+    };
     store.create_customer(customer.clone(), entry("customer.create")).await.unwrap();
     let channel = |letter: &str| PrivateChannelRecord {
         product: product.clone(),
@@ -165,6 +173,48 @@ pub(super) async fn private_channels(store: &dyn MetaStore, scope: &str) {
     expect_conflict(store, again).await;
     missing(store.end_private_channel(&other, &first.name, at(4), entry("x")).await);
     assert_eq!(store.private_channels(&product).await.unwrap(), stored);
+}
+
+pub(super) async fn safeguards(store: &dyn MetaStore, scope: &str) {
+    let product = created(store, scope, "guarded").await;
+    let other = created(store, scope, "guarded-2").await;
+    let word = |second: i64, reason: &str| {
+        let (by, reason) = ("token-1".to_owned(), reason.to_owned());
+        Word { at: at(second), by, reason, ticket: None }
+    };
+    let safeguard = |number| SafeguardRecord {
+        product: product.clone(),
+        number,
+        versions: ["1.2.0".parse().unwrap()].into(),
+        condition: Condition { kernel: "<5.15".parse().ok(), ..Condition::default() },
+        where_unknown: WhereUnknown::Held,
+        word: word(1, "it does not boot"),
+        lifted: None,
+    };
+    let [second, first] = [safeguard(256), safeguard(1)];
+    for safeguard in [&second, &first] {
+        let change = store.create_safeguard(safeguard.clone(), entry("safeguard.create"));
+        expect_audited(store, "safeguard.create", change).await;
+    }
+    let stored = vec![first.clone(), second.clone()];
+    assert_eq!(store.safeguards(&product).await.unwrap(), stored);
+    assert_eq!(store.safeguards(&other).await.unwrap(), []);
+    assert_eq!(store.lifted_safeguards(&product).await.unwrap(), []);
+    expect_conflict(store, store.create_safeguard(first.clone(), entry("x"))).await;
+    let of_none = SafeguardRecord { product: named(scope, "no"), ..safeguard(1) };
+    missing(store.create_safeguard(of_none, entry("x")).await);
+
+    let lift = |number, second| {
+        store.lift_safeguard(&product, number, word(second, "mended"), entry("safeguard.lift"))
+    };
+    expect_audited(store, "safeguard.lift", lift(1, 2)).await;
+    assert_eq!(store.safeguards(&product).await.unwrap(), [second]);
+    let lifted = SafeguardRecord { lifted: Some(word(2, "mended")), ..first.clone() };
+    assert_eq!(store.lifted_safeguards(&product).await.unwrap(), [lifted]);
+    let told = expect_conflict(store, lift(1, 3)).await;
+    assert!(told.contains("lifted already, by token-1") && told.contains("mended"), "{told}");
+    expect_conflict(store, store.create_safeguard(first, entry("x"))).await;
+    missing(lift(7, 3).await);
 }
 
 pub(super) async fn renewals(store: &dyn MetaStore, scope: &str) {

@@ -24,6 +24,22 @@ pub(super) fn create_customer(
     audit::append(transaction, entry)
 }
 
+pub(super) fn change_customer(
+    transaction: &TransactionalTree,
+    before: &CustomerRecord,
+    after: &CustomerRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let name = &after.name;
+    if CUSTOMERS.read(transaction, name)? != *before {
+        return Err(StoreError::Conflict(format!(
+            "customer `{name}` has changed since it was read; read it again and retry"
+        )));
+    }
+    CUSTOMERS.put(transaction, name, after)?;
+    audit::append(transaction, entry)
+}
+
 pub(super) fn create_organisation(
     transaction: &TransactionalTree,
     organisation: &OrganisationRecord,

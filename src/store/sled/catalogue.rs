@@ -7,10 +7,13 @@ use sled::transaction::TransactionalTree;
 use super::{
     super::{
         AuditEntry, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository,
-        RepositoryFile, Retirement, StoreError, StoreResult,
+        RepositoryFile, Retirement, SafeguardRecord, StoreError, StoreResult, Word,
     },
     audit,
-    tables::{CUSTOMERS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES},
+    tables::{
+        CUSTOMERS, LIFTED_SAFEGUARDS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES,
+        SAFEGUARDS,
+    },
 };
 
 pub(super) fn create_product(
@@ -113,6 +116,42 @@ pub(super) fn end_private_channel(
     let stored = PRODUCTS.read(transaction, product)?;
     let changed = ProductRecord { revision: stored.revision + 1, ..stored };
     PRODUCTS.put(transaction, product, &changed)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn create_safeguard(
+    transaction: &TransactionalTree,
+    safeguard: &SafeguardRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    PRODUCTS.read(transaction, &safeguard.product)?;
+    let key = (safeguard.product.clone(), safeguard.number);
+    if LIFTED_SAFEGUARDS.find(transaction, &key)?.is_some() {
+        let shown = LIFTED_SAFEGUARDS.shown(&key);
+        return Err(StoreError::Conflict(format!("{shown} exists already")));
+    }
+    SAFEGUARDS.add(transaction, &key, safeguard)?;
+    audit::append(transaction, entry)
+}
+
+pub(super) fn lift_safeguard(
+    transaction: &TransactionalTree,
+    product: &ProductName,
+    number: u64,
+    word: &Word,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let key = (product.clone(), number);
+    if let Some(lifted) = LIFTED_SAFEGUARDS.find(transaction, &key)?.and_then(|it| it.lifted) {
+        let shown = SAFEGUARDS.shown(&key);
+        let Word { by, at, reason, .. } = lifted;
+        let message = format!("{shown} was lifted already, by {by} at {at}: {reason}");
+        return Err(StoreError::Conflict(message));
+    }
+    let safeguard = SAFEGUARDS.read(transaction, &key)?;
+    SAFEGUARDS.remove(transaction, &key)?;
+    let lifted = SafeguardRecord { lifted: Some(word.clone()), ..safeguard };
+    LIFTED_SAFEGUARDS.add(transaction, &key, &lifted)?;
     audit::append(transaction, entry)
 }
 

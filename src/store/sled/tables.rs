@@ -12,7 +12,7 @@ use super::{
     super::{
         ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
         MachineRecord, OrganisationRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord,
-        StoredFile, TokenRecord,
+        SafeguardRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
@@ -25,6 +25,11 @@ pub(super) const RELEASES: Table<(ProductName, Version), ReleaseRecord> =
     Table::new("releases", "version");
 pub(super) const PRIVATE_CHANNELS: Table<(ProductName, PrivateChannelName), PrivateChannelRecord> =
     Table::new("private-channels", "private channel");
+/// Those in force: a check reads them all.
+pub(super) const SAFEGUARDS: Table<(ProductName, u64), SafeguardRecord> =
+    Table::new("safeguards", "safeguard");
+pub(super) const LIFTED_SAFEGUARDS: Table<(ProductName, u64), SafeguardRecord> =
+    Table::new("lifted-safeguards", "lifted safeguard");
 
 pub(super) const CUSTOMERS: Table<CustomerName, CustomerRecord> =
     Table::new("customers", "customer");

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::Path,
     sync::{
@@ -31,7 +32,12 @@ use super::{
 
 fn customer(number: usize) -> CustomerRecord {
     let name = format!("customer-{number:04}").parse().unwrap();
-    CustomerRecord { name, title: "A Customer".to_owned(), created_at: at(0) }
+    CustomerRecord {
+        name,
+        title: "A Customer".to_owned(),
+        created_at: at(0),
+        tags: BTreeSet::new(),
+    }
 }
 
 fn large_entry(number: usize, bytes: usize) -> AuditEntry {

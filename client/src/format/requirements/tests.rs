@@ -42,6 +42,7 @@ fn everything_that_is_missing_is_told_and_not_the_first_alone() {
     let facts = Facts {
         kernel: Some(system("4.18")),
         libc: Some(Libc::Musl(system("1.1.24"))),
+        distribution: None,
         components: [("postgres".parse().unwrap(), "14.9.0".parse().unwrap())].into(),
     };
     let told: Vec<String> = requires.missing(&facts).iter().map(Missing::to_string).collect();
@@ -112,8 +113,9 @@ pub(crate) fn requirements() -> impl Strategy<Value = Requirements> {
 /// Machines of every kind.
 pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let components = prop::collection::btree_map(names(), versions(), 0..3);
-    (prop::option::of(system_versions()), prop::option::of(libcs()), components)
-        .prop_map(|(kernel, libc, components)| Facts { kernel, libc, components })
+    (prop::option::of(system_versions()), prop::option::of(libcs()), components).prop_map(
+        |(kernel, libc, components)| Facts { kernel, distribution: None, libc, components },
+    )
 }
 
 proptest! {

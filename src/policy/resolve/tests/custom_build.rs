@@ -119,6 +119,7 @@ proptest! {
             min_from: stop.map(|stop| stop.get(&world.releases).version.clone()),
             admission: Admission::Admitted,
             requirement_unmet: None,
+            safeguard: None,
         });
 
         let (catalogue, more) = (world.catalogue(), with.catalogue());
