@@ -31,7 +31,7 @@ mod safeguard;
 mod support;
 mod vendor;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, middleware::from_fn, web};
 
 pub use self::{
     openapi::document,
@@ -40,7 +40,7 @@ pub use self::{
 use crate::service::{ErrorClass, Service, ServiceError};
 use body::{Sent, Word};
 use problem::ApiError;
-use route::route;
+use route::{count, route};
 
 /// The use cases, shared by all workers.
 type Shared = web::Data<Service>;
@@ -53,7 +53,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
     for route in routes() {
         route.register(config);
     }
-    config.default_service(web::to(no_such_route));
+    let unknown = web::resource("{path:.*}").wrap(from_fn(count));
+    config.service(unknown.default_service(web::to(no_such_route)));
 }
 
 const HEALTH_ROUTES: &[Route] = &[

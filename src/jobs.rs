@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::service::{Service, ServiceError, chain, repository::Renewals};
+use crate::{
+    measures::Job,
+    service::{Service, ServiceError, chain, repository::Renewals},
+};
 
 /// How often it is looked whether anything is to be done.
 const INTERVAL: Duration = Duration::from_mins(5);
@@ -31,7 +34,10 @@ async fn warn(service: &Service, before: Option<Timestamp>) -> Option<Timestamp>
         return before;
     }
     match service.warn(before).await {
-        Ok(now) => Some(now),
+        Ok(now) => {
+            service.measures().succeeded(Job::ExpiryWarning, now);
+            Some(now)
+        }
         Err(error) => {
             tracing::error!(error = chain(&error), "what expires could not be looked at");
             before
@@ -46,6 +52,9 @@ pub async fn renew(service: &Service) {
         Ok(Renewals { renewed, failed }) => {
             if renewed > 0 {
                 tracing::info!(renewed, "signed online metadata anew");
+            }
+            if failed.is_empty() {
+                service.measures().succeeded(Job::Renewal, service.now());
             }
             for (product, error) in failed {
                 tell(Some(product.as_str()), &error);

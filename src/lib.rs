@@ -12,7 +12,7 @@
 //! | [`service`] | the use cases: load → decide → persist |
 //! | [`api`] | HTTP: authenticate → parse → service → encode |
 //! | [`store`] | the ports to records and blobs, their adapters, the suite that every adapter passes |
-//! | [`server`], [`jobs`], [`config`], [`limits`], [`clock`] | the running process |
+//! | [`server`], [`jobs`], [`config`], [`limits`], [`clock`], [`measures`] | the running process |
 //! | [`cli`] | the vendor's and the technician's commands, and the quickstart |
 //! | [`manual`] | operations, threat model, storage, wire formats |
 //!
@@ -27,6 +27,7 @@ pub mod config;
 pub mod jobs;
 pub mod limits;
 pub mod manual;
+pub mod measures;
 pub mod policy;
 pub mod server;
 pub mod service;

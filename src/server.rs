@@ -11,6 +11,7 @@ use crate::{
     config::{Config, TlsConfig},
     jobs,
     limits::Limits,
+    measures::Measures,
     service::{
         Service, ServiceError,
         keys::{OnlineKeys, write_secret},
@@ -117,7 +118,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     let keys =
         if records.exists() { OnlineKeys::open(&keys) } else { OnlineKeys::open_or_create(&keys) };
     let keys = keys.map_err(io("the server's keys".to_owned()))?;
-    let meta = Arc::new(SledStore::open(&records)?);
+    let measures = Arc::<Measures>::default();
+    let meta = Arc::new(SledStore::open_measured(&records, measures.commits().clone())?);
     let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs"))?);
     let service = Service::new(
         meta,
@@ -128,7 +130,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
         Limits::DEFAULT,
         dir.join("uploads"),
     )
-    .with_silence(config.silence);
+    .with_silence(config.silence)
+    .with_measures(measures);
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

@@ -50,6 +50,7 @@ pub use self::{
 use crate::{
     clock::Clock,
     limits::Limits,
+    measures::Measures,
     policy::{Silence, Tiers},
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
@@ -74,6 +75,7 @@ pub struct Service {
     inspector: publish::Inspector,
     allocations: seats::Allocations,
     silence: Silence,
+    measures: Arc<Measures>,
 }
 
 impl Service {
@@ -92,6 +94,7 @@ impl Service {
         let compressed = compressed::CompressedFiles::new(limits.compressed_bytes_max);
         let allocations = seats::Allocations::new(limits.allocations_max);
         let silence = Silence::default();
+        let measures = Arc::default();
         Self {
             meta,
             blobs,
@@ -104,6 +107,7 @@ impl Service {
             inspector,
             allocations,
             silence,
+            measures,
         }
     }
 
@@ -111,6 +115,17 @@ impl Service {
     #[must_use]
     pub fn with_silence(self, silence: Silence) -> Self {
         Self { silence, ..self }
+    }
+
+    /// The same where what is counted is counted in `measures`, by the store as well.
+    #[must_use]
+    pub fn with_measures(self, measures: Arc<Measures>) -> Self {
+        Self { measures, ..self }
+    }
+
+    /// What is counted.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// The limits in force.

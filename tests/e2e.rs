@@ -66,6 +66,8 @@ mod lines;
 mod lost_keys;
 #[path = "e2e/machine.rs"]
 mod machine;
+#[path = "e2e/measures.rs"]
+mod measures;
 #[path = "e2e/memory.rs"]
 mod memory;
 #[path = "e2e/openapi.rs"]

@@ -123,6 +123,7 @@ async fn send_compressed(
     if request.method() == Method::HEAD {
         return Ok(response.body(SizedStream::new(bytes.len() as u64, empty())));
     }
+    service.measures().sent().inc_by(bytes.len() as u64);
     Ok(response.body(bytes))
 }
 
@@ -154,8 +155,12 @@ async fn read(
     if range.is_empty() {
         return Ok(empty());
     }
+    let sent = service.measures().sent();
     let bytes = service.read(&file, range).await?;
-    Ok(Box::pin(bytes.map_err(|error| std::io::Error::other(ServiceError::from(error)))))
+    let counted = bytes.inspect_ok(move |piece| {
+        sent.inc_by(piece.len() as u64);
+    });
+    Ok(Box::pin(counted.map_err(|error| std::io::Error::other(ServiceError::from(error)))))
 }
 
 /// Understands one range; several are answered with the whole file, which RFC 9110 §14.2 allows.

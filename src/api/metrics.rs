@@ -1,4 +1,6 @@
 use actix_web::HttpResponse;
+use jiff::Timestamp;
+use mainstay_client::format::ChannelName;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{family::Family, gauge::Gauge},
@@ -14,8 +16,8 @@ use super::{
 };
 use crate::{
     service::{
-        ServiceError,
-        status::{OnlineKeyState, ProductStatus, RenewedBy},
+        Service, ServiceError,
+        status::{OnlineKeyState, ProductStatus, RenewedBy, RoleStatus},
     },
     store::Role,
 };
@@ -30,7 +32,8 @@ pub(super) const ROUTES: &[Route] = &[route!(
 
 /// What a monitoring system reads. Product names are the vendor's affair, so it bears a token.
 async fn metrics(service: Shared, _: Staff) -> Result<Sent<Metrics>, ApiError> {
-    let text = encode(&service.status().await?).map_err(ServiceError::internal)?;
+    let status = service.status().await?;
+    let text = encode(&service, &status).map_err(ServiceError::internal)?;
     let content_type = format!("{}; version=1.0.0; charset=utf-8", Metrics::CONTENT_TYPE);
     Ok(HttpResponse::Ok().content_type(content_type).body(text).into())
 }
@@ -54,19 +57,27 @@ struct ProductLabels {
     product: String,
 }
 
-fn encode(status: &[ProductStatus]) -> Result<String, std::fmt::Error> {
+fn encode(service: &Service, status: &[ProductStatus]) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    service.measures().encode(&mut text)?;
+    text::encode_registry(&mut text, &expiry(status))?;
+    text::encode_eof(&mut text)?;
+    Ok(text)
+}
+
+/// What is looked up when somebody asks: products and their roles.
+fn expiry(status: &[ProductStatus]) -> Registry {
     let expires = Family::<RoleLabels, Gauge>::default();
     let able_to_sign = Family::<ProductLabels, Gauge>::default();
     for ProductStatus { product, roles, online_keys, .. } in status {
         let product = product.to_string();
-        for role in roles {
-            let renewed_by = match role.renewed_by {
+        for (role, renewed_by, at) in soonest(roles) {
+            let renewed_by = match renewed_by {
                 RenewedBy::Server => "server",
                 RenewedBy::Vendor => "vendor",
             };
-            let labels =
-                RoleLabels { product: product.clone(), role: role.role.clone(), renewed_by };
-            expires.get_or_create(&labels).set(role.expires.as_second());
+            let labels = RoleLabels { product: product.clone(), role, renewed_by };
+            expires.get_or_create(&labels).set(at.as_second());
         }
         let is_able = *online_keys != OnlineKeyState::Lost;
         able_to_sign.get_or_create(&ProductLabels { product }).set(is_able.into());
@@ -83,7 +94,48 @@ fn encode(status: &[ProductStatus]) -> Result<String, std::fmt::Error> {
         "Whether the server holds the online keys that the vendor has authorised",
         able_to_sign,
     );
-    let mut text = String::new();
-    text::encode(&mut text, &registry)?;
-    Ok(text)
+    registry
+}
+
+/// Each role and when it expires. There may be as many private channels as customers: they are told
+/// as one, by the one of them that expires first.
+fn soonest(roles: &[RoleStatus]) -> impl Iterator<Item = (String, RenewedBy, Timestamp)> {
+    let (private, named): (Vec<_>, Vec<_>) = roles.iter().partition(|role| {
+        let channel = role.role.parse::<ChannelName>();
+        channel.is_ok_and(|channel| channel.private().is_some())
+    });
+    let first = private.into_iter().min_by_key(|role| role.expires);
+    let told = |name: &str, role: &RoleStatus| (name.to_owned(), role.renewed_by, role.expires);
+    let named = named.into_iter().map(move |role| told(&role.role, role));
+    named.chain(first.map(move |role| told("private", role)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Expiry;
+
+    fn role(name: &str, expires: i64) -> RoleStatus {
+        RoleStatus {
+            role: name.to_owned(),
+            version: 1,
+            expires: Timestamp::from_second(expires).unwrap(),
+            days_left: 0,
+            state: Expiry::Far,
+            renewed_by: RenewedBy::Vendor,
+            command: None,
+        }
+    }
+
+    #[test]
+    fn private_channels_are_told_as_one_by_the_first_that_expires() {
+        let private = ["a", "b", "c"].map(|letter| letter.repeat(26));
+        let [one, other, third] = private.each_ref().map(String::as_str);
+        let roles =
+            [role("root", 9), role(one, 7), role(other, 5), role("bugfix", 1), role(third, 6)];
+        let told: Vec<_> = soonest(&roles).map(|(role, _, at)| (role, at.as_second())).collect();
+        let expected = [("root", 9), ("bugfix", 1), ("private", 5)];
+        assert_eq!(told, expected.map(|(role, at)| (role.to_owned(), at)));
+        assert_eq!(soonest(&roles[..1]).count(), 1);
+    }
 }

@@ -1,7 +1,17 @@
-use actix_web::{guard, http::Method, web};
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    guard,
+    http::Method,
+    middleware::{Next, from_fn},
+    web,
+};
 
-use super::openapi::Operation;
+use super::{Shared, openapi::Operation};
 use crate::{
+    clock::Stopwatch,
+    measures::RouteClass,
     service::{Actor, Scope},
     store::Role,
 };
@@ -106,7 +116,24 @@ impl Route {
         let resource = web::resource(self.path)
             .guard(guard::Method(self.method.clone()))
             .app_data(self)
+            .wrap(from_fn(count))
             .route((self.handler)());
         config.service(resource);
     }
+}
+
+/// Counts a request and its answer by what it is for.
+pub(super) async fn count(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let stopwatch = Stopwatch::start();
+    let service = request.app_data::<Shared>().cloned();
+    let route = request.app_data::<&'static Route>();
+    let class = route.map_or(RouteClass::Unknown, |route| RouteClass::of(route.path));
+    let answer = next.call(request).await?;
+    if let Some(service) = service {
+        service.measures().answered(class, answer.status().as_u16(), stopwatch.elapsed());
+    }
+    Ok(answer)
 }

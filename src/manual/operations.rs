@@ -58,6 +58,36 @@
 //! a failed fsync the store takes no more writes, `/readyz` answers 503, and only a restart helps:
 //! what a disk did with the bytes of a failed fsync nobody knows.
 //!
+//! `/metrics` is what Prometheus reads. It wants a token of any role, since the names of products are
+//! the vendor's affair; `viewer` is enough:
+//!
+//! ```yaml
+//! scrape_configs:
+//!   - job_name: mainstay
+//!     scheme: https
+//!     authorization:
+//!       credentials_file: /etc/prometheus/mainstay.token
+//!     static_configs:
+//!       - targets: ["updates.example.com:443"]
+//! ```
+//!
+//! | measure | labels | what |
+//! |---|---|---|
+//! | `mainstay_requests_total` | `route`, `status` | requests answered; `route` is `check`, `report`, `enroll`, `repository`, `staff`, `watching` or `unknown`, `status` its first digit, as in `2xx` |
+//! | `mainstay_request_duration_seconds` | `route` | a histogram: how long it took until an answer began |
+//! | `mainstay_machine_events_total` | `kind` | what machines reported; `undone` is an update that failed and was undone, `interrupted`, `refused` and `lost` went wrong otherwise |
+//! | `mainstay_plans_signed_total` | | plans that were signed; most checks need no new one |
+//! | `mainstay_repository_sent_bytes_total` | | bytes of metadata, manifests and artifacts that were sent |
+//! | `mainstay_store_changes_total` | | changes made durable |
+//! | `mainstay_store_commit_duration_seconds` | | a histogram: how long a group of changes took to be made durable |
+//! | `mainstay_job_last_success_timestamp_seconds` | `job` | when background work last succeeded: `renewal`, `expiry_warning` |
+//! | `mainstay_metadata_expires_timestamp_seconds` | `product`, `role`, `renewed_by` | when machines stop trusting a role; all private channels of a product are one role, `private`, and it is the first of them that counts |
+//! | `mainstay_online_keys_authorised` | `product` | 1 while the server can sign for the product |
+//!
+//! No label names a machine or a customer: the number of series grows with the products alone. All
+//! counts are of one process and begin at 0 with it. `fixtures/alerts.yml` is an example of alerts that
+//! go by these.
+//!
 //! # Tokens
 //!
 //! | role | may |
@@ -341,10 +371,8 @@
 //! proposal to write instead. Run it monthly, and a channel lives on without a release. The log warns
 //! at start and when 30, 14 and 3 days are left, from then on daily, and names the command. `mainstay
 //! status` exits with 7 when something expires within 3 days, has expired, or cannot be signed because
-//! online keys are lost. `/metrics`, which wants a token of any role, says the same to a monitoring
-//! system: `mainstay_metadata_expires_timestamp_seconds` for each product and role, and
-//! `mainstay_online_keys_authorised`; an alert where less than 14 days are left of a role that
-//! `renewed_by="vendor"` is a good one. What has expired can still be renewed: nothing is lost but time.
+//! online keys are lost. `/metrics` says the same to a monitoring system. What has expired can still be
+//! renewed: nothing is lost but time.
 //!
 //! # Backing up
 //!
@@ -403,7 +431,7 @@
 //! - What is built for one customer can be steered to another's machine by whoever has all of the server's
 //!   online keys ([`threat_model`](super::threat_model)).
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
-//! - There are no metrics but those of expiry, and no console, no export of the store, and no scale-out over PostgreSQL.
+//! - There is no console, no export of the store, and no scale-out over PostgreSQL.
 //! - An update downloads the whole artifact before it unpacks, so it takes longer than its slowest stage
 //!   alone ([`measurements`](super::measurements)).
 //! - A rollback does not read the tree that it goes back to where nothing has touched that; bytes of it

@@ -113,7 +113,11 @@ impl Service {
                 events: Vec::new(),
                 audit: self.suspicion(&stored, &machine),
             };
+            let is_signed = change.plan.is_some();
             self.meta.change_machine(change).await.map_err(|error| overtaken(error, name))?;
+            if is_signed {
+                self.measures.signed_plan();
+            }
         }
         Ok(Planned { machine, plan, role })
     }

@@ -24,6 +24,7 @@ impl Service {
             machine.require_enrolled()?;
             let (name, seated_at) = (machine.name.clone(), machine.seated_at);
             let change = self.after(machine, request);
+            let kinds: Vec<_> = change.events.iter().map(|event| event.event.kind).collect();
             let contract =
                 (change.machine.seated_at != seated_at).then(|| change.machine.contract.clone());
             match self.meta.change_machine(change).await {
@@ -32,7 +33,11 @@ impl Service {
                     if let Some(contract) = contract {
                         self.allocations.forget(&contract);
                     }
-                    return Ok(other?);
+                    other?;
+                    for kind in kinds {
+                        self.measures.reported(kind);
+                    }
+                    return Ok(());
                 }
             }
         }

@@ -53,7 +53,7 @@ use super::{
     Retirement, SafeguardRecord, StoreResult, StoredFile, TokenRecord, Word,
 };
 
-use crate::policy::Claim;
+use crate::{measures::Commits, policy::Claim};
 
 /// The records in one directory, for one process.
 pub struct SledStore {
@@ -67,8 +67,13 @@ impl SledStore {
     /// Opens the store in `dir`, or creates it where there is none. Refuses where another process
     /// has it open, and where opening it would hide a loss.
     pub fn open(dir: &Path) -> StoreResult<Self> {
+        Self::open_measured(dir, Commits::default())
+    }
+
+    /// The same, where what is written is counted.
+    pub fn open_measured(dir: &Path, commits: Commits) -> StoreResult<Self> {
         let Opened { database, file, lock } = opening::open(dir)?;
-        let writer = Writer::start(database.clone(), move || file.sync_all())?;
+        let writer = Writer::start(database.clone(), commits, move || file.sync_all())?;
         Ok(Self { writer, database, _lock: lock })
     }
 

@@ -208,6 +208,19 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Installed,
+        Self::Confirmed,
+        Self::Undone,
+        Self::Interrupted,
+        Self::RolledBack,
+        Self::Refused,
+        Self::Deferred,
+        Self::Lost,
+        Self::Unblocked,
+    ];
+
     /// The kind's stable name.
     pub const fn as_str(self) -> &'static str {
         match self {

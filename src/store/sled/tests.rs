@@ -29,6 +29,7 @@ use super::{
     },
     writer::Writer,
 };
+use crate::measures::Commits;
 
 fn customer(number: usize) -> CustomerRecord {
     let name = format!("customer-{number:04}").parse().unwrap();
@@ -199,7 +200,7 @@ async fn concurrent_writes_are_made_durable_in_groups() {
     let opened = opening::open(dir.path()).unwrap();
     let syncs = Arc::new(AtomicU64::new(0));
     let counted = syncs.clone();
-    let writer = Writer::start(opened.database.clone(), move || {
+    let writer = Writer::start(opened.database.clone(), Commits::default(), move || {
         std::thread::sleep(Duration::from_millis(20));
         counted.fetch_add(1, Ordering::SeqCst);
         opened.file.sync_all()
@@ -230,7 +231,7 @@ async fn a_change_is_acknowledged_only_after_the_sync() {
     let opened = opening::open(dir.path()).unwrap();
     let is_synced = Arc::new(AtomicBool::new(false));
     let flag = is_synced.clone();
-    let writer = Writer::start(opened.database, move || {
+    let writer = Writer::start(opened.database, Commits::default(), move || {
         std::thread::sleep(Duration::from_millis(50));
         flag.store(true, Ordering::SeqCst);
         Ok(())
@@ -245,7 +246,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     let dir = tempfile::tempdir().unwrap();
     let opened = opening::open(dir.path()).unwrap();
     let mut calls = 0;
-    let writer = Writer::start(opened.database.clone(), move || {
+    let writer = Writer::start(opened.database.clone(), Commits::default(), move || {
         calls += 1;
         if calls == 2 { Err(io::Error::other("the disk is on fire")) } else { Ok(()) }
     })

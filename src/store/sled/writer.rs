@@ -13,6 +13,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{StoreError, StoreResult};
+use crate::{clock::Stopwatch, measures::Commits};
 
 /// The most changes in one group.
 const GROUP_CHANGES_MAX: usize = 256;
@@ -37,12 +38,13 @@ impl Writer {
     /// Starts the thread. `sync` makes durable what sled has handed to the operating system.
     pub(super) fn start(
         database: sled::Db,
+        commits: Commits,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
     ) -> StoreResult<Self> {
         let (queue, requests) = mpsc::channel(QUEUE_CHANGES_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Room { database, sync }.serve(requests))
+            .spawn(move || Room { database, commits, sync }.serve(requests))
             .map_err(|error| {
                 StoreError::Unavailable(format!("the writing thread did not start: {error}"))
             })?;
@@ -81,6 +83,7 @@ pub(super) fn stopped() -> StoreError {
 
 struct Room<S> {
     database: sled::Db,
+    commits: Commits,
     sync: S,
 }
 
@@ -130,13 +133,16 @@ impl<S: FnMut() -> io::Result<()>> Room<S> {
     }
 
     fn outcomes(&mut self, group: &[Request]) -> Result<Vec<StoreResult<()>>, String> {
+        let stopwatch = Stopwatch::start();
         let outcomes = group
             .iter()
             .map(|request| self.run(&request.change))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| error.to_string())?;
-        if outcomes.iter().any(Result::is_ok) {
+        let changes = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        if changes > 0 {
             self.make_durable()?;
+            self.commits.note(changes, stopwatch.elapsed());
         }
         Ok(outcomes)
     }
