@@ -53,6 +53,10 @@ pub struct Limits {
     pub allocations_max: usize,
     /// How many records one page of a listing has.
     pub page_records_max: usize,
+    /// How many denied attempts of one actor are written down in ten minutes.
+    pub denials_of_actor_max: usize,
+    /// Of how many actors denied attempts are written down in ten minutes.
+    pub denied_actors_max: usize,
 }
 
 impl Limits {
@@ -80,6 +84,8 @@ impl Limits {
         channel_targets_warned: 900,
         allocations_max: 10_000,
         page_records_max: 1000,
+        denials_of_actor_max: 100,
+        denied_actors_max: 1000,
     };
 }
 

@@ -19,6 +19,7 @@ pub mod compressed;
 pub mod contract;
 pub mod decisions;
 mod delegation;
+pub mod denial;
 pub mod enroll;
 mod error;
 pub mod import;
@@ -75,6 +76,7 @@ pub struct Service {
     inspector: publish::Inspector,
     allocations: seats::Allocations,
     silence: Silence,
+    denials: denial::Denials,
     measures: Arc<Measures>,
 }
 
@@ -107,6 +109,7 @@ impl Service {
             inspector,
             allocations,
             silence,
+            denials: denial::Denials::default(),
             measures,
         }
     }

@@ -31,15 +31,17 @@ enum Bearer {
     Staff(Actor),
 }
 
-/// Lets pass whom the route is for. A denial is written down.
-async fn admit(actor: Actor, request: &HttpRequest) -> Result<Staff, ApiError> {
+/// Lets pass whom the route is for.
+fn admit(actor: Actor, request: &HttpRequest) -> Result<Staff, ApiError> {
     let route = request
         .app_data::<&'static Route>()
         .ok_or_else(|| ServiceError::internal("the route says not whom it is for".to_owned()))?;
-    let Some((code, message)) = route.who.denial(&actor) else { return Ok(Staff(actor)) };
-    let action = format!("{} {}", request.method(), request.path());
-    service(request)?.record_denial(&actor, &action).await?;
-    Err(ServiceError::new(ErrorClass::Forbidden, code, message).into())
+    match route.who.denial(&actor) {
+        None => Ok(Staff(actor)),
+        Some((code, message)) => {
+            Err(ServiceError::new(ErrorClass::Forbidden, code, message).into())
+        }
+    }
 }
 
 /// The address that a request comes from.
@@ -52,18 +54,19 @@ fn service(request: &HttpRequest) -> Result<&web::Data<Service>, ApiError> {
     Ok(service.ok_or_else(|| ServiceError::internal("the service is not registered".to_owned()))?)
 }
 
+/// The token that a request bears.
+pub(super) fn token(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ")
+}
+
 async fn bearer(request: &HttpRequest) -> Result<Bearer, ApiError> {
     let unauthenticated =
         |message: &str| ServiceError::new(ErrorClass::Unauthenticated, "UNAUTHENTICATED", message);
     let service = service(request)?;
-    let token = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or_else(|| {
-            unauthenticated("no token: expected the header `Authorization: Bearer <token>`")
-        })?;
+    let token = token(request).ok_or_else(|| {
+        unauthenticated("no token: expected the header `Authorization: Bearer <token>`")
+    })?;
     if token.starts_with(MACHINE_TOKEN_PREFIX) {
         let machine = service.authenticate_machine(token).await?;
         return Ok(Bearer::Machine(Box::new(machine)));
@@ -85,7 +88,7 @@ impl FromRequest for Caller {
         Box::pin(async move {
             match bearer(&request).await? {
                 Bearer::Machine(machine) => Ok(Self::Machine(machine)),
-                Bearer::Staff(actor) => admit(actor, &request).await.map(|_| Self::Staff),
+                Bearer::Staff(actor) => admit(actor, &request).map(|_| Self::Staff),
             }
         })
     }
@@ -119,7 +122,7 @@ impl FromRequest for Staff {
         let request = request.clone();
         Box::pin(async move {
             match bearer(&request).await? {
-                Bearer::Staff(actor) => admit(actor, &request).await,
+                Bearer::Staff(actor) => admit(actor, &request),
                 Bearer::Machine(_) => Err(ServiceError::new(
                     ErrorClass::Forbidden,
                     "STAFF_ONLY",

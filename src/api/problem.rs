@@ -8,6 +8,13 @@ use crate::service::{ErrorClass, ServiceError, chain};
 #[error(transparent)]
 pub(super) struct ApiError(#[from] ServiceError);
 
+impl ApiError {
+    /// What the use case said.
+    pub(super) fn service_error(&self) -> &ServiceError {
+        &self.0
+    }
+}
+
 impl From<ParseError> for ApiError {
     fn from(error: ParseError) -> Self {
         Self(error.into())

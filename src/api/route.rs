@@ -8,11 +8,11 @@ use actix_web::{
     web,
 };
 
-use super::{Shared, openapi::Operation};
+use super::{Shared, auth, openapi::Operation, problem::ApiError};
 use crate::{
     clock::Stopwatch,
     measures::RouteClass,
-    service::{Actor, Scope},
+    service::{Actor, ErrorClass, Scope, denial::Denial},
     store::Role,
 };
 
@@ -122,7 +122,8 @@ impl Route {
     }
 }
 
-/// Counts a request and its answer by what it is for.
+/// Counts a request and its answer by what it is for. That somebody was turned away is written down
+/// before they are told.
 pub(super) async fn count(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -133,7 +134,23 @@ pub(super) async fn count(
     let class = route.map_or(RouteClass::Unknown, |route| RouteClass::of(route.path));
     let answer = next.call(request).await?;
     if let Some(service) = service {
+        if let Some(denial) = denial(&answer) {
+            service.record_denial(denial).await.map_err(ApiError::from)?;
+        }
         service.measures().answered(class, answer.status().as_u16(), stopwatch.elapsed());
     }
     Ok(answer)
+}
+
+/// Who was turned away from what, where somebody was.
+fn denial<B>(answer: &ServiceResponse<B>) -> Option<Denial<'_>> {
+    let error = answer.response().error()?.as_error::<ApiError>()?.service_error();
+    let is_denial = matches!(error.class(), ErrorClass::Forbidden | ErrorClass::Unauthenticated);
+    let request = answer.request();
+    is_denial.then(|| Denial {
+        token: auth::token(request),
+        address: auth::address(request),
+        request: format!("{} {}", request.method(), request.path()),
+        error,
+    })
 }

@@ -213,17 +213,6 @@ impl Service {
         }
     }
 
-    /// Records that `actor` was denied `action`.
-    pub async fn record_denial(&self, actor: &Actor, action: &str) -> ServiceResult<()> {
-        let mut audit = self.audit(actor, "denied", action);
-        let whose = match actor.scope {
-            Scope::Everything => "",
-            Scope::Customers(_) => " of an organisation",
-        };
-        audit.detail = format!("role {}{whose} may not do this", actor.role);
-        Ok(self.meta.record_audit(audit).await?)
-    }
-
     /// A person's remark: without control characters and not too long.
     pub(super) fn remark(&self, what: &str, text: &str) -> ServiceResult<String> {
         one_line(what, text, self.limits.remark_chars_max)

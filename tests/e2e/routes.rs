@@ -186,6 +186,56 @@ fn every_route_is_for_whom_it_is_for_and_for_nobody_else() {
     }
 }
 
+/// Whoever is turned away is in the audit trail: as whom their token was made for, where it is known,
+/// even if it is not accepted any more; and once, however often they try.
+#[test]
+fn whoever_is_turned_away_is_written_down_once_in_a_while() {
+    let scene = Served::new();
+    let route = routes().find(|route| name(route) == "POST /v1/tokens").unwrap();
+    let bearers = bearers(&scene);
+    let denied = || -> Vec<Value> {
+        let trail: Vec<Value> = scene.server.get("/v1/audit").has_status(200).json();
+        trail.into_iter().filter(|record| record["action"] == "denied").collect()
+    };
+    let before = denied().len();
+    let mut expected = BTreeSet::new();
+    for (bearer, token) in bearers.iter().filter(|(bearer, _)| *bearer != "admin") {
+        let answers = [0; 3].map(|_| request(&scene, route, token));
+        let problem: Value = answers[2].json();
+        let actor = match *bearer {
+            "nobody" | "garbage" => "nobody".to_owned(),
+            "machine" => {
+                let machines = [&scene.own.0, &scene.other.0];
+                let machine = machines.into_iter().find(|machine| machine.token == *token).unwrap();
+                format!("machine {}", machine.machine)
+            }
+            _ => {
+                let tokens: Vec<Value> = scene.server.get("/v1/tokens").has_status(200).json();
+                let digest = Digest::of(token.as_bytes()).to_string();
+                let known = tokens.iter().find(|known| known["sha256"] == digest).unwrap();
+                let [id, label] = ["id", "label"].map(|part| known[part].as_str().unwrap());
+                format!("{id} ({label})")
+            }
+        };
+        expected.insert((actor, problem["code"].as_str().unwrap().to_owned()));
+    }
+    let denied = denied().split_off(before);
+    let found: Vec<_> = denied
+        .iter()
+        .map(|record| {
+            let [actor, detail] = ["actor", "detail"].map(|part| record[part].as_str().unwrap());
+            assert_eq!(record["subject"], "POST /v1/tokens");
+            assert_eq!(record["address"], "127.0.0.1");
+            (actor.to_owned(), detail.split(':').next().unwrap().to_owned())
+        })
+        .collect();
+    assert_eq!(found.len(), expected.len(), "each once: {found:?}");
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+    let codes: BTreeSet<_> = expected.iter().map(|(_, code)| code.as_str()).collect();
+    let all = ["ROLE_NOT_ALLOWED", "STAFF_ONLY", "TOKEN_EXPIRED", "UNAUTHENTICATED"];
+    assert_eq!(codes, all.into());
+}
+
 /// A change by a route that changes something: which, by what action the audit trail tells of it,
 /// and how it comes about.
 struct Change {
