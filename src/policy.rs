@@ -15,6 +15,7 @@
 //! | [`upgrade`] | which hops lead up from what a machine runs, and what does the contract lack for them? |
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
 //! | [`seats`] | which machines of a contract have a seat? |
+//! | [`census`] | as what is a machine counted, and what changes in the counts when it changes? |
 //! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`lifecycle`] | how near are the ends of a line and of the paid time, and what is said of that? |
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
@@ -22,6 +23,7 @@
 //! Read in that order, the first four are the path from a customer's amendments to the action in a plan.
 
 pub mod catalogue;
+pub mod census;
 pub mod contract;
 pub mod entitlement;
 pub mod expiry;
@@ -35,6 +37,7 @@ pub mod seats;
 pub mod upgrade;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
+pub use census::{Cell, Count, Counted, Day, Figures, Setup, Stage};
 pub use contract::{
     Amendment, Bridge, Change, Contract, Exit, Fallback, Preset, State, Term, Tier, Tiers,
 };

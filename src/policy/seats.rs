@@ -4,7 +4,7 @@
 //! than seats, those that came first have them. A machine that is retired, or says nothing for a
 //! long time, gives its seat up; when it is heard of again it comes last.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_client::format::MachineName;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,12 @@ impl Silence {
     /// Whether a machine that was last heard of at `seen_at` counts as silent at `now`.
     pub fn is_broken_off(self, seen_at: Timestamp, now: Timestamp) -> bool {
         days_after(seen_at, self.0) <= now
+    }
+
+    /// The last instant at which a machine that counts as silent at `now` can have been heard of.
+    pub fn since(self, now: Timestamp) -> Timestamp {
+        let silent = SignedDuration::from_hours(24 * i64::from(self.0));
+        now.checked_sub(silent).unwrap_or(Timestamp::MIN)
     }
 }
 

@@ -45,8 +45,10 @@ fn a_silent_machine_gives_its_seat_up_on_the_day() {
     let claims = [claim(1, 0, 10), claim(2, 1, 99)];
     assert_eq!(holders(&claims, 1, 99), names(&[&claims[0]]));
     assert_eq!(holders(&claims, 1, 100), names(&[&claims[1]]), "90 days after day 10");
-    let almost = day(100) - SignedDuration::from_secs(1);
-    assert!(!SILENCE.is_broken_off(day(10), almost));
+    let second = SignedDuration::from_secs(1);
+    assert!(!SILENCE.is_broken_off(day(10), day(100) - second));
+    assert_eq!(SILENCE.since(day(100)), day(10));
+    assert!(!SILENCE.is_broken_off(SILENCE.since(day(100)) + second, day(100)));
 }
 
 #[test]
