@@ -6,7 +6,7 @@
 //! | `vendor` | products, releases, uploads |
 //! | `account` | customers, contracts, tokens |
 //! | `organisation` | support organisations, and whom they serve |
-//! | `support` | machines, rollback orders, the audit trail |
+//! | `support` | the census, machines, rollback orders, the audit trail |
 //! | `safeguard` | releases that are held back from machines on which they do harm |
 //! | `metrics` | what a monitoring system reads |
 //! | `openapi` | the interface described |

@@ -3,6 +3,7 @@
 //! Tables for people, `--json` for programs. Exit codes are those of [`ExitStatus`].
 
 mod audit;
+mod census;
 mod channel;
 mod confirm;
 mod connection;
@@ -20,6 +21,7 @@ mod publish;
 mod quickstart;
 mod release;
 mod safeguard;
+mod selected;
 mod serve;
 mod spreadsheet;
 mod status;
@@ -87,6 +89,8 @@ enum Command {
     /// Hold releases back from machines on which they do harm.
     #[command(subcommand)]
     Safeguard(safeguard::Safeguard),
+    /// Say how many machines run what.
+    Census(census::Census),
     /// Show when metadata expires, and what renews it.
     Status(status::Status),
     /// Show who changed what.
@@ -155,6 +159,7 @@ impl Cli {
             Command::Token(command) => command.run(output),
             Command::Machine(command) => command.run(output),
             Command::Safeguard(command) => command.run(output),
+            Command::Census(command) => command.run(output),
             Command::Audit(command) => command.run(output),
             Command::OpenApi => openapi::print(),
             Command::Status(command) => return ended(command.run(output), output),

@@ -6,13 +6,14 @@
 //! | [`product`], [`private_channel`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
-//! | [`support`], [`action`], [`safeguard`], [`seats`] | the technician |
+//! | [`support`], [`action`], [`safeguard`], [`census`], [`seats`] | the technician |
 //! | [`status`] | whoever watches over it |
 //! | [`keys`] | the server itself |
 
 pub mod access;
 pub mod action;
 pub(crate) mod authoring;
+pub mod census;
 pub mod check;
 mod clones;
 pub mod compressed;

@@ -11,6 +11,7 @@ mod blobs;
 mod contract;
 mod directory;
 mod record;
+mod selection;
 mod sled;
 
 use std::{collections::BTreeSet, ops::Range};
@@ -37,10 +38,11 @@ pub use self::{
         ReleaseRecord, Repository, RepositoryFile, Role, SafeguardRecord, StoredFile, TokenRecord,
         Word,
     },
+    selection::{ListPlace, Listed, Selection},
     sled::SledStore,
 };
 
-use crate::policy::Claim;
+use crate::policy::{Cell, Claim, Count, Setup};
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +181,10 @@ pub trait MetaStore: Send + Sync + 'static {
         files: Vec<RepositoryFile>,
         audit: AuditEntry,
     ) -> StoreResult<()>;
+
+    /// The release of a product with this version.
+    async fn release(&self, product: &ProductName, version: &Version)
+    -> StoreResult<ReleaseRecord>;
 
     /// All releases of a product by version.
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>>;
@@ -343,8 +349,30 @@ pub trait MetaStore: Send + Sync + 'static {
         key: &PublicKey,
     ) -> StoreResult<MachineRecord>;
 
-    /// All machines by name.
-    async fn machines(&self) -> StoreResult<Vec<MachineRecord>>;
+    /// The machines of a selection in the order of their [`ListPlace`]s, at most `limit`: those
+    /// after `after`, or the first ones. The retired ones are in the order of their customers and
+    /// names. It costs no more where there are more machines that are not in the selection. A machine
+    /// that changes meanwhile may be left out.
+    async fn machines_after(
+        &self,
+        selection: &Selection,
+        listed: Listed,
+        after: Option<&ListPlace>,
+        limit: usize,
+    ) -> StoreResult<Vec<MachineRecord>>;
+
+    /// How many machines of a selection there are in each cell that has one, at most `limit` cells
+    /// in their order: those after `after`, or the first ones. No machine is read for it.
+    async fn census_after(
+        &self,
+        selection: &Selection,
+        after: Option<&Cell>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Cell, Count)>>;
+
+    /// How many machines of all customers together there are with each setup of a product that has
+    /// one, in order. It costs no more where there are more customers or machines.
+    async fn census_together(&self, product: &ProductName) -> StoreResult<Vec<(Setup, Count)>>;
 
     /// The claims to a seat of `contract` by the machines' names, one of each machine of it that is
     /// not retired. They are found without reading any other contract's machines. A machine that was
@@ -359,6 +387,10 @@ pub trait MetaStore: Send + Sync + 'static {
 
     /// At most `limit` audit records with numbers above `after`, in order.
     async fn audit(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRecord>>;
+
+    /// The newest `limit` audit records about `subject`, the newest first. It costs no more where
+    /// there are more about others.
+    async fn audit_of(&self, subject: &str, limit: usize) -> StoreResult<Vec<AuditRecord>>;
 
     /// The newest audit record's place in the chain.
     async fn audit_head(&self) -> StoreResult<AuditHead>;

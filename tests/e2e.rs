@@ -36,6 +36,8 @@ mod audit;
 mod bad_input;
 #[path = "e2e/bad_request.rs"]
 mod bad_request;
+#[path = "e2e/census.rs"]
+mod census;
 #[path = "e2e/compression.rs"]
 mod compression;
 #[path = "e2e/contracts.rs"]

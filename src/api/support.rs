@@ -14,6 +14,7 @@ use crate::{
     service::{
         Hidden,
         action::{ActOnMachine, ActionOutcome},
+        census::{CensusPage, ListCensus, ListMachines, MachinePage},
         seats::RetireMachine,
         support::{Explanation, MachineView, OrderRollback},
     },
@@ -23,7 +24,14 @@ use crate::{
 const LOOKING: &[Role] = &[Role::Account, Role::Support, Role::Viewer];
 
 pub(super) const ROUTES: &[Route] = &[
-    route!(GET, "/v1/machines", Who::Staff(LOOKING), machines, "List the machines."),
+    route!(
+        GET,
+        "/v1/census",
+        Who::Staff(LOOKING),
+        census,
+        "Say how many machines run what, a page at a time."
+    ),
+    route!(GET, "/v1/machines", Who::Staff(LOOKING), machines, "List machines, a page at a time."),
     route!(
         GET,
         "/v1/machines/{machine}",
@@ -89,8 +97,20 @@ pub(super) const ROUTES: &[Route] = &[
     ),
 ];
 
-async fn machines(service: Shared, Staff(actor): Staff) -> Answer<Vec<MachineRecord>> {
-    body::ok(&service.machines(&actor).await?)
+async fn census(
+    service: Shared,
+    Staff(actor): Staff,
+    question: web::Query<ListCensus>,
+) -> Answer<CensusPage> {
+    body::ok(&service.census(&actor, question.into_inner()).await?)
+}
+
+async fn machines(
+    service: Shared,
+    Staff(actor): Staff,
+    question: web::Query<ListMachines>,
+) -> Answer<MachinePage> {
+    body::ok(&service.machines(&actor, question.into_inner()).await?)
 }
 
 async fn machine(

@@ -9,16 +9,18 @@ use super::{
     CliResult, Output, ServerArgs,
     hidden::WithHidden,
     output::{or_dash, table},
+    selected::Selected,
     spreadsheet::{self, Format},
 };
 use crate::{
     policy::UpgradePath,
     service::{
         action::MachineAction,
+        census::{MachinePage, SilentFor},
         seats::{ContractSeats, RetireMachine, SeatStanding},
         support::{Explanation, MachineStanding, MachineView, OrderRollback},
     },
-    store::{MachineRecord, OrderRecord, OrderState, Word},
+    store::{ListPlace, MachineRecord, OrderRecord, OrderState, Word},
 };
 
 const EXPLAIN_COLUMNS: &[&str] =
@@ -27,8 +29,8 @@ const EXPLAIN_COLUMNS: &[&str] =
 /// Show and explain machines; order a rollback; retire.
 #[derive(Debug, Subcommand)]
 pub(super) enum Machine {
-    /// List the machines; those of one contract with their seats.
-    List(List),
+    /// List machines by what they run; those of one contract with their seats.
+    List(Box<List>),
     /// Show what a machine runs, what happened on it, what it will be told.
     Show(Named),
     /// Say for every release why the machine gets it or does not.
@@ -57,9 +59,30 @@ pub(super) enum Machine {
 pub(super) struct List {
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    selected: Selected,
     /// Only the machines of this contract that are not retired, and which of them have a seat.
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = [
+            "product", "customer", "platform", "version", "silent", "retired", "limit", "after"
+        ]
+    )]
     contract: Option<ContractName>,
+    /// Only machines that have not been heard of for so long, such as 36h or 14d, or for as long as it
+    /// takes until a machine gives its seat up.
+    #[arg(long, value_name = "FOR", num_args = 0..=1, default_missing_value = "configured")]
+    silent: Option<SilentFor>,
+    /// The machines that are retired, in place of those that are not.
+    #[arg(long, conflicts_with = "silent")]
+    retired: bool,
+    /// List at most so many machines, 1 to 1000.
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// Go on where a list before this one ended.
+    #[arg(long, value_name = "PLACE")]
+    after: Option<ListPlace>,
 }
 
 /// On which machine somebody acts, and why.
@@ -119,15 +142,7 @@ pub(super) struct Rollback {
 impl Machine {
     pub(super) fn run(self, output: Output) -> CliResult {
         match self {
-            Self::List(List { server, contract: Some(contract) }) => {
-                let path = format!("/v1/contracts/{contract}/seats");
-                let seats: ContractSeats = server.connect()?.get(&path)?;
-                output.answer(&seats, seated)
-            }
-            Self::List(List { server, contract: None }) => {
-                let machines: Vec<MachineRecord> = server.connect()?.get("/v1/machines")?;
-                output.answer(&machines, |machines| list(machines))
-            }
+            Self::List(list) => list.run(output),
             Self::Show(Named { server, machine }) => {
                 let view: MachineView =
                     server.connect()?.get(&format!("/v1/machines/{machine}"))?;
@@ -188,7 +203,30 @@ impl Machine {
     }
 }
 
-fn list(machines: &[MachineRecord]) -> String {
+impl List {
+    fn run(self, output: Output) -> CliResult {
+        let Self { server, selected, contract, silent, retired, limit, after } = self;
+        let server = server.connect()?;
+        if let Some(contract) = contract {
+            let seats: ContractSeats = server.get(&format!("/v1/contracts/{contract}/seats"))?;
+            return output.answer(&seats, seated);
+        }
+        let more = [
+            ("silent", silent.map(|silent| silent.to_string())),
+            ("retired", retired.then(|| "true".to_owned())),
+            ("limit", limit.map(|limit| limit.to_string())),
+            ("after", after.map(|after| after.to_string())),
+        ];
+        let page: MachinePage = server.get(&selected.question("/v1/machines", &more))?;
+        output.answer(&page, |page| listed(&page.machines))?;
+        if let Some(next) = page.next {
+            output.say(&format!("There are more: --after {next}"));
+        }
+        Ok(())
+    }
+}
+
+fn listed(machines: &[MachineRecord]) -> String {
     let rows = machines.iter().map(|machine| {
         [
             machine.name.to_string(),
@@ -196,11 +234,13 @@ fn list(machines: &[MachineRecord]) -> String {
             machine.customer.to_string(),
             machine.product.to_string(),
             or_dash(machine.running.as_ref()),
+            machine.platform.to_string(),
             machine.seen_at.to_string(),
             remark(machine).to_owned(),
         ]
     });
-    table(["MACHINE", "HOST", "CUSTOMER", "PRODUCT", "RUNS", "SEEN", "REMARK"], rows)
+    let headings = ["MACHINE", "HOST", "CUSTOMER", "PRODUCT", "RUNS", "PLATFORM", "SEEN", "REMARK"];
+    table(headings, rows)
 }
 
 /// What is out of the ordinary with a machine.

@@ -122,6 +122,23 @@
 //! and give that to the next `verify`. It exits with 6 where a record is missing, was changed, or came in
 //! later.
 //!
+//! # What machines run
+//!
+//! ```sh
+//! mainstay census                              # by product, version, platform and customer
+//! mainstay census --together --product my-app  # the customers together
+//! mainstay machine list --version 2.5.1        # which ones; also --product, --customer, --platform
+//! mainstay machine list --silent               # not heard of for `silent_days`; --silent 36h for less
+//! mainstay machine list --retired
+//! ```
+//!
+//! What a machine reports as running is believed. A version that was never published is counted like any
+//! other, and is marked as *unknown*. *Confirmed* are those of the installed ones that have confirmed what
+//! they run; retired machines are not counted. Counts are kept as reports come in, so that they cost the same
+//! with a thousand machines as with a million. Silence is counted by whole days of UTC: a machine that falls
+//! silent is in `machine list --silent` at once, and in the census from the next midnight on. A list has at
+//! most 1,000 machines, and says how to get the next ones.
+//!
 //! # What a technician wants of a machine
 //!
 //! ```sh

@@ -22,8 +22,12 @@
 //! server fsyncs itself; its timed flusher is off; and its segments are 8 MiB, because a page that
 //! outgrows a quarter of a segment would be spilled to a file that sled never fsyncs. Records carry a
 //! version and a checksum, and one that does not hold what was written is an error that names it. A
-//! database that does not open is never made anew. A store of the format before (1) is upgraded when it is
-//! opened; copy the directory first if you may want to go back.
+//! database that does not open is never made anew. A store of an older format (1 or 2) is upgraded when
+//! it is opened; copy the directory first if you may want to go back.
+//!
+//! How many machines run what is counted in the transactions that change machines (the census), and so is
+//! the order in which they are listed: no count and no listing reads machines that are not asked for. A
+//! store of format 1 or 2 has its machines counted once, when it is upgraded.
 //!
 //! # The vendor's directory (`mainstay-keys`)
 //!

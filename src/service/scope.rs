@@ -75,6 +75,14 @@ impl Scope {
         }
     }
 
+    /// The customers that lie within, where not all do.
+    pub(super) fn customers(&self) -> Option<&BTreeSet<CustomerName>> {
+        match self {
+            Self::Everything => None,
+            Self::Customers(customers) => Some(customers),
+        }
+    }
+
     fn contains(&self, what: &impl OfCustomer) -> bool {
         match self {
             Self::Everything => true,
@@ -191,10 +199,6 @@ impl Service {
         name: &MachineName,
     ) -> ServiceResult<MachineRecord> {
         scope.one("machine", name, self.meta.machine(name).await)
-    }
-
-    pub(super) async fn machines_in(&self, scope: &Scope) -> ServiceResult<Vec<MachineRecord>> {
-        Ok(scope.all(self.meta.machines().await?))
     }
 
     /// The product as its vendor sees it. Who asks for customers learns of products that are in the

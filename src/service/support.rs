@@ -97,11 +97,6 @@ pub struct OrderRollback {
 }
 
 impl Service {
-    /// All machines that the actor may see.
-    pub async fn machines(&self, actor: &Actor) -> ServiceResult<Vec<MachineRecord>> {
-        self.machines_in(&actor.scope).await
-    }
-
     /// One machine with what it reported.
     pub async fn machine(&self, actor: &Actor, name: &MachineName) -> ServiceResult<MachineView> {
         let machine = self.machine_in(&actor.scope, name).await?;

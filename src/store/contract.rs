@@ -7,6 +7,7 @@
 mod accounts;
 mod blobs;
 mod catalogue;
+mod census;
 mod fleet;
 
 use std::fmt::Debug;
@@ -37,6 +38,9 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     Box::pin(fleet::reenrolment(store, scope)).await;
     fleet::claims(store, scope).await;
     fleet::plans_and_events(store, scope).await;
+    census::counts(store, scope).await;
+    census::listing(store, scope).await;
+    census::retired(store, scope).await;
     audit(store, scope).await;
 }
 
@@ -98,6 +102,21 @@ async fn audit(store: &dyn MetaStore, scope: &str) {
     assert_eq!(chain, Ok(found[0].head()));
     assert_eq!(trail(store, newest + 1).await, []);
     assert_eq!(trail(store, u64::MAX).await, []);
+
+    let about = |subject: String, limit| async move {
+        let records = store.audit_of(&subject, limit).await.unwrap();
+        records.into_iter().map(|record| record.number).collect::<Vec<_>>()
+    };
+    let subject = format!("{scope}-subject");
+    for name in [&subject, &format!("{subject}-2"), &subject] {
+        let entry = AuditEntry { subject: name.clone(), ..entry("machine.pin") };
+        store.record_audit(entry).await.unwrap();
+    }
+    assert_eq!(about(subject.clone(), 9).await, [newest + 4, newest + 2], "the newest first");
+    assert_eq!(about(subject.clone(), 1).await, [newest + 4]);
+    assert_eq!(about(format!("{subject}-"), 9).await, [0; 0]);
+    let long = AuditEntry { subject: "x".repeat(5000), ..entry("denied") };
+    store.record_audit(long).await.unwrap();
 
     let page = store.audit(1, 2).await.unwrap();
     assert_eq!(page.iter().map(|record| record.number).collect::<Vec<_>>(), [2, 3]);

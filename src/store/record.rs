@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Amendment, Block, Claim, Listing, Release,
+    Amendment, Block, Cell, Claim, Counted, Day, Listing, Release, Setup, Stage,
     retirement::Listed,
     safeguard::{Condition, WhereUnknown},
 };
@@ -605,6 +605,29 @@ impl MachineRecord {
             since: self.seated_at.unwrap_or(self.enrolled_at),
             seen_at: self.seen_at,
         })
+    }
+
+    /// As what it is counted in the census; one that is retired is not.
+    pub fn counted(&self) -> Option<Counted> {
+        self.retired.is_none().then(|| self.place())
+    }
+
+    /// As what it is counted in the census where it is.
+    pub(super) fn place(&self) -> Counted {
+        let is_confirmed =
+            self.running.as_ref().is_some_and(|running| self.confirmed.contains(running));
+        Counted {
+            cell: Cell {
+                setup: Setup {
+                    product: self.product.clone(),
+                    version: self.running.clone(),
+                    platform: self.platform.clone(),
+                },
+                customer: self.customer.clone(),
+            },
+            stage: if is_confirmed { Stage::Confirmed } else { Stage::Installed },
+            seen: Day::of(self.seen_at),
+        }
     }
 
     /// The rollback order that the machine has not carried out yet.

@@ -6,6 +6,8 @@
 //! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
 //! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
 //! | `catalogue`, `accounts`, `fleet`, `audit` | the transactions |
+//! | `census` | how many machines run what, and which: kept with the machines |
+//! | `upgrade` | from the formats before to this one |
 //!
 //! Reads go to sled directly. They see a change from its transaction on, which is a few
 //! milliseconds before it is durable; whoever *made* it is told only afterwards.
@@ -13,6 +15,7 @@
 mod accounts;
 mod audit;
 mod catalogue;
+mod census;
 mod codec;
 mod fleet;
 mod opening;
@@ -30,7 +33,7 @@ use jiff::Timestamp;
 use mainstay_client::{
     format::{
         ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
-        ProductName,
+        ProductName, Version,
     },
     tuf::PublicKey,
 };
@@ -39,7 +42,7 @@ use sled::transaction::TransactionalTree;
 use self::{
     opening::Opened,
     tables::{
-        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, CLAIMS, CONTRACTS,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, AUDIT_BY_SUBJECT, CLAIMS, CONTRACTS,
         CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS, MACHINES, MACHINES_BY_KEY,
         MACHINES_BY_TOKEN, ORGANISATIONS, PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES,
         REPOSITORY_FILES, SAFEGUARDS, TOKENS, TOKENS_BY_DIGEST,
@@ -48,12 +51,16 @@ use self::{
 };
 use super::{
     ActivationKeyRecord, AuditEntry, AuditHead, AuditRecord, ContractImport, ContractRecord,
-    CustomerRecord, EventRecord, MachineChange, MachineRecord, MetaStore, OrganisationRecord,
-    PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
-    Retirement, SafeguardRecord, StoreResult, StoredFile, TokenRecord, Word,
+    CustomerRecord, EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore,
+    OrganisationRecord, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord,
+    Repository, RepositoryFile, Retirement, SafeguardRecord, Selection, StoreResult, StoredFile,
+    TokenRecord, Word,
 };
 
-use crate::{measures::Commits, policy::Claim};
+use crate::{
+    measures::Commits,
+    policy::{Cell, Claim, Count, Setup},
+};
 
 /// The records in one directory, for one process.
 pub struct SledStore {
@@ -199,6 +206,14 @@ impl MetaStore for SledStore {
             catalogue::amend_repository(transaction, &product, expected_revision, metadata, &audit)
         })
         .await
+    }
+
+    async fn release(
+        &self,
+        product: &ProductName,
+        version: &Version,
+    ) -> StoreResult<ReleaseRecord> {
+        RELEASES.read(&*self.database, &(product.clone(), version.clone()))
     }
 
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>> {
@@ -435,8 +450,27 @@ impl MetaStore for SledStore {
         MACHINES_BY_KEY.follow(&*self.database, &(product.clone(), key.clone()), &MACHINES)
     }
 
-    async fn machines(&self) -> StoreResult<Vec<MachineRecord>> {
-        MACHINES.all(&self.database)
+    async fn machines_after(
+        &self,
+        selection: &Selection,
+        listed: Listed,
+        after: Option<&ListPlace>,
+        limit: usize,
+    ) -> StoreResult<Vec<MachineRecord>> {
+        census::machines(&self.database, selection, listed, after, limit)
+    }
+
+    async fn census_after(
+        &self,
+        selection: &Selection,
+        after: Option<&Cell>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Cell, Count)>> {
+        census::cells(&self.database, selection, after)?.take(limit).collect()
+    }
+
+    async fn census_together(&self, product: &ProductName) -> StoreResult<Vec<(Setup, Count)>> {
+        census::together(&self.database, product)
     }
 
     async fn claims(&self, contract: &ContractName) -> StoreResult<Vec<Claim>> {
@@ -456,6 +490,12 @@ impl MetaStore for SledStore {
 
     async fn audit(&self, after: u64, limit: usize) -> StoreResult<Vec<AuditRecord>> {
         AUDIT.after(&self.database, Some(&after)).take(limit).collect()
+    }
+
+    async fn audit_of(&self, subject: &str, limit: usize) -> StoreResult<Vec<AuditRecord>> {
+        let index = AUDIT_BY_SUBJECT;
+        let newest = index.of(&self.database, &subject.to_owned()).rev().take(limit);
+        newest.map(|number| index.pointed(&*self.database, &number?, &AUDIT)).collect()
     }
 
     async fn audit_head(&self) -> StoreResult<AuditHead> {

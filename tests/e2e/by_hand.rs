@@ -18,7 +18,7 @@ use mainstay_client::{
         TrustedRepository, TrustedRoot,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{PRODUCT, Server},
@@ -266,6 +266,13 @@ impl BareMachine {
     /// Asks for a file of a product's repository.
     pub(crate) fn file(&self, server: &Server, product: &str, path: &str) -> Answer {
         server.request("GET", &format!("/repo/{product}/{path}"), &self.0.token, b"")
+    }
+
+    /// Reports that `running` runs, and `events`.
+    pub(crate) fn report(&self, server: &Server, running: &str, events: &Value) -> Answer {
+        let report = json!({ "product": PRODUCT, "running": running, "events": events });
+        let body = serde_json::to_vec(&report).unwrap();
+        server.request("POST", "/v1/report", &self.0.token, &body)
     }
 
     /// Checks, and verifies plan and metadata as an agent would. Only for a machine whose contract

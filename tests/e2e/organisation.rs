@@ -98,11 +98,17 @@ fn an_organisation_sees_the_customers_that_it_serves_and_no_longer_than_that() {
     let scene = Served::new();
     let (server, token) = (&scene.server, scene.token("support"));
     let own = questions(scene.own.0.machine.as_str(), "acme");
-    let lists = [("/v1/machines", 1), ("/v1/contracts", 1), ("/v1/customers", 1)];
+    let lists = [
+        ("/v1/machines", 1),
+        ("/v1/machines?retired=true", 0),
+        ("/v1/contracts", 1),
+        ("/v1/customers", 1),
+    ];
     let listed = |path: &str| -> usize {
         let answer = server.request("GET", path, &token, b"").has_status(200);
         assert!(!String::from_utf8_lossy(&answer.body).contains("globex"), "{path}");
-        answer.json::<Vec<Value>>().len()
+        let listed: Value = answer.json();
+        listed.get("machines").unwrap_or(&listed).as_array().unwrap().len()
     };
     for question in &own[..5] {
         let answer = ask(server, &token, question).has_status(200);

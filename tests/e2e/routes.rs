@@ -66,6 +66,7 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/tokens", "admin"),
     ("POST /v1/tokens", "admin"),
     ("DELETE /v1/tokens/{id}", "admin"),
+    ("GET /v1/census", "account support viewer helper onlooker admin"),
     ("GET /v1/machines", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}/explain", "account support viewer helper onlooker admin"),

@@ -130,6 +130,7 @@ fn the_operations() {
     HEAD /repo/{product}/{path} () -> 200 206 304
     GET /v1/audit after? () -> 200 [AuditRecord]
     GET /v1/audit/head () -> 200 AuditHead
+    GET /v1/census after? customer? customers? platform? product? version? () -> 200 CensusPage
     POST /v1/check (CheckRequest) -> 200 CheckResponse
     GET /v1/contracts () -> 200 [ContractView]
     POST /v1/contracts (CreateContract) -> 201 ContractView
@@ -145,7 +146,7 @@ fn the_operations() {
     POST /v1/customers/{customer}/tags (TagCustomer) -> 200 CustomerRecord
     GET /v1/decisions after? at? customer? hidden? product? () -> 200 DecisionPage
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
-    GET /v1/machines () -> 200 [MachineRecord]
+    GET /v1/machines after? customer? limit? platform? product? retired? silent? version? () -> 200 MachinePage
     GET /v1/machines/{machine} () -> 200 MachineView
     POST /v1/machines/{machine}/actions (ActOnMachine) -> 200 ActionOutcome
     POST /v1/machines/{machine}/actions/preview (ActOnMachine) -> 200 ActionOutcome

@@ -78,6 +78,10 @@ pub(super) async fn releases(store: &dyn MetaStore, scope: &str) {
     let expected = "is at revision 4: expected 3; fetch the publishing state again and retry";
     assert!(message.contains(expected), "{message}");
     assert_eq!(store.releases(&product).await.unwrap(), before);
+    let first = &before[0].release.version;
+    assert_eq!(store.release(&product, first).await.unwrap(), before[0]);
+    missing(store.release(&product, &"9.9.9".parse().unwrap()).await);
+    missing(store.release(&"another-product".parse().unwrap(), first).await);
     assert_eq!(store.product(&product).await.unwrap().revision, 4);
     missing(store.repository_file(&product, "9.snapshot.json").await);
 }

@@ -5,8 +5,11 @@ use sled::transaction::TransactionalTree;
 use super::{
     super::{AuditEntry, AuditHead, StoreError, StoreResult},
     table::Source,
-    tables::{AUDIT, AUDIT_HEAD, HEADS},
+    tables::{AUDIT, AUDIT_BY_SUBJECT, AUDIT_HEAD, HEADS},
 };
+
+/// What is longer is the name of nothing, but the address of a request that was denied.
+const SUBJECT_BYTES_MAX: usize = 256;
 
 /// The newest record's place in the chain.
 pub(super) fn head(source: &impl Source) -> StoreResult<AuditHead> {
@@ -20,5 +23,18 @@ pub(super) fn append(transaction: &TransactionalTree, entry: &AuditEntry) -> Sto
         .next(entry)
         .map_err(|error| StoreError::Conflict(format!("an audit record is no JSON: {error}")))?;
     HEADS.put(transaction, &AUDIT_HEAD, &record.head())?;
-    AUDIT.add(transaction, &record.number, &record)
+    AUDIT.add(transaction, &record.number, &record)?;
+    index(transaction, &entry.subject, record.number)
+}
+
+/// Makes the record found by its subject.
+pub(super) fn index(
+    transaction: &TransactionalTree,
+    subject: &str,
+    number: u64,
+) -> StoreResult<()> {
+    if subject.len() > SUBJECT_BYTES_MAX {
+        return Ok(());
+    }
+    AUDIT_BY_SUBJECT.put(transaction, &(subject.to_owned(), number), &number)
 }

@@ -8,7 +8,7 @@ use sled::transaction::TransactionalTree;
 
 use super::{
     super::{AuditEntry, MachineChange, MachineRecord, StoreError, StoreResult},
-    audit,
+    audit, census,
     tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS},
 };
 
@@ -21,6 +21,7 @@ pub(super) fn create_machine(
     MACHINES_BY_TOKEN.add(transaction, &machine.token_sha256, &machine.name)?;
     MACHINES_BY_KEY.add(transaction, &own_key(machine), &machine.name)?;
     put_claim(transaction, machine)?;
+    census::recount(transaction, None, machine)?;
     audit::append(transaction, entry)
 }
 
@@ -45,6 +46,7 @@ pub(super) fn change_machine(
         CLAIMS.remove(transaction, &own_claim(&stored))?;
     }
     put_claim(transaction, machine)?;
+    census::recount(transaction, Some(&stored), machine)?;
     if let Some(plan) = plan {
         PLANS.put(transaction, name, plan)?;
     }

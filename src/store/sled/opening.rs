@@ -65,7 +65,7 @@ pub(super) fn open(dir: &Path) -> StoreResult<Opened> {
     let stored = NUMBERS.find(&*database, &FORMAT_NUMBER)?;
     match (marked, stored) {
         (_, Some(FORMAT)) => {}
-        (_, Some(upgrade::BEFORE)) => upgrade::from_before(&database)?,
+        (_, Some(found @ upgrade::FORMAT_OLDEST..FORMAT)) => upgrade::from(found, &database)?,
         (None, None) if database.is_empty() => upgrade::write_format(&database)?,
         (Some(_), found) => {
             let found = found.map_or("none".to_owned(), |number| number.to_string());
@@ -123,8 +123,8 @@ fn marked_format(dir: &Path) -> StoreResult<Option<u64>> {
     let path = dir.join(MARKER);
     match fs::read_to_string(&path) {
         Ok(text) => {
-            let format = [upgrade::BEFORE, FORMAT].into_iter().find(|it| text == marker_text(*it));
-            format.map(Some).ok_or_else(|| {
+            let mut formats = upgrade::FORMAT_OLDEST..=FORMAT;
+            formats.find(|format| text == marker_text(*format)).map(Some).ok_or_else(|| {
                 StoreError::Unavailable(format!(
                     "{} says `{}`: expected `{}`; open it with the Mainstay that wrote it",
                     path.display(),

@@ -7,8 +7,8 @@ use std::{fmt::Display, marker::PhantomData, ops::Bound};
 
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
-        ProductName, Version,
+        ContractName, CustomerName, Digest, MachineName, OrganisationName, Platform,
+        PrivateChannelName, ProductName, Version,
     },
     tuf::PublicKey,
 };
@@ -22,6 +22,7 @@ use super::{
     super::{StoreError, StoreResult},
     codec,
 };
+use crate::policy::{Cell, Setup};
 
 /// What a table is keyed by.
 pub(super) trait Key {
@@ -53,20 +54,56 @@ text_keys!(
     CustomerName,
     MachineName,
     OrganisationName,
+    Platform,
     PrivateChannelName,
     ProductName,
     PublicKey,
     Version
 );
 
-impl Key for u64 {
+macro_rules! number_keys {
+    ($($kind:ty),+) => {$(
+        impl Key for $kind {
+            fn append_to(&self, bytes: &mut Vec<u8>) {
+                // Big-endian, so that the order of the bytes is that of the numbers.
+                bytes.extend_from_slice(&self.to_be_bytes());
+            }
+
+            fn shown(&self) -> String {
+                format!("number {self}")
+            }
+        }
+    )+};
+}
+
+number_keys!(u32, u64);
+
+impl Key for Setup {
     fn append_to(&self, bytes: &mut Vec<u8>) {
-        // Big-endian, so that the order of the bytes is that of the numbers.
-        bytes.extend_from_slice(&self.to_be_bytes());
+        let Self { product, version, platform } = self;
+        product.append_to(bytes);
+        bytes.push(0);
+        if let Some(version) = version {
+            version.append_to(bytes);
+        }
+        bytes.push(0);
+        platform.append_to(bytes);
     }
 
     fn shown(&self) -> String {
-        format!("number {self}")
+        format!("`{self}`")
+    }
+}
+
+impl Key for Cell {
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        self.setup.append_to(bytes);
+        bytes.push(0);
+        self.customer.append_to(bytes);
+    }
+
+    fn shown(&self) -> String {
+        format!("`{self}`")
     }
 }
 
@@ -80,7 +117,7 @@ impl Key for Digest {
     }
 }
 
-/// The first is a name, which never contains the zero byte that ends it.
+/// The first is a name, which never contains the zero byte that ends it, or of a fixed length.
 impl<A: Display + Key, B: Key> Key for (A, B) {
     fn append_to(&self, bytes: &mut Vec<u8>) {
         self.0.append_to(bytes);
@@ -191,11 +228,31 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
         &self,
         tree: &Tree,
         key: Option<&K>,
-    ) -> impl Iterator<Item = StoreResult<V>> {
+    ) -> impl Iterator<Item = StoreResult<V>> + use<K, V> {
         // The byte after the `/` that ends the table's name is above all of its keys.
         let end = [self.name.as_bytes(), &[b'/' + 1]].concat();
         let start = key.map_or_else(|| self.prefix(), |key| self.key(key));
         records(tree.range((Bound::Excluded(start), Bound::Excluded(end))))
+    }
+
+    /// The records of which the key begins with what `part` is the key of, in order.
+    pub(super) fn beginning_with<P: Key>(
+        &self,
+        tree: &Tree,
+        part: &P,
+    ) -> impl DoubleEndedIterator<Item = StoreResult<V>> + use<P, K, V> {
+        let mut prefix = self.prefix();
+        part.append_to(&mut prefix);
+        prefix.push(0);
+        records(tree.scan_prefix(prefix))
+    }
+
+    /// Removes all records, not as one transaction.
+    pub(super) fn clear(&self, tree: &Tree) -> StoreResult<()> {
+        tree.scan_prefix(self.prefix()).keys().try_for_each(|key| {
+            let key = key.map_err(sled_error)?;
+            tree.remove(key).map(drop).map_err(sled_error)
+        })
     }
 
     /// The key in words.
@@ -225,11 +282,8 @@ where
         &self,
         tree: &Tree,
         first: &A,
-    ) -> impl DoubleEndedIterator<Item = StoreResult<V>> {
-        let mut prefix = self.prefix();
-        first.append_to(&mut prefix);
-        prefix.push(0);
-        records(tree.scan_prefix(prefix))
+    ) -> impl DoubleEndedIterator<Item = StoreResult<V>> + use<A, B, V> {
+        self.beginning_with(tree, first)
     }
 
     /// The records of which the key begins with `first`, those above the one with `second` or all of
@@ -239,7 +293,7 @@ where
         tree: &Tree,
         first: &A,
         second: Option<&B>,
-    ) -> impl Iterator<Item = StoreResult<V>> {
+    ) -> impl Iterator<Item = StoreResult<V>> + use<A, B, V> {
         let mut prefix = self.prefix();
         first.append_to(&mut prefix);
         let end = [&prefix[..], &[1]].concat();
@@ -300,7 +354,7 @@ impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
 
 fn records<V: DeserializeOwned>(
     entries: sled::Iter,
-) -> impl DoubleEndedIterator<Item = StoreResult<V>> {
+) -> impl DoubleEndedIterator<Item = StoreResult<V>> + use<V> {
     entries.map(|entry| {
         let (key, value) = entry.map_err(sled_error)?;
         codec::decode(&key, &value)

@@ -16,7 +16,7 @@ use super::{
     },
     table::Table,
 };
-use crate::policy::Claim;
+use crate::policy::{Cell, Claim, Count, Day, Setup};
 
 pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
 pub(super) const REPOSITORY_FILES: Table<(ProductName, String), StoredFile> =
@@ -57,10 +57,21 @@ pub(super) const MACHINES_BY_KEY: Table<(ProductName, PublicKey), MachineName> =
 /// without reading all of them.
 pub(super) const CLAIMS: Table<(ContractName, MachineName), Claim> =
     Table::new("claims", "claim of machine");
+/// In use, and in the order in which they are listed.
+pub(super) const MACHINES_IN_USE: Table<(Cell, (u32, MachineName)), (Day, MachineName)> =
+    Table::new("machines-in-use", "machine");
+pub(super) const MACHINES_RETIRED: Table<(CustomerName, MachineName), MachineName> =
+    Table::new("machines-retired", "machine");
+pub(super) const CENSUS: Table<(Setup, CustomerName), (Cell, Count)> =
+    Table::new("census", "count of machines");
+pub(super) const CENSUS_TOGETHER: Table<Setup, (Setup, Count)> =
+    Table::new("census-together", "count of all machines");
 pub(super) const PLANS: Table<MachineName, String> = Table::new("plans", "plan of machine");
 pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("events", "event");
 
 pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");
+pub(super) const AUDIT_BY_SUBJECT: Table<(String, u64), u64> =
+    Table::new("audit-by-subject", "audit record");
 
 /// Where chains stand.
 pub(super) const HEADS: Table<&'static str, AuditHead> = Table::new("heads", "head of a chain");

@@ -13,23 +13,25 @@ use std::{
 use futures_util::future::join_all;
 use mainstay_client::format::{CustomerName, Digest};
 use serde_json::Value;
+use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
-        AuditEntry, AuditRecord, ContractRecord, CustomerRecord, MetaStore, StoreError,
-        contract::{at, entry},
+        AuditEntry, AuditRecord, ContractRecord, CustomerRecord, Listed, MachineChange,
+        MachineRecord, MetaStore, Selection, StoreError,
+        contract::{self, at, entry},
     },
     SledStore, audit,
     codec::VALUE_BYTES_MAX,
     opening::{self, MARKER},
     table::Table,
     tables::{
-        AUDIT_HEAD, CONTRACTS_BY_CUSTOMER, CUSTOMERS, FORMAT_NUMBER, HEADS, NUMBERS,
-        TOKENS_BY_DIGEST,
+        AUDIT_BY_SUBJECT, AUDIT_HEAD, CENSUS, CENSUS_TOGETHER, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
+        FORMAT_NUMBER, HEADS, MACHINES_IN_USE, MACHINES_RETIRED, NUMBERS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
-use crate::measures::Commits;
+use crate::{measures::Commits, policy::Cell};
 
 fn customer(number: usize) -> CustomerRecord {
     let name = format!("customer-{number:04}").parse().unwrap();
@@ -288,17 +290,17 @@ fn overwrite(dir: &Path, byte: u8) {
 #[tokio::test]
 async fn another_format_is_refused() {
     let dir = filled().await;
-    fs::write(dir.path().join(MARKER), "mainstay sled format 3\n").unwrap();
+    fs::write(dir.path().join(MARKER), "mainstay sled format 4\n").unwrap();
     let error = refusal(dir.path()).to_string();
     assert!(
-        error.contains("says `mainstay sled format 3`: expected `mainstay sled format 2`"),
+        error.contains("says `mainstay sled format 4`: expected `mainstay sled format 3`"),
         "{error}"
     );
 }
 
 /// A store as the format before had it gets what this one has besides, also where that broke off.
 #[tokio::test]
-async fn the_format_before_is_upgraded() {
+async fn the_first_format_is_upgraded() {
     let dir = filled().await;
     let contract = |number: usize| ContractRecord {
         name: format!("contract-{number}").parse().unwrap(),
@@ -337,7 +339,7 @@ async fn the_format_before_is_upgraded() {
             fs::write(&marker, "mainstay sled format 1\n").unwrap();
         }
         let store = SledStore::open(dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 2\n");
+        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 3\n");
         assert_eq!(store.audit_head().await.unwrap(), head);
         let last = store.audit(head.number - 1, 9).await.unwrap();
         assert_eq!(last.iter().map(AuditRecord::head).collect::<Vec<_>>(), [head]);
@@ -346,6 +348,82 @@ async fn the_format_before_is_upgraded() {
         let theirs = store.contracts_after(Some(&customer(1).name), None, 9).await.unwrap();
         assert_eq!(theirs, [contract(1)]);
     }
+}
+
+/// A store as format 2 had it gets its census, also where the upgrade broke off after some of it.
+#[tokio::test]
+async fn the_second_format_is_upgraded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    contract::meta_store(&store, "before").await;
+    let everything = Selection::default();
+    let listed = async |store: &SledStore, listed| {
+        store.machines_after(&everything, listed, None, usize::MAX).await.unwrap()
+    };
+    let in_use = listed(&store, Listed::InUse).await;
+    let retired = listed(&store, Listed::Retired).await;
+    let cells = store.census_after(&everything, None, usize::MAX).await.unwrap();
+    let product = in_use[0].product.clone();
+    let together = store.census_together(&product).await.unwrap();
+    let about = store.audit_of("before-subject", 9).await.unwrap();
+    assert!(in_use.len() > 9 && retired.len() > 1 && cells.len() > 9 && about.len() > 1);
+    drop(store);
+    // Nothing of it is there, or all of it, or something that is not so any more.
+    for broken_off in [false, true] {
+        let store = SledStore::open(dir.path()).unwrap();
+        let (cell, _) = cells[0].clone();
+        let gone = in_use[0].name.clone();
+        let database = &store.database;
+        if broken_off {
+            store
+                .write(move |transaction| {
+                    let Cell { setup, customer } = cell.clone();
+                    CENSUS.remove(transaction, &(setup, customer))?;
+                    MACHINES_RETIRED.put(transaction, &(cell.customer.clone(), gone.clone()), &gone)
+                })
+                .await
+                .unwrap();
+        } else {
+            CENSUS.clear(database).unwrap();
+            CENSUS_TOGETHER.clear(database).unwrap();
+            MACHINES_IN_USE.clear(database).unwrap();
+            MACHINES_RETIRED.clear(database).unwrap();
+            AUDIT_BY_SUBJECT.clear(database).unwrap();
+            assert_eq!(listed(&store, Listed::InUse).await, []);
+        }
+        let before = |transaction: &TransactionalTree| NUMBERS.put(transaction, &FORMAT_NUMBER, &2);
+        store.write(before).await.unwrap();
+        drop(store);
+        fs::write(dir.path().join(MARKER), "mainstay sled format 2\n").unwrap();
+
+        let store = SledStore::open(dir.path()).unwrap();
+        assert_eq!(listed(&store, Listed::InUse).await, in_use);
+        assert_eq!(listed(&store, Listed::Retired).await, retired);
+        assert_eq!(store.census_after(&everything, None, usize::MAX).await.unwrap(), cells);
+        assert_eq!(store.census_together(&product).await.unwrap(), together);
+        assert_eq!(store.audit_of("before-subject", 9).await.unwrap(), about);
+    }
+}
+
+/// Reports must come in, even where a count is lost.
+#[tokio::test]
+async fn a_machine_that_is_not_counted_can_change_and_is_counted_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    contract::meta_store(&store, "miscounted").await;
+    let everything = Selection::default();
+    let machine =
+        store.machines_after(&everything, Listed::InUse, None, 1).await.unwrap().remove(0);
+    CENSUS.clear(&store.database).unwrap();
+    CENSUS_TOGETHER.clear(&store.database).unwrap();
+    let running = "7.7.7".parse().ok();
+    let machine = MachineRecord { running, ..machine };
+    let change =
+        MachineChange { machine: machine.clone(), plan: None, events: Vec::new(), audit: None };
+    store.change_machine(change).await.unwrap();
+    let cells = store.census_after(&everything, None, 9).await.unwrap();
+    let found: Vec<_> = cells.into_iter().map(|(cell, _)| cell).collect();
+    assert_eq!(found, [machine.counted().unwrap().cell]);
 }
 
 #[test]
