@@ -96,6 +96,8 @@ mod retire;
 mod routes;
 #[path = "e2e/safeguards.rs"]
 mod safeguards;
+#[path = "e2e/screen.rs"]
+mod screen;
 #[path = "e2e/seats.rs"]
 mod seats;
 #[path = "e2e/server.rs"]

@@ -28,7 +28,8 @@
 //! | part | what is there |
 //! |---|---|
 //! | [`Client`] | everything that can be done on an enrolled machine |
-//! | [`Check`], [`Preflight`], [`Update`], [`Status`] | what came of it |
+//! | [`Check`], [`Preflight`], [`Update`] | what came of it |
+//! | [`Status`], [`Offer`], [`History`] | what is known without asking anybody |
 //! | [`EnrollOptions`], [`Identity`], [`Enrolment`] | how a machine becomes known, and as whom |
 //! | [`PreflightSettings`], [`Components`] | what the administrator says of the machine |
 //! | [`Updater`] | the TUF client by itself, for any repository of The Update Framework |
@@ -39,6 +40,7 @@ mod approval;
 mod check;
 mod enrolment;
 mod files;
+mod history;
 mod preflight;
 mod refresh;
 mod rollback;
@@ -57,12 +59,13 @@ use jiff::Timestamp;
 
 pub use check::Check;
 pub use enrolment::{EnrollOptions, Enrolment, Identity};
+pub use history::{History, Incident};
 pub use preflight::{Components, FactsReport, MachineFacts, Preflight, PreflightSettings};
-pub use status::Status;
+pub use status::{Offer, Status};
 pub use update::{Progress, Update};
 pub use updater::Updater;
 
-use self::{refresh::Refresh, trust_store::TrustStore};
+use self::{history::HistoryFile, refresh::Refresh, trust_store::TrustStore};
 use crate::{
     clock::{self, Clock},
     error::Error,
@@ -153,6 +156,7 @@ pub struct Client {
     enrolment: Enrolment,
     remote: Remote,
     store: TrustStore,
+    history: HistoryFile,
     clock: Clock,
     limits: tuf::Limits,
     platform: Platform,
@@ -211,18 +215,21 @@ impl Client {
         let token = Enrolment::read_token(installation.layout())?;
         let transport = connect(&enrolment.address())?;
         let settled = installation.recovery().and(installation.record().last_outcome.clone());
-        Ok(Self {
+        let client = Self {
             settled: settled.filter(|outcome| matches!(outcome, Outcome::Undone { .. })),
             remote: Remote::new(transport, fetch_limits, retry)
                 .with_token(token)
                 .until(cancellation),
             store: TrustStore::new(installation.layout().trust(), tuf_limits, files()),
+            history: HistoryFile::new(installation.layout(), files()),
             installation,
             enrolment,
             clock,
             limits: tuf_limits,
             platform: Platform::of_this_program(),
-        })
+        };
+        client.note_outcome(client.settled.as_ref());
+        Ok(client)
     }
 
     /// Whose machine this is and where its updates come from.

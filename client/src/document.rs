@@ -9,6 +9,7 @@
 
 mod answer;
 mod exit;
+mod status;
 
 #[cfg(feature = "agent")]
 use std::io::Write as _;
@@ -18,15 +19,17 @@ use serde::Serialize;
 
 pub use answer::{Answer, checked, confirmed, failed, fetched, rolled_back, shown, updated};
 pub use exit::Exit;
+pub(crate) use status::wait_in_words;
+pub use status::{LineDocument, OfferDocument, PlanDocument, StatusDocument, Waits};
 
 use crate::{
-    client::{Check, Enrolment, FactsReport, MachineFacts, Preflight, Progress, Status},
-    error::Error,
+    client::{Check, Enrolment, FactsReport, MachineFacts, Preflight, Progress},
+    error::{Error, with_sources},
     format::{
         Action, Channel, ContractName, CustomerName, Digest, Facts, MachineName, Missing, Notice,
         Plan, ProductName, RollbackOrder, Version, Withheld, requirements::refusal,
     },
-    install::{Block, Outcome, Probation, Recorded, StageName, Verification},
+    install::{Outcome, Verification},
 };
 
 /// What `--json` prints: exactly one document on standard output, whatever the command and however
@@ -174,49 +177,6 @@ pub struct MissingDocument {
     pub message: String,
 }
 
-/// What is known about a machine without asking anybody.
-#[derive(Clone, Debug, Serialize)]
-pub struct StatusDocument {
-    /// What runs.
-    pub running: Option<Version>,
-    /// What is on probation.
-    pub probation: Option<Probation>,
-    /// The versions that were confirmed here, the latest last.
-    pub confirmed: Vec<Version>,
-    /// The versions whose trees are kept.
-    pub kept: Vec<Version>,
-    /// The versions that updates do not install again, and why.
-    pub blocked: Vec<Block>,
-    /// The lowest version that a rollback may reach.
-    pub floor: Option<Version>,
-    /// The newest plan that was verified.
-    pub plan: Option<PlanDocument>,
-    /// How many events the server has not been told of.
-    pub pending_events: usize,
-    /// How far the present attempt has got. What is neither `idle` nor `probation` is being done by
-    /// another process just now, or was cut off: then the next command but this one mends it.
-    pub stage: StageName,
-    /// The version that the present attempt is about.
-    pub attempted: Option<Version>,
-    /// The server.
-    pub server: String,
-}
-
-/// The newest plan.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlanDocument {
-    /// Its version.
-    pub version: u64,
-    /// When it was signed.
-    pub issued: Timestamp,
-    /// From when on it does not count.
-    pub expires: Timestamp,
-    /// What it says is to be done: `stay`, `update` or `rollback`.
-    pub action: &'static str,
-    /// The release that it names.
-    pub target: Option<Version>,
-}
-
 /// An installed tree beside what was signed.
 #[derive(Clone, Debug, Serialize)]
 pub struct TreeDocument {
@@ -289,28 +249,6 @@ impl Document {
             root_sha256: Some(enrolment.root_sha256),
             ..Self::of_machine("enrolled", enrolment)
         }
-    }
-
-    pub(crate) fn of_status(status: &Status) -> Self {
-        let Recorded { record, stage, attempted, pending_events } = &status.recorded;
-        let document = StatusDocument {
-            running: record.running.clone(),
-            probation: record.probation.clone(),
-            confirmed: record.confirmed.clone(),
-            kept: record.trees.iter().map(|tree| tree.version.clone()).collect(),
-            blocked: record.blocked.clone(),
-            floor: record.floor.clone(),
-            plan: status.plan.as_ref().map(PlanDocument::from),
-            pending_events: *pending_events,
-            stage: *stage,
-            attempted: attempted.clone(),
-            server: status.enrolment.server.clone(),
-        };
-        let mut answer = Self::of_machine("status", &status.enrolment);
-        if let Some(plan) = &status.plan {
-            answer = answer.with_plan(plan);
-        }
-        Self { version_from: record.running.clone(), status: Some(document), ..answer }
     }
 
     /// What has come of [`Client::verify`](crate::client::Client::verify).
@@ -451,37 +389,6 @@ impl From<&Missing> for MissingDocument {
             message: missing.to_string(),
         }
     }
-}
-
-impl From<&Plan> for PlanDocument {
-    fn from(plan: &Plan) -> Self {
-        Self {
-            version: plan.version,
-            issued: plan.issued,
-            expires: plan.expires,
-            action: match plan.action {
-                Action::Stay => "stay",
-                Action::Update { .. } => "update",
-                Action::Rollback { .. } => "rollback",
-            },
-            target: plan.action.target().map(|target| target.version.clone()),
-        }
-    }
-}
-
-/// An error and everything beneath it, in one line.
-pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(beneath) = source {
-        let text = beneath.to_string();
-        // Some errors repeat what is beneath them.
-        if !message.ends_with(&text) {
-            message = format!("{message}: {text}");
-        }
-        source = beneath.source();
-    }
-    message
 }
 
 /// What came of an attempt, in a sentence.

@@ -279,6 +279,22 @@ impl From<pack::Error> for Error {
 }
 
 #[cfg(feature = "install")]
+/// An error and everything beneath it, in one line.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(beneath) = source {
+        let text = beneath.to_string();
+        // Some errors repeat what is beneath them.
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = beneath.source();
+    }
+    message
+}
+
+#[cfg(feature = "install")]
 fn kind_of_install(kind: install::ErrorKind) -> ErrorKind {
     use install::ErrorKind as Kind;
     match kind {

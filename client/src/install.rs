@@ -144,7 +144,7 @@ impl Installation {
 
     /// What the journal says.
     pub fn recorded(&self) -> Recorded {
-        Recorded::of(&self.engine.journal)
+        Recorded::of(&self.engine.journal, self.layout())
     }
 
     /// Whether a complete tree of `version` is kept.

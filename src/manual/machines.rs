@@ -19,7 +19,7 @@
 //! | `rollback [--to V]` | goes back without being ordered to: to the last confirmed version, or to V |
 //! | `unblock V` | lets version V be tried again, which failed here or was left by a rollback |
 //! | `recover` | finishes or undoes what a crash interrupted, as every command but `status` does first; needs no network |
-//! | `status` | what runs, what is blocked, what is offered and withheld; needs no network, takes no lock, changes nothing |
+//! | `status` | everything that is known, on one screen ([below](#what-status-says)); needs no network, takes no lock, changes nothing |
 //! | `verify` | compares the installed tree with its signed payload; needs no network |
 //! | `facts` | what this machine is, as releases may require it; needs no network, takes no lock |
 //! | `component set NAME V`, `component remove NAME` | says which other programs are here, where releases depend on them |
@@ -137,6 +137,35 @@
 //! The unit lets the agent write to the installation and to the directories of data, and nowhere else
 //! (`ProtectSystem=strict`, no new privileges). Hooks and health checks are held to that too: where one
 //! has to write elsewhere, add the place to `ReadWritePaths`.
+//!
+//! # What `status` says
+//!
+//! ```text
+//! acme-db: 2.4.0 runs since 2026-03-01T12:00:00Z.
+//! Machine: m-0001 of initech, contract initech-2026, served by https://updates.example.com
+//! Checked: 2026-06-02T08:15:00Z; plan 7, which counts until 2026-06-08T12:00:00Z
+//! Offered: update to 2.4.1 (bugfix); 2.4.1 waits for the window that opens at 2026-06-06T22:00:00Z
+//! Withheld: 2.5.0 (feature), PINNED: The machine is pinned to 2.4.x by support (SUP-17).
+//! Support: of line 2.4 until 2027-01-01T00:00:00Z; it lives until 2028-01-01T00:00:00Z
+//! Notice: The paid time of contract initech-2026 ends on 2026-07-01. (CONTRACT_ENDS)
+//! Kept: 2.4.0, 2.3.9; the way back leads to 2.3.9; no rollback below 2.3.0
+//! Last failure: 2026-06-02T07:45:00Z, network: the connection to /v1/check failed: …
+//! ```
+//!
+//! What is on probation, under way or blocked, the last update that was undone and the last document or
+//! order that broke a rule stand there too, where there are such. Of lists five entries are shown, of
+//! reasons the beginning; `--json` has all of it. All is read from what the last check and the commands
+//! since have left on the disk, so it is as old as `Checked` says.
+//!
+//! - **Offered** is what of the plan is still to be done, by this machine's rules and settings as they are
+//!   now, and what `run` waits for: `approval`, a `window`, the `confirmation` of what is on probation, or a
+//!   `command`, where the channel is `off`. What stood in the way when that was last looked at (something
+//!   that the release requires, the administrator's command) is said instead.
+//! - **Withheld** says who holds or pins the machine, too (`HELD`, `PINNED`), where that keeps a release from it.
+//! - **Support** comes from the dates that the vendor has signed. **Notice** is what the server has to say.
+//! - **Instants** are UTC and those of the machine's clock as it went then; nothing is decided by them. Since
+//!   when a version runs is when `current` was made to lead there. The others are in
+//!   `.mainstay/history.json`: where that is missing or damaged they are not known, and that is all.
 //!
 //! # Before anything is downloaded
 //!
@@ -420,8 +449,11 @@
 //! required, found, message}`; `what` is `kernel`, `libc`, `component NAME`, `space` (in bytes) or `consent`.
 //! `facts` is as the machine tells it ([wire formats](super::wire_formats)).
 //!
-//! `status` in that document has `running`, `probation`, `confirmed`, `kept`, `blocked`, `floor`,
-//! `plan`, `pending_events`, `server`, `stage` (`idle`, `fetched`, `staged`, `preparing`, `switching`,
+//! `status` in that document has `running`, `running_since`, `probation`, `confirmed`, `kept`, `way_back`,
+//! `blocked`, `floor`, `plan` (as it was signed), `offered` (`{action, version, channel, order, waits_for,
+//! opens, message}`: what of it is still to be done), `lines` (`{line, eos, eol}` of what runs and of what is
+//! offered), `history` (`checked`, and as `{at, version, code, message}` `obstacle`, `failed`, `undone`,
+//! `refused`), `pending_events`, `server`, `stage` (`idle`, `fetched`, `staged`, `preparing`, `switching`,
 //! `probation`, `undoing`) and `attempted`, the version that the stage is about. A stage other than `idle` and
 //! `probation` means that another agent is at work, or that one was cut off: the next command mends it.
 //!

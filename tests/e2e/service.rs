@@ -74,7 +74,7 @@ fn set(machine: &Machine, tables: &str) {
 }
 
 /// A window that is not open today, whatever day it is when the test ends.
-fn closed_window() -> &'static str {
+pub(crate) fn closed_window() -> &'static str {
     let today = Ran::run(Command::new("date").args(["-u", "+%u"])).stdout();
     match today.trim() {
         "1" | "2" | "7" => "days = [\"thu\"]\nfrom = \"01:00\"\nuntil = \"02:00\"",

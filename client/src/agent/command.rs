@@ -16,7 +16,7 @@ use super::{
 use crate::{
     client::{Client, EnrollOptions, Identity, Status, Surroundings},
     document::{Answer, checked, confirmed, fetched, rolled_back, shown, updated},
-    error::Error,
+    error::{Error, with_sources},
     fetch::{self, Cancellation},
     format::{Action, Digest, ProductName, Version},
     install,
@@ -291,7 +291,7 @@ impl Arguments {
         let undelivered = client.report().err();
         let document = Document {
             version_to: Some(version.clone()),
-            undelivered: undelivered.as_ref().map(|it| super::document::with_sources(it)),
+            undelivered: undelivered.as_ref().map(|it| with_sources(it)),
             ..Document::of_machine(outcome, client.enrolment())
         };
         Ok((document, if was_blocked { Exit::Done } else { Exit::UpToDate }))

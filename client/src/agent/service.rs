@@ -18,7 +18,7 @@ use crate::{
         Check, Client, Preflight,
         settings::{Step, Wait, step},
     },
-    document::{checked, updated},
+    document::{checked, updated, wait_in_words},
     error::{Error, ErrorKind},
     fetch::Cancellation,
 };
@@ -134,19 +134,14 @@ fn fetched(client: &Client, check: &Check, wait: Wait, preflight: &Preflight) ->
 
 /// An update that waits for something.
 fn waiting(client: &Client, check: &Check, wait: Wait) -> Document {
-    let version = check.action.target().map(|target| target.version.to_string());
-    let version = version.unwrap_or_default();
-    let (outcome, message) = match wait {
-        Wait::Approval => (
-            "awaiting_approval",
-            format!("{version} waits for approval: `mainstay-agent approve {version}`"),
-        ),
-        Wait::Window(opens) => {
-            ("awaiting_window", format!("{version} waits for the window that opens at {opens}"))
-        }
+    let outcome = match wait {
+        Wait::Approval => "awaiting_approval",
+        Wait::Window(_) => "awaiting_window",
     };
+    let target = check.action.target();
+    let message = target.map(|target| wait_in_words(&target.version, wait));
     let document = Document::of_check(outcome, client.enrolment(), check);
-    Document { message: Some(message), ..document }
+    Document { message, ..document }
 }
 
 /// How long what is on probation has left. It ends while nobody looks, and then what ran before must

@@ -1,9 +1,11 @@
 //! A document for people: a few lines.
 
+mod status;
+
 use std::io::Write as _;
 
 use super::Document;
-use crate::install::StageName;
+use crate::{document::WithheldDocument, format::Notice};
 
 /// Prints `document` for people: errors on standard error, everything else on standard output.
 pub(super) fn print(document: &Document) {
@@ -38,26 +40,19 @@ pub(super) fn render(document: &Document) -> String {
     if let ("unit", Some(unit)) = (document.outcome, &document.message) {
         return unit.clone();
     }
+    if let Some(status) = &document.status {
+        return status::lines(document, status).iter().map(|line| printable(line) + "\n").collect();
+    }
     let mut lines = vec![headline(document)];
     if let Some(settled) = &document.settled {
         lines.push(format!("Before: {settled}."));
     }
-    lines.extend(status_lines(document));
     for missing in document.missing.iter().flatten() {
         let title = if missing.what == "consent" { "Refused" } else { "Missing" };
         lines.push(format!("{title}: {}.", missing.message));
     }
-    for withheld in document.withheld.iter().flatten() {
-        let instead = withheld.alternative.as_ref();
-        let instead = instead.map(|it| format!(" Instead: {it}.")).unwrap_or_default();
-        lines.push(format!(
-            "Withheld: {} ({}), {}: {}{instead}",
-            withheld.version, withheld.channel, withheld.code, withheld.message
-        ));
-    }
-    for notice in document.notices.iter().flatten() {
-        lines.push(format!("Notice: {} ({})", notice.message, notice.code));
-    }
+    lines.extend(document.withheld.iter().flatten().map(withheld_line));
+    lines.extend(document.notices.iter().flatten().map(notice_line));
     if let Some(undelivered) = &document.undelivered {
         lines.push(format!("The server could not be told and is told next time: {undelivered}"));
     }
@@ -104,55 +99,19 @@ fn headline(document: &Document) -> String {
             let unheard = if message.is_empty() { "" } else { " The server is not told." };
             format!("This machine: {facts}.{unheard}")
         }
-        "status" => format!("{product}: {from} runs."),
         _ => format!("{product}: {message}."),
     }
 }
 
-fn status_lines(document: &Document) -> Vec<String> {
-    let Some(status) = &document.status else { return Vec::new() };
-    let mut lines = Vec::new();
-    let machine = document.machine.as_ref().map_or("", |it| it.as_str());
-    let customer = document.customer.as_ref().map_or("", |it| it.as_str());
-    lines.push(format!("Machine: {machine} of {customer}, served by {}", status.server));
-    if let Some(probation) = &status.probation {
-        let (version, deadline) = (&probation.version, probation.deadline);
-        lines.push(format!("Probation: {version} must be confirmed by {deadline}"));
-    }
-    if let Some(plan) = &status.plan {
-        let target = plan.target.as_ref().map(|it| format!(" to {it}")).unwrap_or_default();
-        lines.push(format!(
-            "Plan {}: {}{target}, until {}",
-            plan.version, plan.action, plan.expires
-        ));
-    }
-    let list = |versions: &[crate::format::Version]| {
-        versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
-    if !status.confirmed.is_empty() {
-        lines.push(format!("Confirmed here: {}", list(&status.confirmed)));
-    }
-    if !status.kept.is_empty() {
-        lines.push(format!("Kept: {}", list(&status.kept)));
-    }
-    for block in &status.blocked {
-        lines.push(format!("Blocked: {}: {}", block.version, block.reason));
-    }
-    if let Some(floor) = &status.floor {
-        lines.push(format!("No rollback below {floor}"));
-    }
-    if status.pending_events > 0 {
-        lines.push(format!("The server is still to be told of {} events", status.pending_events));
-    }
-    if let Some(attempted) = status.attempted.as_ref().filter(|_| is_unfinished(status.stage)) {
-        let rest = "is under way, or was cut off: then the next command but this mends it";
-        lines.push(format!("A change to {attempted} {rest}"));
-    }
-    lines
+fn withheld_line(withheld: &WithheldDocument) -> String {
+    let instead = withheld.alternative.as_ref();
+    let instead = instead.map(|it| format!(" Instead: {it}.")).unwrap_or_default();
+    let WithheldDocument { version, channel, code, message, .. } = withheld;
+    format!("Withheld: {version} ({channel}), {code}: {message}{instead}")
 }
 
-fn is_unfinished(stage: StageName) -> bool {
-    !matches!(stage, StageName::Idle | StageName::Probation)
+fn notice_line(notice: &Notice) -> String {
+    format!("Notice: {} ({})", notice.message, notice.code)
 }
 
 fn printable(text: &str) -> String {

@@ -45,8 +45,16 @@ impl Client {
     /// what failed here before, [`Cancelled`](crate::error::ErrorKind::Cancelled) where the caller has
     /// asked for the end.
     pub fn check(&mut self) -> Result<Check, Error> {
+        let checked = self.ask();
+        self.note_check(&checked);
+        checked
+    }
+
+    fn ask(&mut self) -> Result<Check, Error> {
         let now = (self.clock)();
-        let settled = self.installation.end_probation(&now)?.or(self.settled.take());
+        let ended = self.installation.end_probation(&now)?;
+        self.note_outcome(ended.as_ref());
+        let settled = ended.or(self.settled.take());
         let undelivered = self.report().err();
         let root = self.refresh().root(self.enrolment.pinned_root())?;
         let answer = self.remote.check(&CheckRequest {

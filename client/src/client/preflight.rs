@@ -13,7 +13,10 @@ pub use settings::{FactsReport, PreflightSettings};
 use super::{Check, Client, Enrolment, trust_store::Noted, update::Wanted};
 use crate::{
     error::Error,
-    format::{Action, Digest, Facts, Missing, ReleaseManifest, Version, requirements::refusal},
+    format::{
+        Action, Digest, Facts, Missing, ReleaseManifest, Version,
+        requirements::{in_words, refusal},
+    },
     install::{
         Layout, Room,
         script::{self, Verdict},
@@ -60,6 +63,12 @@ impl Client {
     /// update is asked about: what the way back needs is here already. [`Client::fetch`] and
     /// [`Client::apply`] find it out by themselves. The errors are those of [`Client::check`].
     pub fn preflight(&mut self, check: &Check) -> Result<Preflight, Error> {
+        let found = self.look_ahead(check);
+        self.note_error(&found);
+        found
+    }
+
+    fn look_ahead(&mut self, check: &Check) -> Result<Preflight, Error> {
         match &check.action {
             Action::Update { target } if self.installation.record().probation.is_none() => {
                 let (manifest, wanted) =
@@ -166,6 +175,12 @@ impl Client {
 
     /// Queues the event of what stands in the way, unless it is what stood there the last time.
     fn tell(&mut self, to: &Version, found: &Preflight) -> Result<(), Error> {
+        let said = match found {
+            Preflight::Passed => None,
+            Preflight::Missing(missing) => Some(in_words(missing)),
+            Preflight::NotNow(reason) => Some(reason.clone()),
+        };
+        self.note_obstacle(to, said.as_deref());
         let obstacles = match found {
             Preflight::Passed => return self.store.forget(Noted::Obstacles),
             Preflight::Missing(missing) => missing.iter().map(Missing::what).collect(),

@@ -27,6 +27,17 @@ impl Client {
         to: Option<&Version>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Outcome, Error> {
+        let rolled_back = self.go_back(to, progress);
+        self.note_error(&rolled_back);
+        self.note_outcome(rolled_back.as_ref().ok());
+        rolled_back
+    }
+
+    fn go_back(
+        &mut self,
+        to: Option<&Version>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome, Error> {
         // Looked up first: what cannot be reached must not cost an update its probation.
         let goal = self.rollback_goal(to)?;
         if self.installation.record().probation.is_some() {

@@ -1,11 +1,17 @@
 use std::path::Path;
 
-use super::{Client, Enrolment, trust_store::TrustStore};
+use super::{
+    Client, Enrolment, History, approval, rules,
+    rules::Situation,
+    settings::{Step, step},
+    trust_store::{Noted, TrustStore},
+};
 use crate::{
+    clock,
     error::Error,
-    format::Plan,
+    format::{Action, Lines, Plan, Version},
     fs::LocalFileSystem,
-    install::{Layout, Limits, Recorded},
+    install::{Layout, Limits, Moment, Record, Recorded},
     tuf,
 };
 
@@ -18,6 +24,23 @@ pub struct Status {
     pub recorded: Recorded,
     /// The newest plan that was verified.
     pub plan: Option<Plan>,
+    /// What of that plan is still to be done here.
+    pub offer: Option<Offer>,
+    /// The signed dates of the product's lines.
+    pub lines: Lines,
+    /// What happened when.
+    pub history: History,
+}
+
+/// What of a plan is still to be done.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// An update or a rollback.
+    pub action: Action,
+    /// The version on probation, which must be confirmed or undone before an update.
+    pub probation: Option<Version>,
+    /// What the service does about it by itself.
+    pub step: Step,
 }
 
 impl Status {
@@ -29,22 +52,61 @@ impl Status {
     /// [`NotEnrolled`](crate::error::ErrorKind::NotEnrolled) where the machine is not.
     pub fn read(root_dir: &Path) -> Result<Self, Error> {
         let (layout, files) = (Layout::new(root_dir), Box::new(LocalFileSystem));
-        Ok(Self {
-            enrolment: Enrolment::read(&layout)?,
-            recorded: Recorded::read(&layout, &Limits::default())?,
-            plan: TrustStore::new(layout.trust(), tuf::Limits::DEFAULT, files).plan(),
-        })
+        let enrolment = Enrolment::read(&layout)?;
+        let recorded = Recorded::read(&layout, &Limits::default())?;
+        let store = TrustStore::new(layout.trust(), tuf::Limits::DEFAULT, files);
+        Ok(Self::of(&layout, enrolment, recorded, &store, &clock::system()()))
     }
+
+    fn of(
+        layout: &Layout,
+        enrolment: Enrolment,
+        recorded: Recorded,
+        store: &TrustStore,
+        now: &Moment,
+    ) -> Self {
+        let plan = store.plan();
+        let offer = plan.as_ref().and_then(|plan| {
+            let record = &recorded.record;
+            let action = still_to_do(plan, record, store.noted(Noted::OrderDone))?;
+            let (channels, windows) = (enrolment.updates.channels, &enrolment.updates.windows);
+            let approved = approval::read(layout);
+            let step = step(&action, channels, approved.as_ref(), windows.at(now.wall));
+            // An order undoes what is on probation.
+            let probation = match action {
+                Action::Update { .. } => record.probation.as_ref().map(|it| it.version.clone()),
+                Action::Stay | Action::Rollback { .. } => None,
+            };
+            Some(Offer { action, probation, step })
+        });
+        let target = offer.as_ref().and_then(|offer| offer.action.target());
+        let offered = target.map(|target| &target.version);
+        let mut history = History::read(layout);
+        // What stood in the way of another release is of no interest any more.
+        history.obstacle = history.obstacle.filter(|it| it.version.as_ref() == offered);
+        let lines = store.lines();
+        Self { enrolment, recorded, plan, offer, lines, history }
+    }
+}
+
+/// What of `plan` this machine has still to do. What it would refuse is no offer.
+fn still_to_do(plan: &Plan, record: &Record, order_done: Option<u64>) -> Option<Action> {
+    let blocked = plan.action.target().and_then(|target| record.block(&target.version));
+    let situation = Situation {
+        running: record.running.as_ref(),
+        floor: record.floor.as_ref(),
+        blocked: blocked.map(|block| block.reason.as_str()),
+        order_done,
+    };
+    rules::judge(plan, situation).ok().filter(|action| *action != Action::Stay)
 }
 
 impl Client {
     /// What is known without asking anybody. Whoever has not opened the installation reads it with
     /// [`Status::read`].
     pub fn status(&self) -> Status {
-        Status {
-            enrolment: self.enrolment.clone(),
-            recorded: self.installation.recorded(),
-            plan: self.store.plan(),
-        }
+        let (enrolment, recorded) = (self.enrolment.clone(), self.installation.recorded());
+        let layout = self.installation.layout();
+        Status::of(layout, enrolment, recorded, &self.store, &(self.clock)())
     }
 }

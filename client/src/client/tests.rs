@@ -4,6 +4,7 @@ mod cancelling;
 mod crash;
 mod flow;
 mod healing;
+mod history;
 mod preflight;
 mod updater;
 pub(crate) mod vendor;

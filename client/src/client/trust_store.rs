@@ -5,9 +5,9 @@ use serde::Deserialize;
 use super::files;
 use crate::{
     error::Error,
-    format::{ChannelName, Plan, wire::KnownMetadata},
+    format::{ChannelName, Lines, Plan, wire::KnownMetadata},
     fs::FileSystem,
-    tuf::{Envelope, Limits},
+    tuf::{Envelope, Limits, Targets},
 };
 
 /// A document in the trust store.
@@ -161,6 +161,13 @@ impl TrustStore {
     /// The newest plan that was seen. It was verified before it was stored.
     pub(super) fn plan(&self) -> Option<Plan> {
         Envelope::parse("plan", &self.read(Stored::Plan)?).ok()?.document().ok()
+    }
+
+    /// The dates of the product's lines. They were verified before they were stored.
+    pub(super) fn lines(&self) -> Lines {
+        let bytes = self.read(Stored::Targets).unwrap_or_default();
+        let targets = Envelope::parse("targets", &bytes).and_then(|it| it.document::<Targets>());
+        targets.map(|targets| targets.lines).unwrap_or_default()
     }
 
     /// A number that was noted.

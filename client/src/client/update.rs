@@ -87,6 +87,16 @@ impl Client {
         check: &Check,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Preflight, Error> {
+        let fetched = self.fetch_planned(check, progress);
+        self.note_error(&fetched);
+        fetched
+    }
+
+    fn fetch_planned(
+        &mut self,
+        check: &Check,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Preflight, Error> {
         let target = match &check.action {
             Action::Update { target } if !self.is_at_hand(target) => target,
             _ => return Ok(Preflight::Passed),
@@ -120,6 +130,17 @@ impl Client {
     ///
     /// As of [`Client::fetch`]. What ran before runs then.
     pub fn apply(
+        &mut self,
+        check: Check,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Update, Error> {
+        let applied = self.apply_planned(check, progress);
+        self.note_error(&applied);
+        self.note_outcome(applied.as_ref().ok().and_then(|update| update.outcome.as_ref()));
+        applied
+    }
+
+    fn apply_planned(
         &mut self,
         mut check: Check,
         progress: &mut dyn FnMut(Progress),

@@ -1,7 +1,7 @@
-use super::{Document, Exit, with_sources};
+use super::{Document, Exit};
 use crate::{
     client::{Check, Client, Preflight, Status, Update},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, with_sources},
     format::Action,
     install::Outcome,
 };

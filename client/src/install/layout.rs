@@ -81,6 +81,11 @@ impl Layout {
         self.private().join("approved")
     }
 
+    /// What happened when, for people.
+    pub fn history(&self) -> PathBuf {
+        self.private().join("history.json")
+    }
+
     /// The file whose lock its process holds while it works on the installation.
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")

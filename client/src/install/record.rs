@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -150,6 +150,9 @@ pub struct Record {
 pub struct Recorded {
     /// History and present.
     pub record: Record,
+    /// Since when that runs: when `current` was made to lead there, by the machine's clock as it went
+    /// then. For people; nothing is decided by it.
+    pub running_since: Option<Timestamp>,
     /// How far the present attempt has got.
     pub stage: StageName,
     /// The version that the present attempt is about.
@@ -183,10 +186,10 @@ impl Recorded {
     /// Reads the journal of the installation at `layout`; where there is none, nothing has happened.
     pub fn read(layout: &Layout, limits: &Limits) -> Result<Self, Error> {
         let journal = Journal::read(layout, limits)?;
-        Ok(journal.as_ref().map(Self::of).unwrap_or_default())
+        Ok(journal.map(|journal| Self::of(&journal, layout)).unwrap_or_default())
     }
 
-    pub(super) fn of(journal: &Journal) -> Self {
+    pub(super) fn of(journal: &Journal, layout: &Layout) -> Self {
         let (stage, change) = match &journal.stage {
             Stage::Idle => (StageName::Idle, None),
             Stage::Fetched(change) => (StageName::Fetched, Some(change)),
@@ -198,11 +201,18 @@ impl Recorded {
         };
         Self {
             record: journal.record.clone(),
+            running_since: journal.record.running.as_ref().and_then(|_| pointed(layout)),
             stage,
             attempted: change.map(|Change { attempt, .. }| attempt.version.clone()),
             pending_events: journal.events.len(),
         }
     }
+}
+
+/// When the link at `current` was made.
+fn pointed(layout: &Layout) -> Option<Timestamp> {
+    let link = fs::symlink_metadata(layout.current()).ok().filter(fs::Metadata::is_symlink)?;
+    Timestamp::from_second(link.mtime()).ok()
 }
 
 /// A tree that is kept, and what was signed about it.
