@@ -7,6 +7,7 @@
 //! What the commands print as [`Document`], and end with as [`Exit`], is in [`crate::document`].
 
 mod command;
+mod doctor;
 mod facts;
 mod interrupt;
 mod progress;

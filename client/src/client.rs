@@ -16,6 +16,8 @@
 //! | [`Client::verify`], [`Client::unblock`], [`Client::approve`] | no | has it | no |
 //! | [`Client::report`] | yes | has it | yes |
 //! | [`Client::enroll`] | yes | for as long as it takes | yes |
+//! | [`Diagnosis::read`](doctor::Diagnosis::read) | no | **no** | no |
+//! | [`Doctor::treat`](doctor::Doctor::treat) | where something is to be fetched | has it | yes |
 //!
 //! Everything blocks until it is done, so an asynchronous program calls it from a thread of its own
 //! (`spawn_blocking`). A [`Client`] may be sent to another thread, and is used by one at a time.
@@ -34,13 +36,16 @@
 //! | [`PreflightSettings`], [`Components`] | what the administrator says of the machine |
 //! | [`Updater`] | the TUF client by itself, for any repository of The Update Framework |
 //! | [`settings`] | what the machine's administrator has set |
+//! | [`doctor`] | what is wrong with an installation, and its repair |
 //! | [`Surroundings`] | the server, the clock and the limits, which tests replace |
 
 mod approval;
 mod check;
+pub mod doctor;
 mod enrolment;
 mod files;
 mod history;
+mod manifest;
 mod preflight;
 mod refresh;
 mod rollback;

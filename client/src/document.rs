@@ -6,8 +6,10 @@
 //! | [`Document`] | what is told, whatever the verb |
 //! | [`Exit`] | the exit codes |
 //! | [`checked`], [`fetched`], [`updated`], [`confirmed`], [`rolled_back`], [`shown`], [`failed`] | both, of one verb of the [`Client`](crate::client::Client) |
+//! | [`diagnosed`], [`treated`] | both, of the [`doctor`](crate::client::doctor) |
 
 mod answer;
+mod doctor;
 mod exit;
 mod status;
 
@@ -18,6 +20,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use answer::{Answer, checked, confirmed, failed, fetched, rolled_back, shown, updated};
+pub use doctor::{DoctorDocument, FindingDocument, RepairDocument, diagnosed, treated};
 pub use exit::Exit;
 pub(crate) use status::wait_in_words;
 pub use status::{LineDocument, OfferDocument, PlanDocument, StatusDocument, Waits};
@@ -61,9 +64,11 @@ use crate::{
 /// | `unit` | unit | `message` (the unit) |
 /// | `approved` | approve | `version_to` |
 /// | `facts` | facts, component | `facts` |
+/// | `well`, `unwell`, `repaired` | doctor | `doctor` |
 /// | `error` | all | `code`, `kind`, `message`, `retryable` |
-/// | `downloading` | fetch, update, rollback, run, as they go on | `received`, `length` (bytes): told for each hundredth, the first and the last among them |
-/// | `installing` | update, rollback, run, as they go on | `version_to` |
+/// | `downloading` | fetch, update, rollback, run, doctor, as they go on | `received`, `length` (bytes): told for each hundredth, the first and the last among them |
+/// | `installing` | update, rollback, run, doctor, as they go on | `version_to` |
+/// | `repairing` | doctor, as it goes on | `doctor`: what is about to be repaired |
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Document {
     /// What came of the command.
@@ -143,6 +148,9 @@ pub struct Document {
     /// What the installed tree was compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<TreeDocument>,
+    /// What is wrong with the installation, and what was done about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doctor: Option<DoctorDocument>,
 }
 
 /// A release that the machine does not get.

@@ -50,6 +50,9 @@ pub trait FileSystem: std::fmt::Debug + Send {
     /// its blocks with the original where the file system can do that. A symbolic link is refused.
     fn copy_file(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file or directory, which is no symbolic link, the permission bits `mode`.
+    fn set_permissions(&self, path: &Path, mode: u32) -> io::Result<()>;
+
     /// Makes `link` another name of the file `original`.
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()>;
 
@@ -118,6 +121,10 @@ impl FileSystem for LocalFileSystem {
         }
         give_extended_attributes(from, to)?;
         give_attributes(&original.metadata()?, to)
+    }
+
+    fn set_permissions(&self, path: &Path, mode: u32) -> io::Result<()> {
+        fs::set_permissions(path, Permissions::from_mode(mode))
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {

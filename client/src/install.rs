@@ -28,15 +28,19 @@ mod data;
 mod engine;
 mod epoch;
 mod error;
+mod examine;
+mod finding;
 mod journal;
 mod layout;
 mod limits;
 mod live;
 mod lock;
+mod mend;
 mod moment;
 mod note;
 mod observed;
 mod orphans;
+mod permissions;
 mod record;
 mod recover;
 mod retain;
@@ -52,7 +56,12 @@ use std::{
     path::Path,
 };
 
+pub(crate) use examine::examine;
+pub(crate) use mend::{Mending, Proven};
+pub(crate) use permissions::unreadable;
+
 pub use error::{Error, ErrorKind};
+pub use finding::{Finding, Repair, What};
 pub use layout::Layout;
 pub use limits::Limits;
 pub use moment::{Moment, Watch};
@@ -360,13 +369,7 @@ fn end_probation(engine: &mut Engine, now: &Moment) -> Result<Option<Outcome>, E
 fn prepare(layout: &Layout, files: &dyn FileSystem) -> Result<(), Error> {
     let root = layout.root();
     std::fs::create_dir_all(root).map_err(|source| Error::io("create", root, source))?;
-    let directories = [
-        (layout.private(), 0o700),
-        (layout.staging(), 0o700),
-        (layout.trash(), 0o700),
-        (layout.snapshots(), 0o700),
-        (layout.versions(), 0o755),
-    ];
+    let directories = layout.directories();
     let missing = directories.iter().filter(|(path, _)| !path.is_dir()).collect::<Vec<_>>();
     for (path, mode) in &missing {
         match files.create_directory(path, *mode) {
@@ -398,7 +401,7 @@ fn new_journal(layout: &Layout) -> Result<Journal, Error> {
 }
 
 /// An error with its causes.
-fn sentence(error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+fn sentence(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

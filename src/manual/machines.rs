@@ -20,6 +20,7 @@
 //! | `unblock V` | lets version V be tried again, which failed here or was left by a rollback |
 //! | `recover` | finishes or undoes what a crash interrupted, as every command but `status` does first; needs no network |
 //! | `status` | everything that is known, on one screen ([below](#what-status-says)); needs no network, takes no lock, changes nothing |
+//! | `doctor [--repair]` | looks for all that is wrong with the installation, also where the others refuse, and repairs what can be; [below](#when-something-is-wrong-doctor) |
 //! | `verify` | compares the installed tree with its signed payload; needs no network |
 //! | `facts` | what this machine is, as releases may require it; needs no network, takes no lock |
 //! | `component set NAME V`, `component remove NAME` | says which other programs are here, where releases depend on them |
@@ -408,6 +409,7 @@
 //! | 16 | the release, or the administrator's command, asked to be tried again later; nothing changed |
 //! | 17 | `verify`: the installed files are not those that were signed |
 //! | 18 | the release cannot be installed on this machine, and it says what is missing; nothing changed |
+//! | 19 | `doctor`: something is (still) wrong with the installation |
 //! | 30 | the machine is not enrolled |
 //! | 31 | another agent holds the installation's lock |
 //! | 32 | the server could not be reached |
@@ -442,12 +444,17 @@
 //! | `status` | status | `status` |
 //! | `intact`, `modified` | verify | `version_from`, `tree` |
 //! | `facts` | facts, component | `facts` |
+//! | `well`, `unwell`, `repaired` | doctor | `doctor` |
 //! | `error` | all | `code`, `kind`, `message`, `retryable` |
 //!
 //! All have `machine`, `product`, `customer` and `contract` once the machine is enrolled, and `message`,
 //! a sentence. `withheld` lists `{version, channel, code, message, alternative}`. `missing` lists `{what,
 //! required, found, message}`; `what` is `kernel`, `libc`, `component NAME`, `space` (in bytes) or `consent`.
 //! `facts` is as the machine tells it ([wire formats](super::wire_formats)).
+//!
+//! `doctor` has `findings`, what is (still) wrong: `{what, path, message, repairable, repair, needs_server}`,
+//! where `what` is a code of the [table below](#when-something-is-wrong-doctor); and with `--repair` also
+//! `repairs`, what was tried: `{what, path, outcome, message}`, where `outcome` is `done` or `failed`.
 //!
 //! `status` in that document has `running`, `running_since`, `probation`, `confirmed`, `kept`, `way_back`,
 //! `blocked`, `floor`, `plan` (as it was signed), `offered` (`{action, version, channel, order, waits_for,
@@ -461,13 +468,14 @@
 //!
 //! What a program in another language reads that shows how far an update has come: one document a line,
 //! each written as soon as it is so. The last line is the document that `--json` would have printed, and
-//! the exit code is the same. Nothing but `fetch`, `update`, `rollback` and `run` goes on for long; of the
-//! others it is one line. Lines before the last have these outcomes; skip those that you do not know:
+//! the exit code is the same. Nothing but `fetch`, `update`, `rollback`, `run` and `doctor --repair` goes on
+//! for long; of the others it is one line. Lines before the last have these outcomes; skip those that you do not know:
 //!
 //! | `outcome` | of | further members |
 //! |---|---|---|
-//! | `downloading` | fetch, update, rollback, run | `received` and `length`, in bytes: of a download the first, the last, and one for each hundredth |
-//! | `installing` | update, rollback, run | `version_to`; unpacking, switching, hooks and the health check follow |
+//! | `downloading` | fetch, update, rollback, run, doctor | `received` and `length`, in bytes: of a download the first, the last, and one for each hundredth |
+//! | `repairing` | doctor | `doctor`: in `findings` what is about to be repaired |
+//! | `installing` | update, rollback, run, doctor | `version_to`; unpacking, switching, hooks and the health check follow |
 //!
 //! ```text
 //! {"outcome":"downloading","received":0,"length":73400320}
@@ -494,6 +502,75 @@
 //!             show(told["received"] / told["length"])  # agent.terminate() ends it
 //! print(told["outcome"], agent.returncode)
 //! ```
+//!
+//! # When something is wrong: doctor
+//!
+//! ```sh
+//! mainstay-agent --dir /opt/my-app doctor            # looks, and changes nothing
+//! mainstay-agent --dir /opt/my-app doctor --repair   # says what it will do, does it, says what is left
+//! ```
+//!
+//! `doctor` looks at everything that it can look at, also where every other command refuses because the
+//! settings or the journal cannot be read, and tells all that is wrong at once. It needs no network, takes
+//! no lock, and reads every byte of every kept version. It ends with 0 where nothing is wrong and with 19
+//! where something is; with `--repair`, with 0 where nothing is left and with 19 where something is. While
+//! another agent is at work, to look may find unfinished what that is just doing, and `--repair` ends with 31.
+//!
+//! What can be repaired is repaired from what the vendor signed, or from what the installation itself
+//! proves. Nothing is guessed: what neither proves is said and left. Each repair can be cut off at any instant;
+//! the next `doctor --repair` goes on.
+//!
+//! | `what` | what is wrong | what `--repair` does |
+//! |---|---|---|
+//! | `permissions` | Mainstay's own files or directories, or the root of a version, have other permissions than Mainstay gives them | gives them back |
+//! | `missing` | one of Mainstay's directories is gone | makes it |
+//! | `unreadable` | something belongs to somebody else | nothing: `chown` it, or run the agent as the user that owns the installation |
+//! | `obstructed` | something else stands in a place of Mainstay's | nothing: move it away |
+//! | `journal` | the journal was damaged, edited by hand, or is gone | makes it anew of what is proven, [see below](#a-journal-made-anew) |
+//! | `journal_format` | a newer agent wrote the journal | nothing: use that agent |
+//! | `unfinished` | a change was cut off | finishes or undoes it, as any command does first |
+//! | `tree_changed`, `tree_missing` | a kept version is not, bit for bit, what was signed | fetches the release of that very version, verified down from the pinned root, and puts its tree in place in one step |
+//! | `current` | the link is gone, dangles, or points elsewhere | points it to what the journal says runs, if that is intact |
+//! | `left_over` | a crash left something, or nothing names it any more | removes it |
+//! | `trust` | a copy of what is trusted is not what anybody signed who may, or a number that was noted is none | fetches it anew and verifies it; removes what can only come with the next check |
+//! | `settings` | `agent.toml` is wrong: line, column, key, and the key that may have been meant | nothing: people write that file. Where it is gone, enrol again |
+//! | `credential` | the token or the machine's key is gone or is none | nothing: enrol again. That a token is right in itself and unknown to the server shows when the server is asked |
+//!
+//! Whoever edits `agent.toml` may let others read it: 0600 to 0644 are borne with. Directories that are made
+//! as the umask has it are borne with as long as their owner has all rights and, of `versions`, nobody else
+//! may write to it.
+//!
+//! **A version that is retired** is found in the archive. Where the vendor has revoked it, or the contract
+//! does not grant it any more, the server keeps it back and the finding stays: update, or roll back.
+//! **Where the file system cannot exchange two paths in one step** (some network file systems), there is no
+//! tree for an instant while it is replaced; should the machine stop right there, let `doctor --repair` be
+//! the next command: any other takes the version for lost and goes by the next plan.
+//!
+//! ## A journal made anew
+//!
+//! Of a journal that somebody edited nothing is believed, for nobody can say which part of it is true. What
+//! is proven without it:
+//!
+//! - `current` says which version runs. Its tree must be what the vendor signed for that version, and is made
+//!   so. A `current` that is not of Mainstay's making proves nothing: put it right first. Where there is none,
+//!   nothing runs until the next update, which finds the kept trees.
+//! - Every other tree that is what the vendor signed is kept. Releases that the server keeps from this machine,
+//!   and trees that were changed, are not.
+//! - The version that runs counts as confirmed if it passes its own health check there and then. One that must be
+//!   confirmed by its program (`confirm_within_seconds`) does not; it runs, and only a technician can order the
+//!   machine back to it later.
+//! - The floor is the one that the vendor signed for what runs, and the epoch of the data is the one that what
+//!   runs writes.
+//!
+//! Not known any more, and said so: which versions were confirmed before (no local rollback leads to them; a
+//! technician's does), which were blocked here (the server knows those that it was told of), and what the
+//! server was still to be told. Events are numbered from the present second on, so that none is taken for an
+//! old one. The old journal, what nothing proves, and the copies of the program's data, of which only the
+//! journal knew to which versions they belong, are moved to `.mainstay/unproven-N`, which nothing removes.
+//! Where the server says nothing, all stays as it is.
+//!
+//! Where the settings are gone *and* the journal is damaged, neither can be made anew by itself: put a copy of
+//! `agent.toml` back first.
 //!
 //! # In a program of your own
 //!

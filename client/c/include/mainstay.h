@@ -63,6 +63,8 @@ typedef enum mainstay_result {
     MAINSTAY_MODIFIED = 17,
     /* The release cannot be installed on this machine, and the document says what is missing. */
     MAINSTAY_MISSING = 18,
+    /* Something is wrong with the installation; of `mainstay-agent doctor` alone. */
+    MAINSTAY_UNWELL = 19,
     /* The machine is not enrolled. */
     MAINSTAY_NOT_ENROLLED = 30,
     /* Another program, or an agent, has the installation's lock. */

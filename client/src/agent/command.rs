@@ -6,7 +6,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    Document, Exit, facts,
+    Document, Exit, doctor, facts,
     facts::Component,
     interrupt,
     progress::{Json, Shown},
@@ -85,6 +85,14 @@ enum Command {
     Status,
     /// Finish or undo what a crash or power cut interrupted; needs no network
     Recover,
+    /// Look for all that is wrong with the installation; needs no network, changes nothing, and works
+    /// where the other commands refuse
+    Doctor {
+        /// Put right what can be put right from what the vendor signed and from what the installation
+        /// itself proves
+        #[arg(long)]
+        repair: bool,
+    },
     /// Let a version be tried again that failed here or was left by a rollback
     Unblock {
         /// The version
@@ -150,6 +158,8 @@ impl Arguments {
             Command::Confirm => self.confirm(),
             Command::Status => Ok(shown(&Status::read(self.dir()?)?)),
             Command::Recover => self.recover(),
+            Command::Doctor { repair: false } => doctor::examine(self.dir()?),
+            Command::Doctor { repair: true } => self.treat(),
             Command::Unblock { version } => self.unblock(version),
             Command::Verify => self.verify(),
             Command::Facts => facts::show(self.dir()?),
@@ -282,6 +292,12 @@ impl Arguments {
             ..Document::of_machine("recovered", client.enrolment())
         };
         Ok((document, Exit::Done))
+    }
+
+    fn treat(&self) -> Finished {
+        let cancellation = interrupt::listen()?;
+        let surroundings = Surroundings { cancellation, ..self.surroundings() };
+        doctor::treat(self.dir()?, surroundings, self.json)
     }
 
     fn unblock(&self, version: &Version) -> Finished {

@@ -4,7 +4,7 @@ mod status;
 
 use std::io::Write as _;
 
-use super::Document;
+use super::{Document, doctor};
 use crate::{document::WithheldDocument, format::Notice};
 
 /// Prints `document` for people: errors on standard error, everything else on standard output.
@@ -47,6 +47,7 @@ pub(super) fn render(document: &Document) -> String {
     if let Some(settled) = &document.settled {
         lines.push(format!("Before: {settled}."));
     }
+    lines.extend(doctor::lines(document));
     for missing in document.missing.iter().flatten() {
         let title = if missing.what == "consent" { "Refused" } else { "Missing" };
         lines.push(format!("{title}: {}.", missing.message));
@@ -56,6 +57,11 @@ pub(super) fn render(document: &Document) -> String {
     if let Some(undelivered) = &document.undelivered {
         lines.push(format!("The server could not be told and is told next time: {undelivered}"));
     }
+    printed(&lines)
+}
+
+/// The lines as they are printed.
+pub(super) fn printed(lines: &[String]) -> String {
     lines.iter().map(|line| printable(line) + "\n").collect()
 }
 
@@ -93,6 +99,7 @@ fn headline(document: &Document) -> String {
         "not_blocked" => format!("{product}: {to} was not blocked here."),
         "approved" => format!("{product}: {to} is approved of."),
         "stopped" => "stopped.".to_owned(),
+        "well" | "unwell" | "repaired" => doctor::headline(document),
         "missing" => format!("{product}: {from} runs; {to} cannot be installed on this machine."),
         "facts" => {
             let facts = document.facts.as_ref().map(ToString::to_string).unwrap_or_default();

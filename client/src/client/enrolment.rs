@@ -113,7 +113,7 @@ pub struct Enrolment {
 }
 
 impl Enrolment {
-    const BYTES_MAX: u64 = 64 << 10;
+    pub(super) const BYTES_MAX: u64 = 64 << 10;
     const TOKEN_BYTES_MAX: usize = 512;
 
     /// The enrolment of the installation at `layout`.
@@ -312,11 +312,11 @@ fn unusable_key(path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::local(format!("{}: {error}; move it away to enrol anew", path.display()))
 }
 
-fn key_path(layout: &Layout) -> PathBuf {
+pub(super) fn key_path(layout: &Layout) -> PathBuf {
     layout.private().join("machine.key")
 }
 
-fn token_path(layout: &Layout) -> PathBuf {
+pub(super) fn token_path(layout: &Layout) -> PathBuf {
     layout.private().join("token")
 }
 

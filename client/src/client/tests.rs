@@ -2,6 +2,7 @@ mod archive;
 mod attacks;
 mod cancelling;
 mod crash;
+mod doctor;
 mod flow;
 mod healing;
 mod history;

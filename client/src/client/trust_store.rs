@@ -48,6 +48,9 @@ pub(super) enum Noted {
 }
 
 impl Noted {
+    pub(super) const ALL: [Self; 4] =
+        [Self::RefusedPlan, Self::OrderDone, Self::RootSeen, Self::Obstacles];
+
     const fn file(self) -> &'static str {
         match self {
             Self::RefusedPlan => "refused-plan",
@@ -113,7 +116,12 @@ impl TrustStore {
 
     /// Forgets a number that was noted.
     pub(super) fn forget(&self, number: Noted) -> Result<(), Error> {
-        files::remove(&*self.files, &self.folder.join(number.file()))
+        files::remove(&*self.files, &self.noted_path(number))
+    }
+
+    /// Where a number is noted.
+    pub(super) fn noted_path(&self, number: Noted) -> PathBuf {
+        self.folder.join(number.file())
     }
 
     /// The channels of which there is a copy.
@@ -172,16 +180,12 @@ impl TrustStore {
 
     /// A number that was noted.
     pub(super) fn noted(&self, number: Noted) -> Option<u64> {
-        let bytes = files::read(&self.folder.join(number.file()), 32).ok()?;
+        let bytes = files::read(&self.noted_path(number), 32).ok()?;
         str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 
     pub(super) fn note(&self, number: Noted, value: u64) -> Result<(), Error> {
-        files::replace(
-            &*self.files,
-            &self.folder.join(number.file()),
-            format!("{value}\n").as_bytes(),
-        )
+        files::replace(&*self.files, &self.noted_path(number), format!("{value}\n").as_bytes())
     }
 
     fn channels_folder(&self) -> PathBuf {

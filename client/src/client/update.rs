@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Check, Client, Preflight, files, rules, trust_store::Noted};
+use super::{Check, Client, Preflight, files, manifest, rules, trust_store::Noted};
 use crate::{
     error::{Error, ErrorKind},
     format::{
@@ -13,7 +13,6 @@ use crate::{
     fs::LocalFileSystem,
     install::{self, Attempt, AttemptKind, Outcome},
     pack::{Payload, PayloadIdentity},
-    tuf::{Rule, json},
 };
 
 /// How far an update has come.
@@ -247,17 +246,7 @@ impl Client {
 
     /// The release manifest that the plan names, of which the repository has confirmed the digest.
     fn manifest(&self, target: &PlanTarget) -> Result<ReleaseManifest, Error> {
-        let file = &target.manifest;
-        if file.length > self.limits.manifest_bytes_max {
-            let detail = format!(
-                "{} is {} bytes: expected at most {}",
-                file.path, file.length, self.limits.manifest_bytes_max
-            );
-            return Err(Error::rule(Rule::Length.as_str(), detail));
-        }
-        let bytes = self.remote.target(&self.enrolment.product, file)?;
-        json::from_slice(&bytes)
-            .map_err(|error| Error::rule("manifest", format!("{}: {error}", file.path)))
+        manifest::fetch(&self.remote, &self.enrolment.product, &target.manifest, self.limits)
     }
 
     fn wanted(

@@ -31,6 +31,8 @@ pub enum Exit {
     Modified,
     /// 18: the release cannot be installed on this machine, and nothing changed.
     Missing,
+    /// 19: something is (still) wrong with the installation (`doctor`).
+    Unwell,
     /// 30: the machine is not enrolled.
     NotEnrolled,
     /// 31: another agent holds the installation's lock.
@@ -51,7 +53,7 @@ pub enum Exit {
 
 impl Exit {
     /// All ways to end, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Done,
         Self::Other,
         Self::Usage,
@@ -64,6 +66,7 @@ impl Exit {
         Self::Deferred,
         Self::Modified,
         Self::Missing,
+        Self::Unwell,
         Self::NotEnrolled,
         Self::Locked,
         Self::Network,
@@ -89,6 +92,7 @@ impl Exit {
             Self::Deferred => 16,
             Self::Modified => 17,
             Self::Missing => 18,
+            Self::Unwell => 19,
             Self::NotEnrolled => 30,
             Self::Locked => 31,
             Self::Network => 32,
@@ -122,6 +126,7 @@ impl Exit {
             Self::Missing => {
                 "the release cannot be installed on this machine, and it says what is missing"
             }
+            Self::Unwell => "doctor: something is (still) wrong with the installation",
             Self::NotEnrolled => "the machine is not enrolled",
             Self::Locked => "another agent holds the installation's lock",
             Self::Network => "the server could not be reached",

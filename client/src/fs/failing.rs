@@ -1,5 +1,7 @@
 use std::{
-    io::{self, Read},
+    fs::OpenOptions,
+    io::{self, Read, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -112,6 +114,12 @@ impl FailingFileSystem {
     }
 }
 
+/// As the real one writes, but not durably.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
 fn injected() -> io::Error {
     io::Error::other("injected failure")
 }
@@ -124,9 +132,9 @@ impl FileSystem for FailingFileSystem {
     fn write_file(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let half = || {
             let (written, _) = bytes.split_at(bytes.len() / 2);
-            let _ = std::fs::write(path, written);
+            let _ = write(path, written);
         };
-        self.change("write", path, half, || std::fs::write(path, bytes))
+        self.change("write", path, half, || write(path, bytes))
     }
 
     fn copy_file(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -134,6 +142,10 @@ impl FileSystem for FailingFileSystem {
             let _ = std::fs::write(to, "half a co");
         };
         self.change("copy to", to, half, || LocalFileSystem.copy_file(from, to))
+    }
+
+    fn set_permissions(&self, path: &Path, mode: u32) -> io::Result<()> {
+        self.simple("permissions of", path, || LocalFileSystem.set_permissions(path, mode))
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {

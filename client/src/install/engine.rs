@@ -257,20 +257,14 @@ impl Engine {
     }
 
     fn try_sweep(&self) -> Result<(), Error> {
-        let record = &self.journal.record;
-        let is_named = |version: &Version| {
-            record.running.as_ref() == Some(version) || record.kept_tree(version).is_some()
-        };
         for entry in entries(&self.layout.versions())? {
             let version = entry.file_name().to_str().and_then(|name| name.parse::<Version>().ok());
-            if version.is_some_and(|version| !is_named(&version)) {
+            if version.is_some_and(|version| !self.journal.names(&version)) {
                 self.discard(&entry.path())?;
             }
         }
         for entry in entries(&self.layout.snapshots())? {
-            let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.split('-').next()?.parse::<u64>().ok());
-            if number.is_none_or(|number| self.journal.snapshot(number).is_none()) {
+            if !self.journal.names_snapshot(&entry.file_name().to_string_lossy()) {
                 self.remove(&entry.path())?;
             }
         }

@@ -202,6 +202,14 @@ impl Error {
         )
     }
 
+    /// What is wrong with the journal, where it is damaged.
+    pub(super) fn journal_damage(&self) -> Option<&str> {
+        match &*self.0 {
+            Reason::JournalDamaged { what, .. } => Some(what),
+            _ => None,
+        }
+    }
+
     pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Reason::Io { doing, path: path.into(), source }.into()
     }

@@ -279,6 +279,17 @@ impl Journal {
         Some(change.run.as_str()).filter(|run| !run.is_empty())
     }
 
+    /// Whether the tree of `version` is to stay.
+    pub(super) fn names(&self, version: &Version) -> bool {
+        self.record.running.as_ref() == Some(version) || self.record.kept_tree(version).is_some()
+    }
+
+    /// Whether the directory called `name` belongs to a snapshot that is to stay.
+    pub(super) fn names_snapshot(&self, name: &str) -> bool {
+        let number = name.split('-').next().and_then(|number| number.parse::<u64>().ok());
+        number.is_some_and(|number| self.snapshot(number).is_some())
+    }
+
     pub(super) fn snapshot(&self, number: u64) -> Option<&Snapshot> {
         self.snapshots.iter().find(|snapshot| snapshot.number == number)
     }

@@ -91,6 +91,18 @@ impl Layout {
         self.private().join("lock")
     }
 
+    /// The directories that the engine works in and their permissions, each after the one that it is
+    /// in.
+    pub(super) fn directories(&self) -> [(PathBuf, u32); 5] {
+        [
+            (self.private(), 0o700),
+            (self.staging(), 0o700),
+            (self.trash(), 0o700),
+            (self.snapshots(), 0o700),
+            (self.versions(), 0o755),
+        ]
+    }
+
     /// What is being made and not yet in its place; swept whenever nothing is being made.
     pub(super) fn staging(&self) -> PathBuf {
         self.private().join("staging")
@@ -114,6 +126,11 @@ impl Layout {
     /// Where a copy of the data is laid aside that could not be put back.
     pub(super) fn unrestored(&self, number: u64) -> PathBuf {
         self.private().join(format!("unrestored-{number}"))
+    }
+
+    /// Where what cannot be proven is laid aside when the journal is made anew; the n-th time.
+    pub(super) fn unproven(&self, nth: u64) -> PathBuf {
+        self.private().join(format!("unproven-{nth}"))
     }
 
     pub(super) fn staged_tree(&self, version: &Version) -> PathBuf {

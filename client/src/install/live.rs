@@ -148,7 +148,7 @@ impl Engine {
 
     /// Unpacks `payload` to where the tree of `version` belongs, if it is the one that was signed,
     /// and gives its seal.
-    fn unpack(
+    pub(super) fn unpack(
         &self,
         version: &Version,
         artifact: &Artifact,
@@ -178,10 +178,7 @@ impl Engine {
         self.sync_tree(&staged)?;
         clock::outlast(unpacked);
         let tree = self.layout.tree(version);
-        self.discard(&tree)?;
-        self.files
-            .rename(&staged, &tree)
-            .map_err(|source| Error::io("put in its place", &tree, source))?;
+        self.put_tree_in_place(&staged, &tree)?;
         self.sync_directory(&self.layout.versions())?;
         let now = file_time(&self.layout.versions())?;
         // What cannot be looked through is no worse than before: it is read in full when needed.

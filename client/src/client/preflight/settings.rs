@@ -55,7 +55,7 @@ impl PreflightSettings {
     pub const OUTPUT_BYTES_MAX: usize = 2048;
 
     /// Refuses what makes no sense; `path` is where it was read.
-    pub(super) fn expect_sound(&self, path: &Path) -> Result<(), Error> {
+    pub(in crate::client) fn expect_sound(&self, path: &Path) -> Result<(), Error> {
         let refuse = |detail: String| Err(Error::local(format!("{}: {detail}", path.display())));
         let program = self.command.first().map(String::as_str).unwrap_or_default();
         if program.is_empty() || (program.contains('/') && !program.starts_with('/')) {
