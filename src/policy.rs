@@ -19,15 +19,19 @@
 //! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`lifecycle`] | how near are the ends of a line and of the paid time, and what is said of that? |
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
+//! | [`notification`] | what is told to other systems, and whom does it interest? |
+//! | [`delivery`] | what is done after a try to tell it? |
 //!
 //! Read in that order, the first four are the path from a customer's amendments to the action in a plan.
 
 pub mod catalogue;
 pub mod census;
 pub mod contract;
+pub mod delivery;
 pub mod entitlement;
 pub mod expiry;
 pub mod lifecycle;
+pub mod notification;
 pub mod requirement;
 pub mod resolve;
 pub mod retirement;
@@ -41,11 +45,13 @@ pub use census::{Cell, Count, Counted, Day, Figures, Setup, Stage};
 pub use contract::{
     Amendment, Bridge, Change, Contract, Exit, Fallback, Preset, State, Term, Tier, Tiers,
 };
+pub use delivery::{Outcome, Schedule};
 pub use entitlement::{
     Code, Decision, Lack, OwnChannels, Standing, Verdict, decide, decide_all, decide_version,
     explain,
 };
 pub use expiry::Expiry;
+pub use notification::{Interest, Notification, NotificationType, Occasion};
 pub use resolve::{
     Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Pin, Reason, Resolution,
     Ring, Seat, Withheld, kept_build, resolve,

@@ -99,16 +99,30 @@ pub fn ahead(
 ) -> Vec<Ahead> {
     let mut ends = Vec::new();
     if let Some(name) = running {
-        let Line { eos, eol, .. } = catalogue.line(name);
-        let eol = eol.and_then(|at| near(End::Eol(name), at, now, &LINE_STEPS));
-        let is_dead = eol.is_some_and(|eol| eol.nearness == Nearness::Over);
-        let eos = eos.filter(|_| !is_dead && !contract.els_lines.contains(&name));
-        ends.extend(eos.and_then(|at| near(End::Eos(name), at, now, &LINE_STEPS)));
-        ends.extend(eol);
+        ends.extend(line_ends_ahead(&catalogue.line(name), now));
+        ends.retain(
+            |ahead| !matches!(ahead.end, End::Eos(line) if contract.els_lines.contains(&line)),
+        );
     }
-    let paid = contract.paid_until(now).filter(|_| contract.state == State::Active);
-    ends.extend(paid.and_then(|at| near(End::PaidTime, at, now, &PAID_STEPS)));
+    ends.extend(paid_time_ahead(contract, now));
     ends
+}
+
+/// The ends of `line` that are near or over at `now`. Once its life is over, nothing is said of its
+/// support.
+pub fn line_ends_ahead(line: &Line, now: Timestamp) -> Vec<Ahead> {
+    let Line { line: name, eos, eol, .. } = *line;
+    let eol = eol.and_then(|at| near(End::Eol(name), at, now, &LINE_STEPS));
+    let is_dead = eol.is_some_and(|eol| eol.nearness == Nearness::Over);
+    let eos = eos.filter(|_| !is_dead);
+    let eos = eos.and_then(|at| near(End::Eos(name), at, now, &LINE_STEPS));
+    eos.into_iter().chain(eol).collect()
+}
+
+/// The end of the paid time of `contract`, where that is near or over at `now`.
+pub fn paid_time_ahead(contract: &Contract, now: Timestamp) -> Option<Ahead> {
+    let paid = contract.paid_until(now).filter(|_| contract.state == State::Active);
+    paid.and_then(|at| near(End::PaidTime, at, now, &PAID_STEPS))
 }
 
 /// The end at `at`, where it is over or one of the `steps`, the fewest days first, is reached.
