@@ -2,7 +2,7 @@
 //!
 //! [`MetaStore`] holds records and speaks the domain: each of its methods is one transaction, and
 //! those that build upon what was read name the revision that they read, so that of two writers one
-//! is told [`StoreError::Conflict`]. [`BlobStore`] holds bytes under their own digest. An adapter
+//! is told [`StoreError::Conflict`]. [`Outbox`] is a part of it: what is to be told. [`BlobStore`] holds bytes under their own digest. An adapter
 //! holds no policy. Every adapter passes the suite in `store/contract.rs`.
 
 mod audit_chain;
@@ -10,6 +10,7 @@ mod blobs;
 #[cfg(test)]
 mod contract;
 mod directory;
+mod outbox;
 mod record;
 mod selection;
 mod sled;
@@ -31,6 +32,10 @@ use mainstay_client::{
 pub use self::{
     audit_chain::{AuditHead, ChainBreak},
     blobs::ObjectBlobs,
+    outbox::{
+        DeliveryRecord, DeliveryStage, DeliveryState, Disabled, EndpointAddress, EndpointChange,
+        EndpointRecord, Outbox, SecretRecord, TryRecord,
+    },
     record::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
         EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
@@ -116,7 +121,7 @@ pub struct MachineChange {
 
 /// The port to the records.
 #[async_trait]
-pub trait MetaStore: Send + Sync + 'static {
+pub trait MetaStore: Outbox {
     /// Whether the store can serve reads and writes now.
     async fn ready(&self) -> StoreResult<()>;
 

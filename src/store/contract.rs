@@ -9,6 +9,7 @@ mod blobs;
 mod catalogue;
 mod census;
 mod fleet;
+mod outbox;
 
 use std::fmt::Debug;
 
@@ -41,6 +42,10 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     census::counts(store, scope).await;
     census::listing(store, scope).await;
     census::retired(store, scope).await;
+    outbox::announcements(store, scope).await;
+    outbox::events(store, scope).await;
+    outbox::endpoints(store, scope).await;
+    outbox::deliveries(store, scope).await;
     audit(store, scope).await;
 }
 

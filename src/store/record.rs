@@ -17,9 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Amendment, Block, Cell, Claim, Counted, Day, Listing, Release, Setup, Stage,
-    retirement::Listed,
-    safeguard::{Condition, WhereUnknown},
+    Amendment, Block, Cell, Claim, Counted, Day, Listing, Notification, Release, Setup, Stage, notification::{MachineNews, self}, retirement::Listed, safeguard::{Condition, WhereUnknown},
 };
 
 /// A product and the newest metadata of its repository.
@@ -628,6 +626,26 @@ impl MachineRecord {
             stage: if is_confirmed { Stage::Confirmed } else { Stage::Installed },
             seen: Day::of(self.seen_at),
         }
+    }
+
+    /// What is told of something that it reported, if anything is.
+    pub fn notification(&self, record: &EventRecord) -> Option<Notification> {
+        let EventRecord { at, event } = record;
+        let news = MachineNews {
+            machine: self.name.clone(),
+            host: self.host.clone(),
+            customer: self.customer.clone(),
+            contract: self.contract.clone(),
+            product: self.product.clone(),
+            kind: event.kind,
+            automatic: false,
+            from: event.from.clone(),
+            to: event.to.clone(),
+            order: event.order,
+            event: event.number,
+            detail: event.detail.clone(),
+        };
+        notification::of_machine(news, *at)
     }
 
     /// The rollback order that the machine has not carried out yet.

@@ -8,7 +8,7 @@ use sled::transaction::TransactionalTree;
 
 use super::{
     super::{AuditEntry, MachineChange, MachineRecord, StoreError, StoreResult},
-    audit, census,
+    audit, census, outbox,
     tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS},
 };
 
@@ -54,6 +54,7 @@ pub(super) fn change_machine(
         let key = (name.clone(), event.event.number);
         if EVENTS.find(transaction, &key)?.is_none() {
             EVENTS.put(transaction, &key, event)?;
+            outbox::append_event(transaction, machine, event)?;
         }
     }
     audit.iter().try_for_each(|entry| audit::append(transaction, entry))

@@ -223,6 +223,11 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
         records(tree.scan_prefix(self.prefix())).collect()
     }
 
+    /// All records by key, the last one first.
+    pub(super) fn newest(&self, tree: &Tree) -> impl Iterator<Item = StoreResult<V>> {
+        records(tree.scan_prefix(self.prefix())).rev()
+    }
+
     /// The records with keys above `key`, or all of them, in order.
     pub(super) fn after(
         &self,

@@ -1,5 +1,6 @@
 //! The tables. Their names are part of the format on disk.
 
+use jiff::Timestamp;
 use mainstay_client::{
     format::{
         ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
@@ -10,13 +11,11 @@ use mainstay_client::{
 
 use super::{
     super::{
-        ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord, EventRecord,
-        MachineRecord, OrganisationRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord,
-        SafeguardRecord, StoredFile, TokenRecord,
+    ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord, DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord, SafeguardRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
-use crate::policy::{Cell, Claim, Count, Day, Setup};
+use crate::policy::{Cell, Claim, Count, Day, Notification, Setup};
 
 pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
 pub(super) const REPOSITORY_FILES: Table<(ProductName, String), StoredFile> =
@@ -72,6 +71,21 @@ pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("ev
 pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");
 pub(super) const AUDIT_BY_SUBJECT: Table<(String, u64), u64> =
     Table::new("audit-by-subject", "audit record");
+
+/// What is to be told and was not spread yet, by its number.
+pub(super) const OUTBOX: Table<u64, (u64, Notification)> = Table::new("outbox", "notification");
+/// In [`NUMBERS`]: that of the newest notification.
+pub(super) const OUTBOX_NUMBER: &str = "outbox";
+/// When something was announced that is announced once, by its mark.
+pub(super) const ANNOUNCED: Table<String, Timestamp> = Table::new("announced", "announcement");
+pub(super) const ENDPOINTS: Table<String, EndpointRecord> = Table::new("endpoints", "endpoint");
+pub(super) const DELIVERIES: Table<u64, DeliveryRecord> = Table::new("deliveries", "delivery");
+/// In [`NUMBERS`]: that of the newest delivery.
+pub(super) const DELIVERY_NUMBER: &str = "delivery";
+/// The deliveries that wait, by endpoint and by the second when they are due.
+pub(super) const DUE: Table<(String, (u64, u64)), u64> = Table::new("due", "due delivery");
+/// The deliveries that are dead.
+pub(super) const DEAD: Table<u64, u64> = Table::new("dead", "dead delivery");
 
 /// Where chains stand.
 pub(super) const HEADS: Table<&'static str, AuditHead> = Table::new("heads", "head of a chain");
