@@ -8,6 +8,7 @@
 //! | `organisation` | support organisations, and whom they serve |
 //! | `support` | the census, machines, rollback orders, the audit trail |
 //! | `safeguard` | releases that are held back from machines on which they do harm |
+//! | `webhook` | where notifications are sent to, and what has become of them |
 //! | `metrics` | what a monitoring system reads |
 //! | `openapi` | the interface described |
 //! | `route` | a route as a value: what is registered, and who may use it |
@@ -30,6 +31,7 @@ mod route;
 mod safeguard;
 mod support;
 mod vendor;
+mod webhook;
 
 use actix_web::{HttpResponse, middleware::from_fn, web};
 
@@ -71,6 +73,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         organisation::ROUTES,
         support::ROUTES,
         safeguard::ROUTES,
+        webhook::ROUTES,
         metrics::ROUTES,
         openapi::ROUTES,
         HEALTH_ROUTES,

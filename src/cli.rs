@@ -28,6 +28,7 @@ mod status;
 mod token;
 mod trust;
 mod vendor_trust;
+mod webhook;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -91,6 +92,9 @@ enum Command {
     Safeguard(safeguard::Safeguard),
     /// Say how many machines run what.
     Census(census::Census),
+    /// Say where notifications are sent to, and see what has become of them.
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Show when metadata expires, and what renews it.
     Status(status::Status),
     /// Show who changed what.
@@ -160,6 +164,7 @@ impl Cli {
             Command::Machine(command) => command.run(output),
             Command::Safeguard(command) => command.run(output),
             Command::Census(command) => command.run(output),
+            Command::Webhook(command) => command.run(output),
             Command::Audit(command) => command.run(output),
             Command::OpenApi => openapi::print(),
             Command::Status(command) => return ended(command.run(output), output),

@@ -6,12 +6,16 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use mainstay_client::format::Channel;
 use serde::Deserialize;
 
-use crate::policy::{Bridge, Fallback, Preset, Silence, Tier, Tiers};
+use crate::{
+    outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
+    policy::{Bridge, Fallback, Preset, Schedule, Silence, Tier, Tiers},
+};
 
 /// Where the server listens unless told otherwise.
 const LISTEN_DEFAULT: SocketAddr =
@@ -32,6 +36,8 @@ pub struct Config {
     pub tiers: Tiers,
     /// After how long a machine that says nothing gives its seat up.
     pub silence: Silence,
+    /// How notifications are sent.
+    pub outlet: OutletConfig,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -64,6 +70,20 @@ struct File {
     tiers: BTreeMap<Tier, TierChange>,
     #[serde(default)]
     seats: SeatRules,
+    #[serde(default)]
+    webhooks: WebhookRules,
+    mail: Option<MailConfig>,
+}
+
+/// What the file says of webhooks, and of when notifications are tried again.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhookRules {
+    #[serde(default)]
+    allow_networks: Vec<String>,
+    timeout_seconds: Option<u32>,
+    retry_seconds: Option<Vec<u32>>,
+    authorities: Option<PathBuf>,
 }
 
 /// What the file says of seats.
@@ -123,6 +143,9 @@ pub enum ConfigError {
     /// A machine would give its seat up too early or never.
     #[error("seats.silent_days is {0}: expected 1 to 3650")]
     SilentDays(u32),
+    /// What is said of webhooks cannot be.
+    #[error("webhooks.{0}")]
+    Webhooks(String),
     /// A tier stands for what no contract can say.
     #[error("tiers.{tier}: {}", problems.join("; "))]
     Tier {
@@ -149,7 +172,7 @@ impl Config {
             }
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let File { listen, tls, workers, tiers, seats } = file;
+        let File { listen, tls, workers, tiers, seats, webhooks, mail } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
             return Err(ConfigError::Workers(workers));
         }
@@ -163,6 +186,14 @@ impl Config {
             workers,
             tiers: changed_tiers(tiers)?,
             silence: seats.silence()?,
+            outlet: OutletConfig {
+                webhooks: webhooks.config(below)?,
+                mail: mail.map(|mail| MailConfig {
+                    password_file: mail.password_file.map(below),
+                    authorities: mail.authorities.map(below),
+                    ..mail
+                }),
+            },
         })
     }
 }
@@ -173,6 +204,40 @@ impl SeatRules {
             None => Ok(Silence::default()),
             Some(days) => Silence::days(days).ok_or(ConfigError::SilentDays(days)),
         }
+    }
+}
+
+/// The longest time that a try to send a webhook may take, in seconds.
+const TIMEOUT_SECONDS_MAX: u32 = 60;
+
+impl WebhookRules {
+    /// What is said, with files found by `below`.
+    fn config(self, below: impl Fn(PathBuf) -> PathBuf) -> Result<WebhookConfig, ConfigError> {
+        let Self { allow_networks, timeout_seconds, retry_seconds, authorities } = self;
+        let default = WebhookConfig::default();
+        let networks = allow_networks.iter().map(|text| text.parse());
+        let allow_networks = networks.collect::<Result<Vec<_>, String>>();
+        let timeout = match timeout_seconds {
+            None => default.timeout,
+            Some(seconds @ 1..=TIMEOUT_SECONDS_MAX) => Duration::from_secs(seconds.into()),
+            Some(seconds) => {
+                return Err(ConfigError::Webhooks(format!(
+                    "timeout_seconds is {seconds}: expected 1 to {TIMEOUT_SECONDS_MAX}"
+                )));
+            }
+        };
+        let schedule = match retry_seconds {
+            None => default.schedule,
+            Some(seconds) => Schedule::of_seconds(&seconds)
+                .map_err(|problem| ConfigError::Webhooks(format!("retry_seconds: {problem}")))?,
+        };
+        Ok(WebhookConfig {
+            allow_networks: allow_networks
+                .map_err(|problem| ConfigError::Webhooks(format!("allow_networks: {problem}")))?,
+            timeout,
+            schedule,
+            authorities: authorities.map(below),
+        })
     }
 }
 
@@ -244,6 +309,35 @@ mod tests {
         assert!(error.contains("unknown field `silence`"), "{error}");
         let error = load("workers = 0").unwrap_err().to_string();
         assert!(error.contains("expected 1 to 1024"), "{error}");
+    }
+
+    #[test]
+    fn notifications_are_sent_as_the_file_says() {
+        assert_eq!(load("").unwrap().outlet, OutletConfig::default());
+        let config = load(
+            "[webhooks]\nallow_networks = [\"10.0.0.0/8\"]\nretry_seconds = [5]\n\
+             timeout_seconds = 3\nauthorities = \"ca.pem\"\n\
+             [mail]\nserver = \"mail\"\nfrom = \"a@b.c\"\nuser = \"u\"\npassword_file = \"p\"",
+        );
+        let OutletConfig { webhooks, mail } = config.unwrap().outlet;
+        assert_eq!(webhooks.allow_networks, ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(webhooks.schedule, Schedule::of_seconds(&[5]).unwrap());
+        assert_eq!(webhooks.timeout, Duration::from_secs(3));
+        assert!(webhooks.authorities.unwrap().is_absolute());
+        assert!(mail.unwrap().password_file.unwrap().is_absolute());
+        for (wrong, expected) in [
+            ("[webhooks]\nallow_networks = [\"10.0.0.1/8\"]", "webhooks.allow_networks: network"),
+            (
+                "[webhooks]\ntimeout_seconds = 61",
+                "webhooks.timeout_seconds is 61: expected 1 to 60",
+            ),
+            ("[webhooks]\nretry_seconds = [0]", "webhooks.retry_seconds: a wait of 0 s"),
+            ("[mail]\nserver = \"mail\"", "missing field `from`"),
+            ("[mail]\nencryption = \"ssl\"", "unknown variant `ssl`"),
+        ] {
+            let error = load(wrong).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

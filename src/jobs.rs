@@ -1,5 +1,7 @@
 //! Background work.
 
+pub mod deliveries;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,12 +17,16 @@ const INTERVAL: Duration = Duration::from_mins(5);
 /// How often the log is told what only the vendor can renew.
 const WARNING_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
-/// Keeps the online metadata fresh, and warns of what only the vendor can renew. It ends when its
-/// task is aborted.
+/// How often it is looked which contracts and lines end.
+const DATES_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
+
+/// Keeps the online metadata fresh, warns of what only the vendor can renew, and has contracts and lines
+/// that end be told. It ends when its task is aborted.
 pub async fn run(service: Arc<Service>) {
-    let mut warned = None;
+    let (mut warned, mut looked) = (None, None);
     loop {
         warned = warn(&service, warned).await;
+        looked = look_at_dates(&service, looked).await;
         tokio::time::sleep(INTERVAL).await;
         renew(&service).await;
     }
@@ -40,6 +46,29 @@ async fn warn(service: &Service, before: Option<Timestamp>) -> Option<Timestamp>
         }
         Err(error) => {
             tracing::error!(error = chain(&error), "what expires could not be looked at");
+            before
+        }
+    }
+}
+
+/// Looks which contracts and lines end, and forgets what was delivered long ago, unless that was done
+/// less than an hour ago. Says when it was done last.
+async fn look_at_dates(service: &Service, before: Option<Timestamp>) -> Option<Timestamp> {
+    let now = service.now();
+    if before.is_some_and(|before| now.duration_since(before) < DATES_INTERVAL) {
+        return before;
+    }
+    let done = match service.announce_dates().await {
+        Ok(()) => service.forget_deliveries().await,
+        failed => failed,
+    };
+    match done {
+        Ok(()) => {
+            service.measures().succeeded(Job::Dates, now);
+            Some(now)
+        }
+        Err(error) => {
+            tracing::error!(error = chain(&error), "contracts and lines that end were not told");
             before
         }
     }

@@ -13,6 +13,7 @@
 //! | [`api`] | HTTP: authenticate → parse → service → encode |
 //! | [`store`] | the ports to records and blobs, their adapters, the suite that every adapter passes |
 //! | [`server`], [`jobs`], [`config`], [`limits`], [`clock`], [`measures`] | the running process |
+//! | [`outlet`] | the way out of notifications: webhooks and mail |
 //! | [`cli`] | the vendor's and the technician's commands, and the quickstart |
 //! | [`manual`] | operations, threat model, storage, wire formats |
 //!
@@ -28,6 +29,7 @@ pub mod jobs;
 pub mod limits;
 pub mod manual;
 pub mod measures;
+pub mod outlet;
 pub mod policy;
 pub mod server;
 pub mod service;

@@ -57,6 +57,10 @@ pub struct Limits {
     pub denials_of_actor_max: usize,
     /// Of how many actors denied attempts are written down in ten minutes.
     pub denied_actors_max: usize,
+    /// How many endpoints notifications are sent to.
+    pub endpoints_max: usize,
+    /// How many notifications are being sent at the same time, each to another endpoint.
+    pub tries_parallel_max: usize,
 }
 
 impl Limits {
@@ -86,6 +90,8 @@ impl Limits {
         page_records_max: 1000,
         denials_of_actor_max: 100,
         denied_actors_max: 1000,
+        endpoints_max: 100,
+        tries_parallel_max: 32,
     };
 }
 

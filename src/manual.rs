@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`operations`] | whoever runs the server: start, configure, watch, back up, stop |
 //! | [`machines`] | whoever looks after machines: the agent, its documents and exit codes |
+//! | [`events`] | whoever is to be told what happens, by webhook or by mail |
 //! | [`entitlements`] | whoever makes contracts, or must say why a machine gets a release |
 //! | [`trees`] | whoever packs a release: what its tree may hold, and what is refused |
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
@@ -14,6 +15,7 @@
 //! | [`testing`] | whoever changes it: fuzzing |
 
 pub mod entitlements;
+pub mod events;
 pub mod interoperability;
 pub mod machines;
 pub mod measurements;

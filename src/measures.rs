@@ -80,15 +80,41 @@ pub enum Job {
     Renewal,
     /// Looking at what only the vendor can renew.
     ExpiryWarning,
+    /// Looking at contracts and lines that end.
+    Dates,
 }
 
 impl Job {
-    const ALL: [Self; 2] = [Self::Renewal, Self::ExpiryWarning];
+    const ALL: [Self; 3] = [Self::Renewal, Self::ExpiryWarning, Self::Dates];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Renewal => "renewal",
             Self::ExpiryWarning => "expiry_warning",
+            Self::Dates => "dates",
+        }
+    }
+}
+
+/// What came of a try to send a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryOutcome {
+    /// The receiver has it.
+    Delivered,
+    /// It is tried again.
+    Failed,
+    /// It is not tried any more by itself.
+    GivenUp,
+}
+
+impl TryOutcome {
+    const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::GivenUp];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -124,6 +150,7 @@ pub struct Measures {
     sent: Counter,
     jobs: [Gauge; Job::ALL.len()],
     commits: Commits,
+    tries: [Counter; TryOutcome::ALL.len()],
 }
 
 #[derive(Debug)]
@@ -156,6 +183,11 @@ struct JobLabel {
     job: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 /// From half a millisecond to eight seconds.
 fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 15))
@@ -184,7 +216,17 @@ impl Default for Measures {
         let help = "How long it took to make a group of changes durable";
         let duration = commits.duration.clone();
         registry.register_with_unit("store_commit_duration", help, Unit::Seconds, duration);
-        Self { registry, requests, events: counted, plans_signed, sent, jobs: ended, commits }
+        let tries = try_measures(&mut registry);
+        Self {
+            registry,
+            requests,
+            events: counted,
+            plans_signed,
+            sent,
+            jobs: ended,
+            commits,
+            tries,
+        }
     }
 }
 
@@ -203,6 +245,15 @@ fn request_measures(registry: &mut Registry) -> [RouteMeasures; RouteClass::ALL.
     let help = "How long it took until an answer began";
     registry.register_with_unit("request_duration", help, Unit::Seconds, duration);
     requests
+}
+
+fn try_measures(registry: &mut Registry) -> [Counter; TryOutcome::ALL.len()] {
+    let tries = Family::<OutcomeLabel, Counter>::default();
+    let counted = TryOutcome::ALL
+        .map(|outcome| tries.get_or_create_owned(&OutcomeLabel { outcome: outcome.as_str() }));
+    let help = "Tries to send a notification to an endpoint";
+    registry.register("delivery_tries", help, tries);
+    counted
 }
 
 impl Measures {
@@ -239,6 +290,13 @@ impl Measures {
     pub fn succeeded(&self, job: Job, at: jiff::Timestamp) {
         if let Some(gauge) = self.jobs.get(job as usize) {
             gauge.set(at.as_second());
+        }
+    }
+
+    /// Notes what came of a try to send a notification.
+    pub fn tried(&self, outcome: TryOutcome) {
+        if let Some(tries) = self.tries.get(outcome as usize) {
+            tries.inc();
         }
     }
 
@@ -298,6 +356,9 @@ mod tests {
     fn each_class_and_job_is_at_its_place() {
         for (place, class) in RouteClass::ALL.into_iter().enumerate() {
             assert_eq!(class as usize, place, "{class:?}");
+        }
+        for (place, outcome) in TryOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place, "{outcome:?}");
         }
         for (place, job) in Job::ALL.into_iter().enumerate() {
             assert_eq!(job as usize, place, "{job:?}");

@@ -12,6 +12,7 @@ use crate::{
     jobs,
     limits::Limits,
     measures::Measures,
+    outlet::{Outlet, signature::SigningKey},
     service::{
         Service, ServiceError,
         keys::{OnlineKeys, write_secret},
@@ -21,6 +22,9 @@ use crate::{
 
 /// The file in the server's directory that holds the first administrator's token.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
+
+/// The file in the directory of keys that the secrets of webhooks are derived from.
+const WEBHOOK_KEY_FILE: &str = "webhooks.key";
 
 /// Why the server did not start or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,9 @@ pub enum ServerError {
     /// The first administrator's token could not be made.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// Notifications cannot be sent as the configuration says.
+    #[error("the configuration of notifications: {0}")]
+    Outlet(String),
     /// The certificate or key cannot be used.
     #[error("TLS: {0}")]
     Tls(String),
@@ -50,7 +57,7 @@ pub struct Server {
     scheme: &'static str,
     running: actix_web::dev::Server,
     handle: ServerHandle,
-    jobs: tokio::task::JoinHandle<()>,
+    jobs: [tokio::task::JoinHandle<()>; 2],
 }
 
 impl Server {
@@ -80,7 +87,9 @@ impl Server {
         let bound = bound.map_err(|source| ServerError::Io { what, source })?;
         let address = bound.addrs().first().copied().unwrap_or(config.listen);
         let running = bound.run();
-        let jobs = tokio::spawn(jobs::run(service.into_inner()));
+        let service = service.into_inner();
+        let deliveries = tokio::spawn(jobs::deliveries::run(Arc::clone(&service)));
+        let jobs = [tokio::spawn(jobs::run(service)), deliveries];
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         Ok(Self { address, scheme, handle: running.handle(), running, jobs })
     }
@@ -103,8 +112,10 @@ impl Server {
             served = running => served,
             () = stop => Ok(()),
         };
-        jobs.abort();
-        let _aborted = jobs.await;
+        for job in jobs {
+            job.abort();
+            let _aborted = job.await;
+        }
         served.map_err(|source| ServerError::Io { what: "serving".to_owned(), source })
     }
 }
@@ -118,6 +129,9 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     let keys =
         if records.exists() { OnlineKeys::open(&keys) } else { OnlineKeys::open_or_create(&keys) };
     let keys = keys.map_err(io("the server's keys".to_owned()))?;
+    let webhook_key = SigningKey::open_or_create(&dir.join("keys").join(WEBHOOK_KEY_FILE));
+    let webhook_key = webhook_key.map_err(io("the server's keys".to_owned()))?;
+    let outlet = Outlet::new(webhook_key, &config.outlet).map_err(ServerError::Outlet)?;
     let measures = Arc::<Measures>::default();
     let meta = Arc::new(SledStore::open_measured(&records, measures.commits().clone())?);
     let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs"))?);
@@ -131,7 +145,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
         dir.join("uploads"),
     )
     .with_silence(config.silence)
-    .with_measures(measures);
+    .with_measures(measures)
+    .with_outlet(outlet);
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

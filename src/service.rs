@@ -7,7 +7,8 @@
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`support`], [`action`], [`safeguard`], [`census`], [`seats`] | the technician |
-//! | [`status`] | whoever watches over it |
+//! | [`status`], [`webhook`] | whoever watches over it |
+//! | [`delivery`] | whoever is to be told |
 //! | [`keys`] | the server itself |
 
 pub mod access;
@@ -20,6 +21,7 @@ pub mod compressed;
 pub mod contract;
 pub mod decisions;
 mod delegation;
+pub mod delivery;
 pub mod denial;
 pub mod enroll;
 mod error;
@@ -41,6 +43,7 @@ mod standing;
 pub mod status;
 pub mod support;
 pub mod upload;
+pub mod webhook;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -53,6 +56,7 @@ use crate::{
     clock::Clock,
     limits::Limits,
     measures::Measures,
+    outlet::Outlet,
     policy::{Silence, Tiers},
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
@@ -79,6 +83,7 @@ pub struct Service {
     silence: Silence,
     denials: denial::Denials,
     measures: Arc<Measures>,
+    outlet: Option<Arc<Outlet>>,
 }
 
 impl Service {
@@ -112,6 +117,7 @@ impl Service {
             silence,
             denials: denial::Denials::default(),
             measures,
+            outlet: None,
         }
     }
 
@@ -125,6 +131,12 @@ impl Service {
     #[must_use]
     pub fn with_measures(self, measures: Arc<Measures>) -> Self {
         Self { measures, ..self }
+    }
+
+    /// The same where notifications go out by `outlet`; without one there are no endpoints.
+    #[must_use]
+    pub fn with_outlet(self, outlet: Outlet) -> Self {
+        Self { outlet: Some(Arc::new(outlet)), ..self }
     }
 
     /// What is counted.

@@ -118,3 +118,5 @@ mod token_keys;
 mod undo;
 #[path = "e2e/upload.rs"]
 mod upload;
+#[path = "e2e/webhooks.rs"]
+mod webhooks;

@@ -33,7 +33,8 @@ pub(super) const ROUTES: &[Route] = &[route!(
 /// What a monitoring system reads. Product names are the vendor's affair, so it bears a token.
 async fn metrics(service: Shared, _: Staff) -> Result<Sent<Metrics>, ApiError> {
     let status = service.status().await?;
-    let text = encode(&service, &status).map_err(ServiceError::internal)?;
+    let dead = service.dead_deliveries().await?;
+    let text = encode(&service, &status, dead).map_err(ServiceError::internal)?;
     let content_type = format!("{}; version=1.0.0; charset=utf-8", Metrics::CONTENT_TYPE);
     Ok(HttpResponse::Ok().content_type(content_type).body(text).into())
 }
@@ -57,10 +58,18 @@ struct ProductLabels {
     product: String,
 }
 
-fn encode(service: &Service, status: &[ProductStatus]) -> Result<String, std::fmt::Error> {
+fn encode(
+    service: &Service,
+    status: &[ProductStatus],
+    dead_deliveries: u64,
+) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     service.measures().encode(&mut text)?;
-    text::encode_registry(&mut text, &expiry(status))?;
+    let mut registry = expiry(status);
+    let dead = Gauge::<i64>::default();
+    dead.set(i64::try_from(dead_deliveries).unwrap_or(i64::MAX));
+    registry.register("dead_deliveries", "Notifications that are not tried any more", dead);
+    text::encode_registry(&mut text, &registry)?;
     text::encode_eof(&mut text)?;
     Ok(text)
 }

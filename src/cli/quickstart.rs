@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    outlet::OutletConfig,
     policy::{Silence, Tiers},
     server::{ADMIN_TOKEN_FILE, Server, ServerError},
     store::ProductRecord,
@@ -139,6 +140,7 @@ impl Background {
             workers: None,
             tiers: Tiers::default(),
             silence: Silence::default(),
+            outlet: OutletConfig::default(),
         };
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();

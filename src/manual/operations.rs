@@ -19,6 +19,7 @@
 //! | `listen` | address and port; port 0 lets the system pick one | `--listen` | `MAINSTAY_LISTEN` |
 //! | `workers` | threads that serve requests; one for each core by default | | |
 //! | `[tls]` `certificate`, `key` | PEM files; paths are relative to the file | | |
+//! | `[webhooks]`, `[mail]` | how notifications are sent ([`events`](super::events)) | | |
 //! | `[seats]` `silent_days` | after how many days without a word a machine gives its seat up; 1 to 3650, 90 by default | | |
 //! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`; what is not said stays | | |
 //!
@@ -80,7 +81,9 @@
 //! | `mainstay_repository_sent_bytes_total` | | bytes of metadata, manifests and artifacts that were sent |
 //! | `mainstay_store_changes_total` | | changes made durable |
 //! | `mainstay_store_commit_duration_seconds` | | a histogram: how long a group of changes took to be made durable |
-//! | `mainstay_job_last_success_timestamp_seconds` | `job` | when background work last succeeded: `renewal`, `expiry_warning` |
+//! | `mainstay_job_last_success_timestamp_seconds` | `job` | when background work last succeeded: `renewal`, `expiry_warning`, `dates` |
+//! | `mainstay_delivery_tries_total` | `outcome` | tries to send a notification: `delivered`, `failed` (and tried again) or `given_up` |
+//! | `mainstay_dead_deliveries` | | notifications that are not tried any more ([`events`](super::events)) |
 //! | `mainstay_metadata_expires_timestamp_seconds` | `product`, `role`, `renewed_by` | when machines stop trusting a role; all private channels of a product are one role, `private`, and it is the first of them that counts |
 //! | `mainstay_online_keys_authorised` | `product` | 1 while the server can sign for the product |
 //!

@@ -4,10 +4,10 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `records/` | sled: products, releases, customers, contracts, tokens (as SHA-256), machines, plans, events, audit |
+//! | `records/` | sled: products, releases, customers, contracts, tokens (as SHA-256), machines, plans, events, audit, endpoints and what is sent to them |
 //! | `blobs/` | artifacts, manifests and metadata, each under its own SHA-256; never changed |
 //! | `uploads/` | blobs that have not arrived whole; safe to remove while the server stands |
-//! | `keys/` | the server's online keys: timestamp, snapshot, director (0600); `keys/2/`, … their later generations |
+//! | `keys/` | the server's online keys: timestamp, snapshot, director (0600); `keys/2/`, … their later generations; `keys/webhooks.key`: what the secrets of webhooks are derived from |
 //! | `admin.token` | the first administrator's token (0600); remove it once you have made others |
 //! | `mainstay.toml` | the configuration, if any |
 //!

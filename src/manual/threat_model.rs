@@ -85,6 +85,7 @@
 //! | the mail in which a proposal travels | withhold it | have anybody sign what they were not shown, upon something older than they have seen, or a second document of a version |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
 //! | a support organisation's token | see the customers that it serves; with the role `support`, order a rollback of their machines | see other customers, or releases that are kept from those served; publish, make tokens |
+//! | `keys/webhooks.key` of the server | sign webhooks as the server | read or withhold any |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
 //! | an API token | what its role may, in the audit trail, until it is revoked | sign releases |
 //!

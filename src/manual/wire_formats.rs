@@ -150,7 +150,7 @@
 //! | `GET /v1/products/{p}/lines` | all roles | every line with its dates, newest release and status (`supported`, `past_eos`, `past_eol`) |
 //! | `GET /v1/products/{p}/publishing` | publisher | what the next release is built upon, and the revision |
 //! | `POST /v1/products/{p}/metadata` | publisher | commit: newly signed root, targets, channels, expected revision |
-//! | `GET /metrics` | all roles | when every role expires, as `OpenMetrics` text |
+//! | `GET /metrics` | all roles | what the server counts, as `OpenMetrics` text |
 //! | `GET /v1/status` | all roles | when every role expires, and what renews it |
 //! | `GET /v1/uploads/{sha256}` | publisher | how much of a blob has arrived |
 //! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept |
@@ -178,6 +178,11 @@
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
 //! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `block` and `unblock` likewise, `{"kind": "unhold"}` or `unpin`; answered with what the machine would have been told and is told; `preview` does nothing |
 //! | `POST /v1/machines/{m}/retire` | support, account | `{"reason", "ticket"?}` |
+//! | `GET /v1/webhooks`, `/v1/webhooks/{w}` | account, support, viewer | where notifications are sent to, without secrets ([`events`](super::events)) |
+//! | `POST /v1/webhooks` | admin | `{"address": {"url"} or {"mail"}, "label", "interest"?: {"types"?, "product"?, "customer"?}}`; answered with `{"endpoint", "secret"}` |
+//! | `POST /v1/webhooks/{w}/disable`, `…/enable`, `…/rotate`, `DELETE /v1/webhooks/{w}` | admin | `{"reason"}`; nothing; `{"keep_hours"?}` |
+//! | `GET /v1/deliveries?state=S&webhook=W&limit=N` | account, support, viewer | what has become of notifications, the newest first; `S` is `waiting`, `delivered` or `dead` |
+//! | `POST /v1/deliveries/{number}/replay` | support | it is tried again from the beginning |
 //! | `GET /v1/audit?after=N` | support, viewer | at most 1,000 records after number N |
 //! | `GET /v1/audit/head` | support, viewer | the newest record's `{"number", "digest"}` |
 //!
@@ -214,7 +219,7 @@
 //! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
 //! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
-//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
+//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `ENDPOINT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
 //! | `UNAVAILABLE`, `BUSY`, `STORAGE_FULL` | 503 | not now |
 //!

@@ -63,6 +63,7 @@ impl ServiceError {
         "CONFLICT",
         "CONTRACT_REFUSED",
         "DOCUMENT_REFUSED",
+        "ENDPOINT_REFUSED",
         "IMPORT_REFUSED",
         "INTERNAL",
         "INVALID_REQUEST",

@@ -5,6 +5,7 @@ mod census;
 mod contract;
 mod facts;
 mod metadata;
+mod notifications;
 mod private_channel;
 mod retirement;
 mod seats;

@@ -17,7 +17,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Amendment, Block, Cell, Claim, Counted, Day, Listing, Notification, Release, Setup, Stage, notification::{MachineNews, self}, retirement::Listed, safeguard::{Condition, WhereUnknown},
+    Amendment, Block, Cell, Claim, Counted, Day, Listing, Notification, Release, Setup, Stage,
+    notification::{self, MachineNews},
+    retirement::Listed,
+    safeguard::{Condition, WhereUnknown},
 };
 
 /// A product and the newest metadata of its repository.

@@ -43,13 +43,21 @@ use sled::transaction::TransactionalTree;
 use self::{
     opening::Opened,
     tables::{
-    ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, AUDIT_BY_SUBJECT, CLAIMS, CONTRACTS, CONTRACTS_BY_CUSTOMER, CUSTOMERS, DEAD, DELIVERIES, DUE, ENDPOINTS, EVENTS, LIFTED_SAFEGUARDS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTBOX, PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, SAFEGUARDS, TOKENS, TOKENS_BY_DIGEST,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, AUDIT_BY_SUBJECT, CLAIMS, CONTRACTS,
+        CONTRACTS_BY_CUSTOMER, CUSTOMERS, DEAD, DELIVERIES, DUE, ENDPOINTS, EVENTS,
+        LIFTED_SAFEGUARDS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTBOX,
+        PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, SAFEGUARDS, TOKENS,
+        TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
 use super::{
     ActivationKeyRecord, AuditEntry, AuditHead, AuditRecord, ContractImport, ContractRecord,
-    CustomerRecord, DeliveryRecord, DeliveryStage, DeliveryState, EndpointChange, EndpointRecord, EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord, Outbox, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile, Retirement, SafeguardRecord, Selection, StoreResult, StoredFile, TokenRecord, Word,
+    CustomerRecord, DeliveryRecord, DeliveryStage, DeliveryState, EndpointChange, EndpointRecord,
+    EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord,
+    Outbox, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository,
+    RepositoryFile, Retirement, SafeguardRecord, Selection, StoreResult, StoredFile, TokenRecord,
+    Word,
 };
 
 use crate::{

@@ -35,7 +35,14 @@ impl Server {
 
     /// A fresh server with unencrypted vendor keys and the product [`PRODUCT`].
     pub(crate) fn with_product() -> Self {
-        let server = Self::empty();
+        Self::with_config("")
+    }
+
+    /// The same with this configuration.
+    pub(crate) fn with_config(config: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        write(&dir.path().join("server/mainstay.toml"), 0o644, config);
+        let server = Self::start_in(dir, &[]);
         server.mainstay(&["keys", "generate", "--no-passphrase"]).succeeds();
         server.mainstay(&["product", "create", "--product", PRODUCT]).succeeds();
         server

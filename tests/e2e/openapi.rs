@@ -85,6 +85,12 @@ fn tighten(schema: &mut Value) {
         Value::Object(members) => {
             members.values_mut().for_each(tighten);
             if members.get("properties").is_some_and(|it| it.get("$ref").is_none()) {
+                // Its variants have its own members beside theirs.
+                if let Some(Value::Array(variants)) = members.get_mut("oneOf") {
+                    for variant in variants.iter_mut().filter_map(Value::as_object_mut) {
+                        variant.remove("unevaluatedProperties");
+                    }
+                }
                 members.entry("unevaluatedProperties").or_insert(json!(false));
             }
         }

@@ -75,6 +75,15 @@ const MATRIX: &[(&str, &str)] = &[
     ("POST /v1/machines/{machine}/actions/preview", "support helper admin"),
     ("POST /v1/machines/{machine}/rollback", "support helper admin"),
     ("POST /v1/machines/{machine}/retire", "account support helper admin"),
+    ("GET /v1/webhooks", "account support viewer admin"),
+    ("POST /v1/webhooks", "admin"),
+    ("GET /v1/webhooks/{webhook}", "account support viewer admin"),
+    ("DELETE /v1/webhooks/{webhook}", "admin"),
+    ("POST /v1/webhooks/{webhook}/disable", "admin"),
+    ("POST /v1/webhooks/{webhook}/enable", "admin"),
+    ("POST /v1/webhooks/{webhook}/rotate", "admin"),
+    ("GET /v1/deliveries", "account support viewer admin"),
+    ("POST /v1/deliveries/{delivery}/replay", "support admin"),
     ("GET /v1/audit", "support viewer admin"),
     ("GET /v1/audit/head", "support viewer admin"),
 ];
@@ -138,6 +147,8 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
         ("{organisation}", ORGANISATION),
         ("{machine}", scene.own.0.machine.as_str()),
         ("{id}", "tok-00000000"),
+        ("{webhook}", "hook-00000000"),
+        ("{delivery}", "4711"),
     ] {
         path = path.replace(part, value);
     }
@@ -457,7 +468,68 @@ const CHANGES: &[Change] = &[
             run(scene, &["machine", "retire", machine, "--reason", "scrapped"]);
         },
     },
+    Change {
+        route: "POST /v1/webhooks",
+        action: "webhook.create",
+        replaces: false,
+        make: |scene| {
+            // Nobody listens there.
+            run(scene, &["webhook", "create", "--url", "http://127.0.0.1:1/", "--label", "test"]);
+        },
+    },
+    Change {
+        route: "POST /v1/webhooks/{webhook}/disable",
+        action: "webhook.disable",
+        replaces: true,
+        make: |scene| webhook(scene, "disable", &["--reason", "moved"]),
+    },
+    Change {
+        route: "POST /v1/webhooks/{webhook}/enable",
+        action: "webhook.enable",
+        replaces: true,
+        make: |scene| webhook(scene, "enable", &[]),
+    },
+    Change {
+        route: "POST /v1/webhooks/{webhook}/rotate",
+        action: "webhook.rotate",
+        replaces: true,
+        make: |scene| webhook(scene, "rotate", &[]),
+    },
+    Change {
+        route: "POST /v1/deliveries/{delivery}/replay",
+        action: "webhook.replay",
+        replaces: true,
+        make: |scene| {
+            let event = json!({ "number": 1, "kind": "refused", "to": "1.0.3" });
+            let report = json!({ "product": PRODUCT, "events": [event] }).to_string();
+            let token = &scene.other.0.token;
+            let answer = scene.server.request("POST", "/v1/report", token, report.as_bytes());
+            answer.has_status(204);
+            let delivery = eventually("a delivery", || {
+                let found: Vec<Value> = scene.server.get("/v1/deliveries").json();
+                found.first().map(|found| found["number"].to_string())
+            });
+            // A try that ends at the same moment has it asked again.
+            eventually("the replay", || {
+                let ran = scene.server.mainstay(&["webhook", "replay", &delivery]);
+                (ran.code() == 0).then_some(())
+            });
+        },
+    },
+    Change {
+        route: "DELETE /v1/webhooks/{webhook}",
+        action: "webhook.delete",
+        replaces: true,
+        make: |scene| webhook(scene, "delete", &[]),
+    },
 ];
+
+/// Runs a command on the one webhook that there is.
+fn webhook(scene: &Served, verb: &str, more: &[&str]) {
+    let all: Vec<Value> = scene.server.get("/v1/webhooks").has_status(200).json();
+    let id = all[0]["id"].as_str().unwrap();
+    run(scene, &[&["webhook", verb, id], more].concat());
+}
 
 fn run(scene: &Served, command: &[&str]) {
     scene.server.mainstay(command).succeeds();
@@ -475,7 +547,10 @@ fn every_change_is_in_the_audit_trail_once_with_who_and_from_where_and_what_was_
     let known = CHANGES.iter().map(|change| change.route).chain(UNAUDITED.iter().copied());
     assert_eq!(changing, known.map(str::to_owned).collect(), "every route that changes something");
 
-    let scene = Served::new();
+    let mut scene = Served::new();
+    let config = "[webhooks]\nallow_networks = [\"127.0.0.0/8\"]\n";
+    std::fs::write(scene.server.path("server/mainstay.toml"), config).unwrap();
+    scene.server.kill_and_restart();
     let server: &Server = &scene.server;
     let trail = || server.get("/v1/audit").has_status(200).json::<Vec<Value>>();
     for change in CHANGES {

@@ -145,6 +145,8 @@ fn the_operations() {
     GET /v1/customers/{customer} () -> 200 CustomerRecord
     POST /v1/customers/{customer}/tags (TagCustomer) -> 200 CustomerRecord
     GET /v1/decisions after? at? customer? hidden? product? () -> 200 DecisionPage
+    GET /v1/deliveries limit? state? webhook? () -> 200 [DeliveryRecord]
+    POST /v1/deliveries/{delivery}/replay () -> 200 DeliveryRecord
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
     GET /v1/machines after? customer? limit? platform? product? retired? silent? version? () -> 200 MachinePage
     GET /v1/machines/{machine} () -> 200 MachineView
@@ -184,5 +186,12 @@ fn the_operations() {
     DELETE /v1/tokens/{id} () -> 204
     GET /v1/uploads/{digest} () -> 200 UploadState
     PATCH /v1/uploads/{digest} length offset (application/octet-stream) -> 200 UploadState
+    GET /v1/webhooks () -> 200 [EndpointRecord]
+    POST /v1/webhooks (CreateEndpoint) -> 201 IssuedEndpoint
+    DELETE /v1/webhooks/{webhook} () -> 204
+    GET /v1/webhooks/{webhook} () -> 200 EndpointRecord
+    POST /v1/webhooks/{webhook}/disable (DisableEndpoint) -> 200 EndpointRecord
+    POST /v1/webhooks/{webhook}/enable () -> 200 EndpointRecord
+    POST /v1/webhooks/{webhook}/rotate (RotateSecret) -> 200 IssuedEndpoint
     ");
 }

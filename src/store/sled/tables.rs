@@ -11,7 +11,10 @@ use mainstay_client::{
 
 use super::{
     super::{
-    ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord, DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord, SafeguardRecord, StoredFile, TokenRecord,
+        ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord,
+        DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord,
+        PrivateChannelRecord, ProductRecord, ReleaseRecord, SafeguardRecord, StoredFile,
+        TokenRecord,
     },
     table::Table,
 };
