@@ -10,6 +10,7 @@
 //! | [`catalogue`] | what has the vendor published of the product? |
 //! | [`entitlement`] | which of the releases does the contract grant, and why? |
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
+//! | [`rollout`] | has a release come to this machine yet, and do its outcomes stop it? |
 //! | [`requirement`] | can this machine run a release, by what it says of itself? |
 //! | [`safeguard`] | is this machine one on which a release is known to do harm? |
 //! | [`upgrade`] | which hops lead up from what a machine runs, and what does the contract lack for them? |
@@ -35,6 +36,7 @@ pub mod notification;
 pub mod requirement;
 pub mod resolve;
 pub mod retirement;
+pub mod rollout;
 pub mod safeguard;
 pub mod scenario;
 pub mod seats;
@@ -54,9 +56,10 @@ pub use expiry::Expiry;
 pub use notification::{Interest, Notification, NotificationType, Occasion};
 pub use resolve::{
     Action, Admission, Block, DeliveryCode, Machine, Offer, OrderRefusal, Pin, Reason, Resolution,
-    Ring, Seat, Withheld, kept_build, resolve,
+    Ring, Seat, Wait, Withheld, kept_build, resolve,
 };
 pub use retirement::Listing;
+pub use rollout::{Outcomes, Rollout, RolloutRules, RolloutState, RolloutStep, RolloutWish};
 pub use scenario::{Explained, Scenario};
 pub use seats::{Allocation, Claim, Silence};
 pub use upgrade::{Hop, NoPath, UpgradePath, upgrade_path};

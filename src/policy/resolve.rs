@@ -4,7 +4,11 @@
 //! blocks, waves, platforms. The target is the highest release that is granted, deliverable and
 //! reachable; [`Resolution::action`] is the first hop on the way to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use mainstay_client::format::{Channel, Platform, Version};
 use schemars::JsonSchema;
@@ -16,8 +20,10 @@ use super::{
     retirement::Listing,
 };
 
+mod admission;
 mod reason;
 
+pub use admission::{Admission, Wait};
 pub use reason::{DeliveryCode, OrderRefusal, Reason};
 
 /// What is known of a machine and wanted from it.
@@ -90,7 +96,9 @@ impl Pin {
 }
 
 /// How early a machine gets releases.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Ring {
     /// First of all, and pre-releases too.
@@ -102,6 +110,40 @@ pub enum Ring {
     General,
     /// After all others.
     Last,
+}
+
+impl Ring {
+    /// All rings, the earliest first.
+    pub const ALL: [Self; 4] = [Self::Preview, Self::Early, Self::General, Self::Last];
+
+    /// The ring's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Preview => "preview",
+            Self::Early => "early",
+            Self::General => "general",
+            Self::Last => "last",
+        }
+    }
+}
+
+impl fmt::Display for Ring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for Ring {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|ring| ring.as_str() == text).ok_or_else(|| {
+            format!(
+                "ring `{}` is not valid: expected preview, early, general or last",
+                text.escape_debug()
+            )
+        })
+    }
 }
 
 /// Whether a machine counts among those that the contract pays for.
@@ -187,21 +229,13 @@ pub struct Offer {
     pub safeguard: Option<String>,
 }
 
-/// Whether a rollout has come to a machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Admission {
-    /// It has, or there is none.
-    #[default]
-    Admitted,
-    /// It has not yet, or it is paused.
-    Waits,
-}
-
 /// What a machine is to do, and what it does not get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
     /// What it is to do now.
     pub action: Action,
+    /// The version that updates lead to in the end, where they lead anywhere.
+    pub target: Option<Version>,
     /// The releases above what runs that it does not get, the nearest first.
     pub withheld: Vec<Withheld>,
     /// Why the pending rollback order is not carried out, where it is not.
@@ -315,7 +349,7 @@ pub fn resolve(
         (None, Some(version)) => (Action::Update(version.clone()), None),
         (None, None) => (Action::Stay, None),
     };
-    Resolution { action, withheld, order_refusal }
+    Resolution { action, target: target.cloned(), withheld, order_refusal }
 }
 
 /// The way up from what runs, walked over the versions in ascending order.
@@ -515,8 +549,8 @@ pub(super) fn undelivered(
         let detail = format!("{seats} for {machines} machines");
         return Some((DeliveryCode::SeatsExceeded, detail));
     }
-    if offer.admission == Admission::Waits {
-        return Some((DeliveryCode::RolloutWait, String::new()));
+    if let Admission::Waits(wait) = offer.admission {
+        return Some((DeliveryCode::RolloutWait, wait.detail()));
     }
     let order = machine.rollback.as_ref()?;
     Some((DeliveryCode::Held, format!("a rollback to {order} is pending")))

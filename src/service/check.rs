@@ -172,7 +172,7 @@ impl Service {
         machine: &MachineRecord,
         seat: Seat,
     ) -> ServiceResult<PlanContent> {
-        let Resolution { action, withheld, order_refusal } = standing.resolve(machine, seat);
+        let Resolution { action, withheld, order_refusal, .. } = standing.resolve(machine, seat);
         let target = |version: &Version| {
             standing
                 .release(version)

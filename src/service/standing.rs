@@ -299,6 +299,7 @@ impl ProductStanding {
         let Some(contract) = &self.contract else {
             return policy::Resolution {
                 action: policy::Action::Stay,
+                target: None,
                 withheld: Vec::new(),
                 order_refusal: None,
             };

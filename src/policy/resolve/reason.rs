@@ -72,8 +72,8 @@ impl DeliveryCode {
 
     /// The code as a sentence for the customer's administrator. `detail` is what the code is about: the
     /// reason of a block, hold or safeguard, the version of a pin and its reason, the platform, the
-    /// requirement, the version to pass through, how many seats there are for how many machines; it may
-    /// be empty.
+    /// requirement, the version to pass through, how many seats there are for how many machines, what a
+    /// rollout waits for; it may be empty.
     pub fn sentence(self, version: &Version, detail: &str) -> String {
         let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         match self {
@@ -85,7 +85,9 @@ impl DeliveryCode {
             Self::Pinned => format!("This machine is to run {detail}. {version} is not for it."),
             Self::Blocked => format!("{version} is blocked on this machine{because}."),
             Self::RolloutWait => {
-                format!("{version} is being rolled out and has not come to this machine yet.")
+                format!(
+                    "{version} is being rolled out and has not come to this machine yet{because}."
+                )
             }
             Self::Platform => format!("{version} is not made for {detail}."),
             Self::Requirement => {

@@ -12,6 +12,7 @@ use crate::policy::{
 };
 
 mod custom_build;
+mod rollout;
 mod wanted;
 
 fn version(text: &str) -> Version {
@@ -206,7 +207,7 @@ fn every_delivery_code_withholds() {
         .with_machine(|machine| machine.blocks.push(block(None, "1.0.1")))
         .expect(&Action::Stay, &withheld("BLOCKED"));
     plain()
-        .with_offer("1.0.1", |offer| offer.admission = Admission::Waits)
+        .with_offer("1.0.1", |offer| offer.admission = Admission::Waits(Wait::Paused))
         .expect(&Action::Stay, &withheld("ROLLOUT_WAIT"));
     plain()
         .with_machine(|machine| machine.platform = "windows-x86_64".parse().unwrap())
@@ -291,13 +292,6 @@ fn delivery_codes_have_sentences_and_one_spelling() {
         let reason = Reason::Delivery(code);
         assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
     }
-}
-
-#[test]
-fn outside_the_wave_a_machine_gets_the_one_before() {
-    scene(Some("1.0.0"), &["1.0.1", "1.0.2"])
-        .with_offer("1.0.2", |offer| offer.admission = Admission::Waits)
-        .expect(&update("1.0.1"), &[("1.0.2", "ROLLOUT_WAIT")]);
 }
 
 #[test]
@@ -441,7 +435,11 @@ pub(in crate::policy) fn offers(world: &World, luck: &[Index]) -> BTreeMap<Versi
             listing: if throw == 21 { Listing::Archive } else { Listing::Channel },
             platforms: (throw != 23).then(|| "linux-x86_64".parse().unwrap()).into_iter().collect(),
             min_from: below.filter(|below| *below < release.version),
-            admission: if throw == 22 { Admission::Waits } else { Admission::Admitted },
+            admission: if throw == 22 {
+                Admission::Waits(Wait::Paused)
+            } else {
+                Admission::Admitted
+            },
             requirement_unmet: None,
             safeguard: None,
         };

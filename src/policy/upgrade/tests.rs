@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::Index};
 
 use super::*;
 use crate::policy::{
-    Action, Admission, Catalogue, Contract, Line, Listing, OwnChannels, Pin, Seat,
+    Action, Admission, Catalogue, Contract, Line, Listing, OwnChannels, Pin, Seat, Wait,
     contract::Term,
     decide,
     entitlement::properties::world,
@@ -146,7 +146,7 @@ fn what_passes_by_itself_is_in_nobodys_way() {
     scene.machine.seat = Seat::Exceeded { seats: 1, machines: 2 };
     scene.machine.rollback = Some(version("2.4.0"));
     for offer in scene.offers.values_mut() {
-        offer.admission = Admission::Waits;
+        offer.admission = Admission::Waits(Wait::Paused);
     }
     assert_eq!(scene.path(None).unwrap(), open);
 }

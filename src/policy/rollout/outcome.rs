@@ -1,0 +1,259 @@
+//! What became of a release on the machines that tried it, and what a rollout makes of that.
+
+use std::num::NonZeroU32;
+
+use mainstay_client::format::{
+    Version,
+    wire::{Event, EventKind},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::waves::Share;
+
+/// What became of one release on one machine, as it has told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was switched on, and is on probation.
+    Tried,
+    /// It was confirmed.
+    Succeeded,
+    /// It was undone because it failed, or the machine has gone back from it.
+    Failed,
+}
+
+impl Outcome {
+    /// What an event says of a release. An order to go back tells nothing of the version that it leads
+    /// to, but that the one before is not to be had any more; what breaks off for a reason of the
+    /// machine's, or waits, has not been tried.
+    pub fn told_by(event: &Event) -> Option<(&Version, Self)> {
+        match (event.kind, event.order) {
+            (EventKind::RolledBack, _) => event.from.as_ref().map(|from| (from, Self::Failed)),
+            (EventKind::Installed, None) => Some((&event.to, Self::Tried)),
+            (EventKind::Confirmed, None) => Some((&event.to, Self::Succeeded)),
+            (EventKind::Undone, None) => Some((&event.to, Self::Failed)),
+            _ => None,
+        }
+    }
+}
+
+/// On how many machines a release was tried, and what became of it. Each machine counts once, with the
+/// last that it has told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Outcomes {
+    /// Those that tried it, whatever became of it.
+    pub tried: u64,
+    /// Those that confirmed it.
+    pub succeeded: u64,
+    /// Those that have undone it or gone back from it.
+    pub failed: u64,
+}
+
+impl Outcomes {
+    /// The same after a machine of which `before` was known has told `now`.
+    #[must_use]
+    pub fn after(mut self, before: Option<Outcome>, now: Outcome) -> Self {
+        if let Some(count) = before.and_then(|before| self.of(before)) {
+            *count = count.saturating_sub(1);
+        }
+        if before.is_none() {
+            self.tried += 1;
+        }
+        if let Some(count) = self.of(now) {
+            *count += 1;
+        }
+        self
+    }
+
+    fn of(&mut self, outcome: Outcome) -> Option<&mut u64> {
+        match outcome {
+            Outcome::Tried => None,
+            Outcome::Succeeded => Some(&mut self.succeeded),
+            Outcome::Failed => Some(&mut self.failed),
+        }
+    }
+
+    /// What has come since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            tried: self.tried.saturating_sub(before.tried),
+            succeeded: self.succeeded.saturating_sub(before.succeeded),
+            failed: self.failed.saturating_sub(before.failed),
+        }
+    }
+}
+
+/// A share of the machines that tried a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// The share.
+    pub share: Share,
+    /// How many machines must have tried it before the share means anything.
+    pub tried_min: NonZeroU32,
+}
+
+/// What is too bad, and what is good enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// The rollout pauses where so many have failed.
+    #[serde(default)]
+    pub failure: Option<Threshold>,
+    /// No further wave begins while fewer than so many have succeeded.
+    #[serde(default)]
+    pub success: Option<Threshold>,
+}
+
+impl Thresholds {
+    /// Those of a server that is not told otherwise; see [`Waves::usual`](super::Waves::usual).
+    pub fn usual() -> Self {
+        let share = Share::of_basis_points(200);
+        let tried_min = NonZeroU32::MIN.saturating_add(19);
+        Self { failure: share.map(|share| Threshold { share, tried_min }), success: None }
+    }
+}
+
+/// What a rollout makes of its outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Continue,
+    /// No further wave begins for now.
+    Hold,
+    /// It pauses.
+    Pause,
+}
+
+/// What the outcomes mean by the thresholds.
+pub fn verdict(thresholds: &Thresholds, outcomes: Outcomes) -> Verdict {
+    let Outcomes { tried, succeeded, failed } = outcomes;
+    let counts = |it: &Threshold| tried >= u64::from(it.tried_min.get());
+    let is_bad = |it: Threshold| it.share.is_reached_by(failed, tried);
+    let is_good = |it: Threshold| it.share.is_reached_by(succeeded, tried);
+    if thresholds.failure.filter(counts).is_some_and(is_bad) {
+        Verdict::Pause
+    } else if thresholds.success.filter(counts).is_some_and(|it| !is_good(it)) {
+        Verdict::Hold
+    } else {
+        Verdict::Continue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn threshold(share: &str, tried_min: u32) -> Threshold {
+        let tried_min = NonZeroU32::new(tried_min).unwrap();
+        Threshold { share: share.parse().unwrap(), tried_min }
+    }
+
+    fn outcomes(tried: u64, succeeded: u64, failed: u64) -> Outcomes {
+        Outcomes { tried, succeeded, failed }
+    }
+
+    #[test]
+    fn too_many_failures_pause_once_enough_have_tried() {
+        let thresholds = Thresholds { failure: Some(threshold("5%", 20)), success: None };
+        for (tried, failed, expected) in [
+            (0, 0, Verdict::Continue),
+            (19, 19, Verdict::Continue),
+            (20, 0, Verdict::Continue),
+            (20, 1, Verdict::Pause),
+            (21, 1, Verdict::Continue),
+            (1000, 49, Verdict::Continue),
+            (1000, 50, Verdict::Pause),
+        ] {
+            let found = verdict(&thresholds, outcomes(tried, 0, failed));
+            assert_eq!(found, expected, "{failed} of {tried}");
+        }
+        assert_eq!(verdict(&Thresholds::default(), outcomes(9, 0, 9)), Verdict::Continue);
+    }
+
+    #[test]
+    fn too_few_successes_hold_and_failures_weigh_more() {
+        let thresholds =
+            Thresholds { failure: Some(threshold("50%", 10)), success: Some(threshold("90%", 10)) };
+        for (tried, succeeded, failed, expected) in [
+            (9, 0, 0, Verdict::Continue),
+            (10, 8, 0, Verdict::Hold),
+            (10, 9, 0, Verdict::Continue),
+            (10, 5, 5, Verdict::Pause),
+        ] {
+            let found = verdict(&thresholds, outcomes(tried, succeeded, failed));
+            assert_eq!(found, expected, "{succeeded} and {failed} of {tried}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_of_nothing_or_more_than_all_is_refused() {
+        for text in [
+            r#"{"share":"0%","tried_min":20}"#,
+            r#"{"share":"101%","tried_min":20}"#,
+            r#"{"share":"5%","tried_min":0}"#,
+            r#"{"share":"5%"}"#,
+            r#"{"share":"5%","tried_min":20,"of":"all"}"#,
+        ] {
+            assert!(serde_json::from_str::<Threshold>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn events_tell_what_became_of_which_release() {
+        let event = |kind, order| Event {
+            number: 1,
+            kind,
+            from: "1.0.0".parse().ok(),
+            to: "1.0.1".parse().unwrap(),
+            order,
+            detail: String::new(),
+        };
+        let told = |kind, order| {
+            let event = event(kind, order);
+            Outcome::told_by(&event).map(|(version, outcome)| (version.to_string(), outcome))
+        };
+        let of = |version: &str, outcome| Some((version.to_owned(), outcome));
+        assert_eq!(told(EventKind::Installed, None), of("1.0.1", Outcome::Tried));
+        assert_eq!(told(EventKind::Confirmed, None), of("1.0.1", Outcome::Succeeded));
+        assert_eq!(told(EventKind::Undone, None), of("1.0.1", Outcome::Failed));
+        assert_eq!(told(EventKind::RolledBack, None), of("1.0.0", Outcome::Failed));
+        assert_eq!(told(EventKind::RolledBack, Some(1)), of("1.0.0", Outcome::Failed));
+        for kind in [EventKind::Installed, EventKind::Confirmed, EventKind::Undone] {
+            assert_eq!(told(kind, Some(1)), None, "{kind:?}");
+        }
+        for kind in [
+            EventKind::Interrupted,
+            EventKind::Refused,
+            EventKind::Deferred,
+            EventKind::Lost,
+            EventKind::Unblocked,
+        ] {
+            assert_eq!(told(kind, None), None, "{kind:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// However often machines tell, each counts once, with what it has told last.
+        #[test]
+        fn each_machine_counts_once(told in prop::collection::vec((0..8_usize, 0..3_usize), 0..60)) {
+            let kinds = [Outcome::Tried, Outcome::Succeeded, Outcome::Failed];
+            let mut last: [Option<Outcome>; 8] = [None; 8];
+            let mut counted = Outcomes::default();
+            for (machine, kind) in told {
+                counted = counted.after(last[machine], kinds[kind]);
+                last[machine] = Some(kinds[kind]);
+            }
+            let count = |of: Outcome| last.iter().filter(|it| **it == Some(of)).count() as u64;
+            let tried = last.iter().flatten().count() as u64;
+            let expected = outcomes(tried, count(Outcome::Succeeded), count(Outcome::Failed));
+            prop_assert_eq!(counted, expected);
+        }
+    }
+}
