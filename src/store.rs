@@ -40,14 +40,14 @@ pub use self::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
         EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
         OrderState, OrganisationRecord, PinRecord, PlanRecord, PrivateChannelRecord, ProductRecord,
-        ReleaseRecord, Repository, RepositoryFile, Role, SafeguardRecord, StoredFile, TokenRecord,
-        Word,
+        ReleaseRecord, Repository, RepositoryFile, Role, RolloutRecord, SafeguardRecord,
+        StopRecord, StopState, StoredFile, TokenRecord, Word,
     },
     selection::{ListPlace, Listed, Selection},
     sled::SledStore,
 };
 
-use crate::policy::{Cell, Claim, Count, Setup};
+use crate::policy::{Cell, Claim, Count, Outcomes, Setup};
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub struct Publication {
     /// The release.
     pub release: ReleaseRecord,
+    /// How it spreads; nothing where everybody may have it at once.
+    pub rollout: Option<RolloutRecord>,
     /// The repository's newest metadata.
     pub repository: Repository,
     /// The metadata files that are new.
@@ -190,6 +192,32 @@ pub trait MetaStore: Outbox {
     /// The release of a product with this version.
     async fn release(&self, product: &ProductName, version: &Version)
     -> StoreResult<ReleaseRecord>;
+
+    /// The rollout of a release.
+    async fn rollout(&self, product: &ProductName, version: &Version)
+    -> StoreResult<RolloutRecord>;
+
+    /// All rollouts of a product by version.
+    async fn rollouts(&self, product: &ProductName) -> StoreResult<Vec<RolloutRecord>>;
+
+    /// The rollouts of a product on which it depends who may have the release, in no order. It costs no
+    /// more where many have ended.
+    async fn live_rollouts(&self, product: &ProductName) -> StoreResult<Vec<RolloutRecord>>;
+
+    /// Adds or changes the rollout of an existing release, if it is still at the revision that `rollout`
+    /// carries, which is 0 where there was none. The revision rises by one. With a rollout that is
+    /// withdrawn the release is so too.
+    async fn change_rollout(&self, rollout: RolloutRecord, audit: AuditEntry) -> StoreResult<()>;
+
+    /// What machines have told of a release that they were offered, each counted once.
+    async fn outcomes(&self, product: &ProductName, version: &Version) -> StoreResult<Outcomes>;
+
+    /// By whose word all updates of a product are stopped or go on; nothing where they never were.
+    async fn stop(&self, product: &ProductName) -> StoreResult<Option<StopRecord>>;
+
+    /// Stops all updates of an existing product or lets them go on, if that is still at the revision that
+    /// `stop` carries, which is 0 where there was none. The revision rises by one.
+    async fn change_stop(&self, stop: StopRecord, audit: AuditEntry) -> StoreResult<()>;
 
     /// All releases of a product by version.
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>>;
@@ -338,7 +366,8 @@ pub trait MetaStore: Outbox {
     async fn create_machine(&self, machine: MachineRecord, audit: AuditEntry) -> StoreResult<()>;
 
     /// Changes a machine if it is still at the revision that `change.machine` carries. An event
-    /// with a number that the machine has reported before is passed over.
+    /// with a number that the machine has reported before is passed over. Others count among the
+    /// outcomes of the releases that they tell of, and their rollouts heed that in the same step.
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()>;
 
     /// The machine called `name`.

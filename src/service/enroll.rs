@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::random_hex,
-    policy::{Code, Contract},
+    policy::{Code, Contract, Ring},
     store::{
         ActivationKeyRecord, AuditEntry, ContractRecord, MachineChange, MachineRecord,
         MemoryRecord, PlanRecord, Role, StoreError,
@@ -218,6 +218,7 @@ impl Service {
             enrolled_at: now,
             seen_at: now,
             agent: String::new(),
+            ring: Ring::default(),
             running: None,
             offered: BTreeSet::new(),
             confirmed: BTreeSet::new(),
@@ -253,6 +254,7 @@ fn history(machine: &MachineRecord) -> Value {
     history["confirmed"] = json!(machine.confirmed);
     history["blocked"] = blocked.map(|version| json!(version)).collect();
     history["order"] = json!(order);
+    history["ring"] = json!(machine.ring);
     history["hold"] = json!(machine.hold);
     history["pin"] = json!(machine.pin);
     history["event_number"] = json!(machine.event_number);
@@ -265,6 +267,7 @@ fn history(machine: &MachineRecord) -> Value {
 fn without_history(machine: MachineRecord, host: &str, now: Timestamp) -> MachineRecord {
     MachineRecord {
         host: host.to_owned(),
+        ring: Ring::default(),
         running: None,
         offered: BTreeSet::new(),
         confirmed: BTreeSet::new(),

@@ -122,7 +122,8 @@ impl Service {
             let signed = self.sign_with_channel(&product, &channel, channel_metadata).await?;
             signed.verify(name, self.clock.now(), &[&channel])?;
             let (repository, files) = self.store_repository(signed).await?;
-            let publication = Publication { release: release.clone(), repository, files };
+            let rollout = None;
+            let publication = Publication { release: release.clone(), rollout, repository, files };
             attempts += 1;
             match self
                 .meta

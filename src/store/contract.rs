@@ -10,6 +10,7 @@ mod catalogue;
 mod census;
 mod fleet;
 mod outbox;
+mod rollouts;
 
 use std::fmt::Debug;
 
@@ -46,6 +47,9 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     outbox::events(store, scope).await;
     outbox::endpoints(store, scope).await;
     outbox::deliveries(store, scope).await;
+    rollouts::rollouts(store, scope).await;
+    rollouts::outcomes(store, scope).await;
+    rollouts::stops(store, scope).await;
     audit(store, scope).await;
 }
 

@@ -1,3 +1,5 @@
+mod rollout;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -16,8 +18,11 @@ use mainstay_client::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use rollout::{RolloutRecord, StopRecord, StopState};
+
 use crate::policy::{
-    Amendment, Block, Cell, Claim, Counted, Day, Listing, Notification, Release, Setup, Stage,
+    Amendment, Block, Cell, Claim, Counted, Day, Listing, Notification, Release, Ring, Setup,
+    Stage,
     notification::{self, MachineNews},
     retirement::Listed,
     safeguard::{Condition, WhereUnknown},
@@ -385,6 +390,9 @@ pub struct MachineRecord {
     pub seen_at: Timestamp,
     /// The version of its agent.
     pub agent: String,
+    /// How early it gets releases.
+    #[serde(default)]
+    pub ring: Ring,
     /// The version that it reports as running.
     pub running: Option<Version>,
     /// The versions that its plans have told it to install.

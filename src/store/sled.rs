@@ -5,7 +5,7 @@
 //! | `opening` | creating and opening the database, and refusing to |
 //! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
 //! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
-//! | `catalogue`, `accounts`, `fleet`, `audit`, `outbox` | the transactions |
+//! | `catalogue`, `rollouts`, `accounts`, `fleet`, `audit`, `outbox` | the transactions |
 //! | `census` | how many machines run what, and which: kept with the machines |
 //! | `upgrade` | from the formats before to this one |
 //!
@@ -20,6 +20,7 @@ mod codec;
 mod fleet;
 mod opening;
 mod outbox;
+mod rollouts;
 mod table;
 mod tables;
 #[cfg(test)]
@@ -45,9 +46,9 @@ use self::{
     tables::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, AUDIT_BY_SUBJECT, CLAIMS, CONTRACTS,
         CONTRACTS_BY_CUSTOMER, CUSTOMERS, DEAD, DELIVERIES, DUE, ENDPOINTS, EVENTS,
-        LIFTED_SAFEGUARDS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTBOX,
-        PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, SAFEGUARDS, TOKENS,
-        TOKENS_BY_DIGEST,
+        LIFTED_SAFEGUARDS, LIVE_ROLLOUTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN,
+        ORGANISATIONS, OUTBOX, OUTCOMES, PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES,
+        REPOSITORY_FILES, ROLLOUTS, SAFEGUARDS, STOPS, TOKENS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
@@ -56,13 +57,13 @@ use super::{
     CustomerRecord, DeliveryRecord, DeliveryStage, DeliveryState, EndpointChange, EndpointRecord,
     EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord,
     Outbox, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository,
-    RepositoryFile, Retirement, SafeguardRecord, Selection, StoreResult, StoredFile, TokenRecord,
-    Word,
+    RepositoryFile, Retirement, RolloutRecord, SafeguardRecord, Selection, StopRecord, StoreResult,
+    StoredFile, TokenRecord, Word,
 };
 
 use crate::{
     measures::Commits,
-    policy::{Cell, Claim, Count, Notification, Setup},
+    policy::{Cell, Claim, Count, Notification, Outcomes, Setup},
 };
 
 /// The records in one directory, for one process.
@@ -217,6 +218,43 @@ impl MetaStore for SledStore {
         version: &Version,
     ) -> StoreResult<ReleaseRecord> {
         RELEASES.read(&*self.database, &(product.clone(), version.clone()))
+    }
+
+    async fn rollout(
+        &self,
+        product: &ProductName,
+        version: &Version,
+    ) -> StoreResult<RolloutRecord> {
+        ROLLOUTS.read(&*self.database, &(product.clone(), version.clone()))
+    }
+
+    async fn rollouts(&self, product: &ProductName) -> StoreResult<Vec<RolloutRecord>> {
+        let mut rollouts =
+            ROLLOUTS.of(&self.database, product).collect::<StoreResult<Vec<RolloutRecord>>>()?;
+        rollouts.sort_by(|a, b| a.version.cmp(&b.version));
+        Ok(rollouts)
+    }
+
+    async fn live_rollouts(&self, product: &ProductName) -> StoreResult<Vec<RolloutRecord>> {
+        let live = LIVE_ROLLOUTS.of(&self.database, product);
+        live.map(|key| LIVE_ROLLOUTS.pointed(&*self.database, &key?, &ROLLOUTS)).collect()
+    }
+
+    async fn change_rollout(&self, rollout: RolloutRecord, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| rollouts::change_rollout(transaction, &rollout, &audit)).await
+    }
+
+    async fn outcomes(&self, product: &ProductName, version: &Version) -> StoreResult<Outcomes> {
+        let key = (product.clone(), version.clone());
+        Ok(OUTCOMES.find(&*self.database, &key)?.unwrap_or_default())
+    }
+
+    async fn stop(&self, product: &ProductName) -> StoreResult<Option<StopRecord>> {
+        STOPS.find(&*self.database, product)
+    }
+
+    async fn change_stop(&self, stop: StopRecord, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| rollouts::change_stop(transaction, &stop, &audit)).await
     }
 
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>> {

@@ -329,9 +329,10 @@ fn files_of(repository: &Repository) -> Vec<RepositoryFile> {
     ]
 }
 
-fn publication(version: &str, metadata_version: u64) -> Publication {
+pub(super) fn publication(version: &str, metadata_version: u64) -> Publication {
     let repository = repository(metadata_version);
-    Publication { release: release(version), files: files_of(&repository), repository }
+    let files = files_of(&repository);
+    Publication { release: release(version), rollout: None, files, repository }
 }
 
 fn release(version: &str) -> ReleaseRecord {

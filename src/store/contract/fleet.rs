@@ -19,7 +19,7 @@ use super::{
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
 };
-use crate::policy::{Block, Claim};
+use crate::policy::{Block, Claim, Ring};
 
 pub(super) async fn machines(store: &dyn MetaStore, scope: &str) {
     let base = fixture(store, scope, "machines").await;
@@ -213,6 +213,7 @@ pub(super) async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> M
         enrolled_at: at(0),
         seen_at: at(1),
         agent: "0.1.0".to_owned(),
+        ring: Ring::Early,
         running: Some(version("1.2.0")),
         offered: BTreeSet::from([version("1.2.0"), version("1.3.0")]),
         confirmed: BTreeSet::from([version("1.2.0")]),

@@ -9,7 +9,7 @@ use super::{
         AuditEntry, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository,
         RepositoryFile, Retirement, SafeguardRecord, StoreError, StoreResult, Word,
     },
-    audit,
+    audit, rollouts,
     tables::{
         CUSTOMERS, LIFTED_SAFEGUARDS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES,
         SAFEGUARDS,
@@ -35,9 +35,10 @@ pub(super) fn publish_release(
     publication: &Publication,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
-    let Publication { release, repository, files } = publication;
+    let Publication { release, rollout, repository, files } = publication;
     let stored = product_at(transaction, product, expected_revision)?;
     RELEASES.add(transaction, &(product.clone(), release.release.version.clone()), release)?;
+    rollout.iter().try_for_each(|rollout| rollouts::add(transaction, rollout))?;
     let published = ProductRecord { revision: stored.revision + 1, ..stored };
     replace_repository(transaction, published, repository, files)?;
     audit::append(transaction, entry)

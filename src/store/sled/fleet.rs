@@ -8,7 +8,7 @@ use sled::transaction::TransactionalTree;
 
 use super::{
     super::{AuditEntry, MachineChange, MachineRecord, StoreError, StoreResult},
-    audit, census, outbox,
+    audit, census, outbox, rollouts,
     tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS},
 };
 
@@ -55,6 +55,7 @@ pub(super) fn change_machine(
         if EVENTS.find(transaction, &key)?.is_none() {
             EVENTS.put(transaction, &key, event)?;
             outbox::append_event(transaction, machine, event)?;
+            rollouts::count(transaction, machine, event)?;
         }
     }
     audit.iter().try_for_each(|entry| audit::append(transaction, entry))

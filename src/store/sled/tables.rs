@@ -13,12 +13,12 @@ use super::{
     super::{
         ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord,
         DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord,
-        PrivateChannelRecord, ProductRecord, ReleaseRecord, SafeguardRecord, StoredFile,
-        TokenRecord,
+        PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord, SafeguardRecord,
+        StopRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
-use crate::policy::{Cell, Claim, Count, Day, Notification, Setup};
+use crate::policy::{Cell, Claim, Count, Day, Notification, Outcomes, Setup, rollout::Outcome};
 
 pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
 pub(super) const REPOSITORY_FILES: Table<(ProductName, String), StoredFile> =
@@ -32,6 +32,18 @@ pub(super) const SAFEGUARDS: Table<(ProductName, u64), SafeguardRecord> =
     Table::new("safeguards", "safeguard");
 pub(super) const LIFTED_SAFEGUARDS: Table<(ProductName, u64), SafeguardRecord> =
     Table::new("lifted-safeguards", "lifted safeguard");
+
+pub(super) const ROLLOUTS: Table<(ProductName, Version), RolloutRecord> =
+    Table::new("rollouts", "rollout");
+/// Which of them a check has to heed.
+pub(super) const LIVE_ROLLOUTS: Table<(ProductName, Version), (ProductName, Version)> =
+    Table::new("rollouts-live", "rollout");
+pub(super) const OUTCOMES: Table<(ProductName, Version), Outcomes> =
+    Table::new("outcomes", "outcomes");
+/// What each machine has told last of a version.
+pub(super) const MACHINE_OUTCOMES: Table<(MachineName, Version), Outcome> =
+    Table::new("outcomes-of-machines", "outcome");
+pub(super) const STOPS: Table<ProductName, StopRecord> = Table::new("stops", "stop of product");
 
 pub(super) const CUSTOMERS: Table<CustomerName, CustomerRecord> =
     Table::new("customers", "customer");

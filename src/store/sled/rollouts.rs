@@ -1,0 +1,110 @@
+//! The transactions on rollouts, and the counts that they go by.
+
+use mainstay_client::format::{ProductName, Version};
+use sled::transaction::TransactionalTree;
+
+use super::{
+    super::{
+        AuditEntry, EventRecord, MachineRecord, ReleaseRecord, RolloutRecord, StopRecord,
+        StoreError, StoreResult,
+    },
+    audit,
+    tables::{LIVE_ROLLOUTS, MACHINE_OUTCOMES, OUTCOMES, PRODUCTS, RELEASES, ROLLOUTS, STOPS},
+};
+use crate::policy::{Release, RolloutState, Status, rollout::Outcome};
+
+/// Adds the rollout of a release that becomes visible in the same transaction.
+pub(super) fn add(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
+    let record = RolloutRecord { revision: 1, ..record.clone() };
+    ROLLOUTS.add(transaction, &own_key(&record), &record)?;
+    index(transaction, &record)
+}
+
+pub(super) fn change_rollout(
+    transaction: &TransactionalTree,
+    record: &RolloutRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let key = own_key(record);
+    let release = RELEASES.read(transaction, &key)?;
+    let stored = ROLLOUTS.find(transaction, &key)?.map_or(0, |stored| stored.revision);
+    require_revision(&ROLLOUTS.shown(&key), stored, record.revision)?;
+    put(transaction, record)?;
+    if record.rollout.state == RolloutState::Withdrawn {
+        let release = ReleaseRecord {
+            release: Release { status: Status::Withdrawn, ..release.release },
+            ..release
+        };
+        RELEASES.put(transaction, &key, &release)?;
+    }
+    audit::append(transaction, entry)
+}
+
+pub(super) fn change_stop(
+    transaction: &TransactionalTree,
+    record: &StopRecord,
+    entry: &AuditEntry,
+) -> StoreResult<()> {
+    let product = &record.product;
+    PRODUCTS.read(transaction, product)?;
+    let stored = STOPS.find(transaction, product)?.map_or(0, |stored| stored.revision);
+    require_revision(&STOPS.shown(product), stored, record.revision)?;
+    STOPS.put(transaction, product, &StopRecord { revision: stored + 1, ..record.clone() })?;
+    audit::append(transaction, entry)
+}
+
+/// Counts what a machine's event says of a release that it was offered, and lets the rollout heed it.
+pub(super) fn count(
+    transaction: &TransactionalTree,
+    machine: &MachineRecord,
+    told: &EventRecord,
+) -> StoreResult<()> {
+    let Some((version, outcome)) = Outcome::told_by(&told.event) else { return Ok(()) };
+    // Of what it was never given a machine can tell nothing.
+    if !machine.offered.contains(version) {
+        return Ok(());
+    }
+    let of_machine = (machine.name.clone(), version.clone());
+    let before = MACHINE_OUTCOMES.find(transaction, &of_machine)?;
+    MACHINE_OUTCOMES.put(transaction, &of_machine, &outcome)?;
+    let key = (machine.product.clone(), version.clone());
+    let outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default().after(before, outcome);
+    OUTCOMES.put(transaction, &key, &outcomes)?;
+    let rollout = ROLLOUTS.find(transaction, &key)?;
+    match rollout.and_then(|rollout| rollout.heed(outcomes, told.at)) {
+        None => Ok(()),
+        Some((rollout, entry)) => {
+            put(transaction, &rollout)?;
+            audit::append(transaction, &entry)
+        }
+    }
+}
+
+fn put(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
+    let record = RolloutRecord { revision: record.revision + 1, ..record.clone() };
+    ROLLOUTS.put(transaction, &own_key(&record), &record)?;
+    index(transaction, &record)
+}
+
+/// Keeps the rollouts that a check has to heed where it finds them without reading all.
+fn index(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
+    let key = own_key(record);
+    if record.rollout.state.is_live() {
+        LIVE_ROLLOUTS.put(transaction, &key, &key)
+    } else {
+        LIVE_ROLLOUTS.remove(transaction, &key)
+    }
+}
+
+fn own_key(record: &RolloutRecord) -> (ProductName, Version) {
+    (record.product.clone(), record.version.clone())
+}
+
+fn require_revision(what: &str, stored: u64, expected: u64) -> StoreResult<()> {
+    if stored == expected {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "{what} is at revision {stored}: expected {expected}; look at it again and retry"
+    )))
+}
