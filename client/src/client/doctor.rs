@@ -175,7 +175,7 @@ impl Doctor {
             announce(&planned);
             for finding in planned {
                 let outcome = self.repair(&mut care, &finding, progress);
-                let outcome = outcome.map_err(|error| crate::document::with_sources(&error));
+                let outcome = outcome.map_err(|error| crate::error::with_sources(&error));
                 repairs.push(Tried { finding, outcome });
             }
         }

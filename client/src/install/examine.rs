@@ -92,7 +92,7 @@ fn journal(layout: &Layout, limits: &Limits, observed: &Observed) -> Result<Jour
 }
 
 fn unfinished(layout: &Layout, journal: &Journal) -> Finding {
-    let attempted = Recorded::of(journal).attempted;
+    let attempted = Recorded::of(journal, layout).attempted;
     let attempted = attempted.map_or_else(|| "a version".to_owned(), |it| it.to_string());
     let message = format!(
         "a change to {attempted} is under way by another agent, or was cut off: expected nothing to \

@@ -7,8 +7,8 @@ use mainstay_client::format::{
 
 use super::{
     super::{
-        AuditEntry, EventRecord, MachineChange, MachineRecord, MetaStore, Publication,
-        RolloutRecord, StopRecord, StopState, StoreResult, Word,
+        AuditEntry, EventRecord, Listed, MachineChange, MachineRecord, MetaStore, Publication,
+        RolloutRecord, Selection, StopRecord, StopState, StoreResult, Word,
     },
     at,
     catalogue::{self, publication},
@@ -173,8 +173,8 @@ async fn holds(store: &dyn MetaStore, paused: &RolloutRecord) {
 
 /// Some machine of the product, by which to make others.
 async fn fleet_base(store: &dyn MetaStore, product: &ProductName) -> MachineRecord {
-    let machines = store.machines().await.unwrap();
-    machines.into_iter().find(|machine| machine.product == *product).unwrap()
+    let selection = Selection { product: Some(product.clone()), ..Selection::default() };
+    store.machines_after(&selection, Listed::InUse, None, 1).await.unwrap().remove(0)
 }
 
 pub(super) async fn stops(store: &dyn MetaStore, scope: &str) {

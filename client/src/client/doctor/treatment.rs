@@ -71,7 +71,7 @@ impl Doctor {
     fn signed<'a>(&mut self, care: &'a mut Care) -> Result<&'a mut Signed, Error> {
         if care.signed.is_none() {
             let opened = self.open_signed();
-            care.signed = Some(opened.map_err(|error| crate::document::with_sources(&error)));
+            care.signed = Some(opened.map_err(|error| crate::error::with_sources(&error)));
         }
         match &mut care.signed {
             Some(Ok(signed)) => Ok(signed),
