@@ -28,7 +28,8 @@ const DELIVERED_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 const FORGOTTEN_MAX: usize = 1000;
 
 impl Service {
-    /// Writes down what is due of contracts that end and of lines that do, each step once.
+    /// Writes down what is due of contracts that end and of lines that do, each step once. One for
+    /// which that fails keeps no other from it.
     pub async fn announce_dates(&self) -> ServiceResult<()> {
         let now = self.clock.now();
         let mut due = Vec::new();
@@ -42,10 +43,11 @@ impl Service {
                 due.extend(notification::of_line(&product.name, &line, now));
             }
         }
+        let mut outcome = Ok(());
         for Due { mark, notification } in due {
-            self.meta.announce_once(&mark, notification).await?;
+            outcome = outcome.and(self.meta.announce_once(&mark, notification).await);
         }
-        Ok(())
+        Ok(outcome?)
     }
 
     /// Takes what is to be told out of the outbox, to the endpoints that want it.

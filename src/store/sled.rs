@@ -28,7 +28,7 @@ mod tests;
 mod upgrade;
 mod writer;
 
-use std::{collections::BTreeSet, fmt, fs::File, path::Path};
+use std::{fmt, fs::File, path::Path};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -45,25 +45,24 @@ use self::{
     opening::Opened,
     tables::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, AUDIT_BY_SUBJECT, CLAIMS, CONTRACTS,
-        CONTRACTS_BY_CUSTOMER, CUSTOMERS, DEAD, DELIVERIES, DUE, ENDPOINTS, EVENTS,
-        LIFTED_SAFEGUARDS, LIVE_ROLLOUTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN,
-        ORGANISATIONS, OUTBOX, OUTCOMES, PLANS, PRIVATE_CHANNELS, PRODUCTS, RELEASES,
-        REPOSITORY_FILES, ROLLOUTS, SAFEGUARDS, STOPS, TOKENS, TOKENS_BY_DIGEST,
+        CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS, LIVE_ROLLOUTS, MACHINES,
+        MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTCOMES, PLANS, PRIVATE_CHANNELS,
+        PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS, SAFEGUARDS, STOPS, TOKENS,
+        TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
 use super::{
     ActivationKeyRecord, AuditEntry, AuditHead, AuditRecord, ContractImport, ContractRecord,
-    CustomerRecord, DeliveryRecord, DeliveryStage, DeliveryState, EndpointChange, EndpointRecord,
-    EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord,
-    Outbox, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository,
-    RepositoryFile, Retirement, RolloutRecord, SafeguardRecord, Selection, StopRecord, StoreResult,
-    StoredFile, TokenRecord, Word,
+    CustomerRecord, EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore,
+    OrganisationRecord, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord,
+    Repository, RepositoryFile, Retirement, RolloutRecord, SafeguardRecord, Selection, StopRecord,
+    StoreResult, StoredFile, TokenRecord, Word,
 };
 
 use crate::{
     measures::Commits,
-    policy::{Cell, Claim, Count, Notification, Outcomes, Setup},
+    policy::{Cell, Claim, Count, Outcomes, Setup},
 };
 
 /// The records in one directory, for one process.
@@ -545,144 +544,5 @@ impl MetaStore for SledStore {
 
     async fn record_audit(&self, audit: AuditEntry) -> StoreResult<()> {
         self.write(move |transaction| audit::append(transaction, &audit)).await
-    }
-}
-
-#[async_trait]
-impl Outbox for SledStore {
-    async fn announce_once(&self, mark: &str, notification: Notification) -> StoreResult<()> {
-        // Most of what is looked at was announced long ago: that costs no write.
-        if outbox::is_announced(&*self.database, mark)? {
-            return Ok(());
-        }
-        let mark = mark.to_owned();
-        self.write(move |transaction| outbox::announce_once(transaction, &mark, &notification))
-            .await
-    }
-
-    async fn announced(&self, limit: usize) -> StoreResult<Vec<(u64, Notification)>> {
-        OUTBOX.after(&self.database, None).take(limit).collect()
-    }
-
-    async fn spread(
-        &self,
-        number: u64,
-        endpoints: BTreeSet<String>,
-        at: Timestamp,
-    ) -> StoreResult<()> {
-        self.write(move |transaction| outbox::spread(transaction, number, &endpoints, at)).await
-    }
-
-    async fn create_endpoint(
-        &self,
-        endpoint: EndpointRecord,
-        audit: AuditEntry,
-    ) -> StoreResult<()> {
-        self.write(move |transaction| outbox::create_endpoint(transaction, &endpoint, &audit)).await
-    }
-
-    async fn change_endpoint(&self, change: EndpointChange) -> StoreResult<()> {
-        self.write(move |transaction| outbox::change_endpoint(transaction, &change)).await
-    }
-
-    async fn remove_endpoint(&self, id: &str, audit: AuditEntry) -> StoreResult<()> {
-        let deliveries = self.deliveries(None, Some(id), usize::MAX).await?;
-        let id = id.to_owned();
-        self.write(move |transaction| {
-            outbox::remove_endpoint(transaction, &id, &deliveries, &audit)
-        })
-        .await
-    }
-
-    async fn endpoint(&self, id: &str) -> StoreResult<EndpointRecord> {
-        ENDPOINTS.read(&*self.database, &id.to_owned())
-    }
-
-    async fn endpoints(&self) -> StoreResult<Vec<EndpointRecord>> {
-        ENDPOINTS.all(&self.database)
-    }
-
-    async fn due(&self, endpoint: &str, now: Timestamp) -> StoreResult<Option<DeliveryRecord>> {
-        let Some(number) = DUE.of(&self.database, &endpoint.to_owned()).next() else {
-            return Ok(None);
-        };
-        // It may have been removed since.
-        let first = DELIVERIES.find(&*self.database, &number?)?;
-        let is_due = |it: &DeliveryRecord| matches!(it.state, DeliveryState::Waiting { due_at } if due_at <= now);
-        Ok(first.filter(is_due))
-    }
-
-    async fn settle(
-        &self,
-        before: DeliveryRecord,
-        after: DeliveryRecord,
-        endpoint: Option<EndpointChange>,
-    ) -> StoreResult<()> {
-        self.write(move |transaction| {
-            outbox::settle(transaction, &before, &after, endpoint.as_ref())
-        })
-        .await
-    }
-
-    async fn replay(
-        &self,
-        before: DeliveryRecord,
-        after: DeliveryRecord,
-        audit: AuditEntry,
-    ) -> StoreResult<()> {
-        self.write(move |transaction| {
-            outbox::settle(transaction, &before, &after, None)?;
-            audit::append(transaction, &audit)
-        })
-        .await
-    }
-
-    async fn delivery(&self, number: u64) -> StoreResult<DeliveryRecord> {
-        DELIVERIES.read(&*self.database, &number)
-    }
-
-    async fn deliveries(
-        &self,
-        stage: Option<DeliveryStage>,
-        endpoint: Option<&str>,
-        limit: usize,
-    ) -> StoreResult<Vec<DeliveryRecord>> {
-        let is_wanted = |delivery: &DeliveryRecord| {
-            stage.is_none_or(|stage| delivery.state.stage() == stage)
-                && endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
-        };
-        let wanted = |found: StoreResult<DeliveryRecord>| match found {
-            Ok(delivery) if !is_wanted(&delivery) => None,
-            other => Some(other),
-        };
-        if stage == Some(DeliveryStage::Dead) {
-            let dead = DEAD.newest(&self.database);
-            let dead = dead.map(|number| DEAD.pointed(&*self.database, &number?, &DELIVERIES));
-            return dead.filter_map(wanted).take(limit).collect();
-        }
-        DELIVERIES.newest(&self.database).filter_map(wanted).take(limit).collect()
-    }
-
-    async fn dead_deliveries(&self) -> StoreResult<u64> {
-        DEAD.newest(&self.database).try_fold(0, |count, dead| dead.map(|_| count + 1))
-    }
-
-    async fn forget_deliveries(&self, before: Timestamp, limit: usize) -> StoreResult<usize> {
-        let endpoints = self.endpoints().await?.into_iter().map(|endpoint| endpoint.id);
-        let endpoints = endpoints.collect::<BTreeSet<_>>();
-        let is_old = |delivery: &DeliveryRecord| match delivery.state {
-            DeliveryState::Delivered { at } => at < before,
-            _ => !endpoints.contains(&delivery.endpoint),
-        };
-        let old = DELIVERIES.after(&self.database, None).filter_map(|found| match found {
-            Ok(delivery) => is_old(&delivery).then_some(Ok(delivery.number)),
-            Err(error) => Some(Err(error)),
-        });
-        let numbers = old.take(limit).collect::<StoreResult<Vec<_>>>()?;
-        let count = numbers.len();
-        if count > 0 {
-            self.write(move |transaction| outbox::forget(transaction, &numbers)).await?;
-        }
-        Ok(count)
     }
 }

@@ -10,13 +10,13 @@ use super::{
         DeliveryRecord, DeliveryStage, DeliveryState, Disabled, EndpointAddress, EndpointChange,
         EndpointRecord, EventRecord, MachineChange, MetaStore, TryRecord,
     },
-    at, entry, expect_audited, expect_conflict,
+    at, conflict, entry, expect_audited, expect_conflict,
     fleet::{change, fixture, machine},
     missing,
 };
 use crate::policy::{
     Interest, Notification, Occasion,
-    notification::{LineNews, MachineNews},
+    notification::{LineNews, MachineNews, RolloutNews},
 };
 
 pub(super) async fn announcements(store: &dyn MetaStore, scope: &str) {
@@ -40,6 +40,21 @@ pub(super) async fn announcements(store: &dyn MetaStore, scope: &str) {
     // What was taken out stays announced.
     store.announce_once(&mark, notification).await.unwrap();
     assert_eq!(announced(store, scope).await, []);
+    let large = store.announce_once(&format!("{scope}/large"), too_large()).await;
+    assert!(conflict(large).contains("expected at most 49152"));
+}
+
+/// A notification of which no delivery could be written.
+fn too_large() -> Notification {
+    let news = RolloutNews {
+        product: "acme-db".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        automatic: true,
+        failed: 1,
+        tried: 1,
+        reason: "x".repeat(48 << 10),
+    };
+    Notification { timestamp: at(0), occasion: Occasion::RolloutPaused(news) }
 }
 
 /// What went wrong on a machine is told if and only if the change is made.
@@ -60,7 +75,9 @@ pub(super) async fn events(store: &dyn MetaStore, scope: &str) {
     let all = || async { told(store.announced(usize::MAX).await.unwrap()) };
     let event = |number, kind| {
         let (from, to) = (None, "1.2.0".parse().unwrap());
-        let event = Event { number, kind, from, to, order: None, detail: String::new() };
+        // As long as a machine can make it.
+        let detail = "\u{1}".repeat(Event::DETAIL_CHARS_MAX);
+        let event = Event { number, kind, from, to, order: None, detail };
         EventRecord { at: at(5), event }
     };
     let stale = MachineChange { events: vec![event(1, EventKind::Undone)], ..change(&machine) };
@@ -74,10 +91,14 @@ pub(super) async fn events(store: &dyn MetaStore, scope: &str) {
     store.change_machine(MachineChange { events, ..change(&machine) }).await.unwrap();
     let found = all().await;
     assert_eq!(found.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [1, 3]);
+    let endpoint = endpoint(scope, "events");
+    store.create_endpoint(endpoint.clone(), entry("webhook.create")).await.unwrap();
     for (number, _) in found {
-        store.spread(number, BTreeSet::new(), at(0)).await.unwrap();
+        store.spread(number, BTreeSet::from([endpoint.id.clone()]), at(0)).await.unwrap();
     }
     assert_eq!(all().await, []);
+    assert_eq!(store.deliveries(None, Some(&endpoint.id), usize::MAX).await.unwrap().len(), 2);
+    store.remove_endpoint(&endpoint.id, entry("webhook.delete")).await.unwrap();
 }
 
 pub(super) async fn endpoints(store: &dyn MetaStore, scope: &str) {

@@ -1,16 +1,17 @@
-//! The transactions on what is to be told.
+//! What is to be told: the port to it, and its transactions.
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
-        AuditEntry, DeliveryRecord, DeliveryState, EndpointChange, EndpointRecord, EventRecord,
-        MachineRecord, StoreError, StoreResult,
+        AuditEntry, DeliveryRecord, DeliveryStage, DeliveryState, EndpointChange, EndpointRecord,
+        EventRecord, MachineRecord, Outbox, StoreError, StoreResult,
     },
-    audit,
+    SledStore, audit,
     table::Source,
     tables::{
         ANNOUNCED, DEAD, DELIVERIES, DELIVERY_NUMBER, DUE, ENDPOINTS, NUMBERS, OUTBOX,
@@ -19,11 +20,154 @@ use super::{
 };
 use crate::policy::Notification;
 
+/// The largest notification, in bytes of JSON: as large as what a machine reports can make one, and so
+/// small that its deliveries can be written.
+const NOTIFICATION_BYTES_MAX: usize = 48 << 10;
+
+#[async_trait]
+impl Outbox for SledStore {
+    async fn announce_once(&self, mark: &str, notification: Notification) -> StoreResult<()> {
+        // Most of what is looked at was announced long ago: that costs no write.
+        if is_announced(&*self.database, mark)? {
+            return Ok(());
+        }
+        let mark = mark.to_owned();
+        self.write(move |transaction| announce_once(transaction, &mark, &notification)).await
+    }
+
+    async fn announced(&self, limit: usize) -> StoreResult<Vec<(u64, Notification)>> {
+        OUTBOX.after(&self.database, None).take(limit).collect()
+    }
+
+    async fn spread(
+        &self,
+        number: u64,
+        endpoints: BTreeSet<String>,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| spread(transaction, number, &endpoints, at)).await
+    }
+
+    async fn create_endpoint(
+        &self,
+        endpoint: EndpointRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| create_endpoint(transaction, &endpoint, &audit)).await
+    }
+
+    async fn change_endpoint(&self, change: EndpointChange) -> StoreResult<()> {
+        self.write(move |transaction| change_endpoint(transaction, &change)).await
+    }
+
+    async fn remove_endpoint(&self, id: &str, audit: AuditEntry) -> StoreResult<()> {
+        let deliveries = self.deliveries(None, Some(id), usize::MAX).await?;
+        let id = id.to_owned();
+        self.write(move |transaction| remove_endpoint(transaction, &id, &deliveries, &audit)).await
+    }
+
+    async fn endpoint(&self, id: &str) -> StoreResult<EndpointRecord> {
+        ENDPOINTS.read(&*self.database, &id.to_owned())
+    }
+
+    async fn endpoints(&self) -> StoreResult<Vec<EndpointRecord>> {
+        ENDPOINTS.all(&self.database)
+    }
+
+    async fn due(&self, endpoint: &str, now: Timestamp) -> StoreResult<Option<DeliveryRecord>> {
+        let Some(number) = DUE.of(&self.database, &endpoint.to_owned()).next() else {
+            return Ok(None);
+        };
+        // It may have been removed since.
+        let first = DELIVERIES.find(&*self.database, &number?)?;
+        let is_due = |it: &DeliveryRecord| matches!(it.state, DeliveryState::Waiting { due_at } if due_at <= now);
+        Ok(first.filter(is_due))
+    }
+
+    async fn settle(
+        &self,
+        before: DeliveryRecord,
+        after: DeliveryRecord,
+        endpoint: Option<EndpointChange>,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| settle(transaction, &before, &after, endpoint.as_ref())).await
+    }
+
+    async fn replay(
+        &self,
+        before: DeliveryRecord,
+        after: DeliveryRecord,
+        audit: AuditEntry,
+    ) -> StoreResult<()> {
+        self.write(move |transaction| {
+            settle(transaction, &before, &after, None)?;
+            audit::append(transaction, &audit)
+        })
+        .await
+    }
+
+    async fn delivery(&self, number: u64) -> StoreResult<DeliveryRecord> {
+        DELIVERIES.read(&*self.database, &number)
+    }
+
+    async fn deliveries(
+        &self,
+        stage: Option<DeliveryStage>,
+        endpoint: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<DeliveryRecord>> {
+        let is_wanted = |delivery: &DeliveryRecord| {
+            stage.is_none_or(|stage| delivery.state.stage() == stage)
+                && endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
+        };
+        let wanted = |found: StoreResult<DeliveryRecord>| match found {
+            Ok(delivery) if !is_wanted(&delivery) => None,
+            other => Some(other),
+        };
+        if stage == Some(DeliveryStage::Dead) {
+            let dead = DEAD.newest(&self.database);
+            let dead = dead.map(|number| DEAD.pointed(&*self.database, &number?, &DELIVERIES));
+            return dead.filter_map(wanted).take(limit).collect();
+        }
+        DELIVERIES.newest(&self.database).filter_map(wanted).take(limit).collect()
+    }
+
+    async fn dead_deliveries(&self) -> StoreResult<u64> {
+        DEAD.newest(&self.database).try_fold(0, |count, dead| dead.map(|_| count + 1))
+    }
+
+    async fn forget_deliveries(&self, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        let endpoints = self.endpoints().await?.into_iter().map(|endpoint| endpoint.id);
+        let endpoints = endpoints.collect::<BTreeSet<_>>();
+        let is_old = |delivery: &DeliveryRecord| match delivery.state {
+            DeliveryState::Delivered { at } => at < before,
+            _ => !endpoints.contains(&delivery.endpoint),
+        };
+        let old = DELIVERIES.after(&self.database, None).filter_map(|found| match found {
+            Ok(delivery) => is_old(&delivery).then_some(Ok(delivery.number)),
+            Err(error) => Some(Err(error)),
+        });
+        let numbers = old.take(limit).collect::<StoreResult<Vec<_>>>()?;
+        let count = numbers.len();
+        if count > 0 {
+            self.write(move |transaction| forget(transaction, &numbers)).await?;
+        }
+        Ok(count)
+    }
+}
+
 /// Writes down what is to be told, in whatever transaction it happens.
 pub(super) fn append(
     transaction: &TransactionalTree,
     notification: &Notification,
 ) -> StoreResult<()> {
+    let json = serde_json::to_vec(notification).map_err(|error| unwritable(&error))?;
+    if json.len() > NOTIFICATION_BYTES_MAX {
+        return Err(StoreError::Conflict(format!(
+            "a notification takes {} bytes: expected at most {NOTIFICATION_BYTES_MAX}",
+            json.len()
+        )));
+    }
     let number = next(transaction, OUTBOX_NUMBER)?;
     OUTBOX.add(transaction, &number, &(number, notification.clone()))
 }
@@ -61,9 +205,7 @@ pub(super) fn spread(
 ) -> StoreResult<()> {
     let Some((_, notification)) = OUTBOX.find(transaction, &number)? else { return Ok(()) };
     OUTBOX.remove(transaction, &number)?;
-    let message = notification
-        .id()
-        .map_err(|error| StoreError::Conflict(format!("a notification is no JSON: {error}")))?;
+    let message = notification.id().map_err(|error| unwritable(&error))?;
     for endpoint in endpoints {
         if ENDPOINTS.find(transaction, endpoint)?.is_none() {
             continue;
@@ -170,6 +312,10 @@ fn remove(transaction: &TransactionalTree, number: u64) -> StoreResult<()> {
         DeliveryState::Dead { .. } => DEAD.remove(transaction, &number),
         DeliveryState::Delivered { .. } => Ok(()),
     }
+}
+
+fn unwritable(error: &serde_json::Error) -> StoreError {
+    StoreError::Conflict(format!("a notification is no JSON: {error}"))
 }
 
 /// Orders the deliveries of an endpoint by when they are due.
