@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `machine` | the hot routes: check, report, enrol, the repository's files |
 //! | `vendor` | products, releases, uploads |
+//! | `rollout` | how releases spread |
 //! | `account` | customers, contracts, tokens |
 //! | `organisation` | support organisations, and whom they serve |
 //! | `support` | the census, machines, rollback orders, the audit trail |
@@ -27,6 +28,7 @@ mod metrics;
 mod openapi;
 mod organisation;
 mod problem;
+mod rollout;
 mod route;
 mod safeguard;
 mod support;
@@ -69,6 +71,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
     let tables = [
         machine::ROUTES,
         vendor::ROUTES,
+        rollout::ROUTES,
         account::ROUTES,
         organisation::ROUTES,
         support::ROUTES,

@@ -20,6 +20,7 @@ mod product;
 mod publish;
 mod quickstart;
 mod release;
+mod rollout;
 mod safeguard;
 mod selected;
 mod serve;
@@ -72,6 +73,9 @@ enum Command {
     /// List what is published; retire what is old.
     #[command(subcommand)]
     Release(release::Release),
+    /// Show how releases spread, steer that, and stop it.
+    #[command(subcommand)]
+    Rollout(rollout::RolloutCommand),
     /// Add and list customers.
     #[command(subcommand)]
     Customer(customer::Customer),
@@ -157,6 +161,7 @@ impl Cli {
             Command::Channel(command) => command.run(output),
             Command::Publish(command) => command.run(output),
             Command::Release(command) => command.run(output),
+            Command::Rollout(command) => command.run(output),
             Command::Customer(command) => command.run(output),
             Command::Contract(command) => command.run(output),
             Command::Organisation(command) => command.run(output),

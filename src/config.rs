@@ -14,7 +14,10 @@ use serde::Deserialize;
 
 use crate::{
     outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
-    policy::{Bridge, Fallback, Preset, Schedule, Silence, Tier, Tiers},
+    policy::{
+        Bridge, Fallback, Preset, RolloutRules, RolloutWish, Silence, Tier, Tiers, delivery,
+        rollout::{Approval, Canaries, CriticalSecurity, Pace, Schedule, Threshold, Waves},
+    },
 };
 
 /// Where the server listens unless told otherwise.
@@ -38,6 +41,8 @@ pub struct Config {
     pub silence: Silence,
     /// How notifications are sent.
     pub outlet: OutletConfig,
+    /// How releases spread of which nobody says anything else.
+    pub rollouts: RolloutRules,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -73,6 +78,8 @@ struct File {
     #[serde(default)]
     webhooks: WebhookRules,
     mail: Option<MailConfig>,
+    #[serde(default)]
+    rollout: RolloutSection,
 }
 
 /// What the file says of webhooks, and of when notifications are tried again.
@@ -84,6 +91,25 @@ struct WebhookRules {
     timeout_seconds: Option<u32>,
     retry_seconds: Option<Vec<u32>>,
     authorities: Option<PathBuf>,
+}
+
+/// What the file says of rollouts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RolloutSection {
+    #[serde(default)]
+    approval: Approval,
+    #[serde(default)]
+    critical_security: CriticalSecurity,
+    #[serde(default)]
+    pace: Pace,
+    waves: Option<Waves>,
+    canaries: Option<Canaries>,
+    schedule: Option<Schedule>,
+    failure: Option<Threshold>,
+    success: Option<Threshold>,
+    #[serde(default)]
+    channels: BTreeMap<Channel, RolloutWish>,
 }
 
 /// What the file says of seats.
@@ -146,6 +172,14 @@ pub enum ConfigError {
     /// What is said of webhooks cannot be.
     #[error("webhooks.{0}")]
     Webhooks(String),
+    /// Rollouts would start by what makes no sense.
+    #[error("{part}: {problem}")]
+    Rollout {
+        /// In which part of the section.
+        part: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A tier stands for what no contract can say.
     #[error("tiers.{tier}: {}", problems.join("; "))]
     Tier {
@@ -172,7 +206,7 @@ impl Config {
             }
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let File { listen, tls, workers, tiers, seats, webhooks, mail } = file;
+        let File { listen, tls, workers, tiers, seats, webhooks, mail, rollout } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
             return Err(ConfigError::Workers(workers));
         }
@@ -194,6 +228,7 @@ impl Config {
                     ..mail
                 }),
             },
+            rollouts: rollout.rules()?,
         })
     }
 }
@@ -228,7 +263,7 @@ impl WebhookRules {
         };
         let schedule = match retry_seconds {
             None => default.schedule,
-            Some(seconds) => Schedule::of_seconds(&seconds)
+            Some(seconds) => delivery::Schedule::of_seconds(&seconds)
                 .map_err(|problem| ConfigError::Webhooks(format!("retry_seconds: {problem}")))?,
         };
         Ok(WebhookConfig {
@@ -238,6 +273,24 @@ impl WebhookRules {
             schedule,
             authorities: authorities.map(below),
         })
+    }
+}
+
+impl RolloutSection {
+    fn rules(self) -> Result<RolloutRules, ConfigError> {
+        let Self { approval, critical_security, channels, pace, waves, .. } = self;
+        let Self { canaries, schedule, failure, success, .. } = self;
+        let over = |part: String, wish: RolloutWish, terms| match wish.problem() {
+            Some(problem) => Err(ConfigError::Rollout { part, problem }),
+            None => Ok(wish.over(terms)),
+        };
+        let wish = RolloutWish { pace, waves, canaries, schedule, failure, success };
+        let terms = over("rollout".to_owned(), wish, RolloutRules::default().terms)?;
+        let of_channel = |(channel, wish): (Channel, RolloutWish)| {
+            Ok((channel, over(format!("rollout.channels.{channel}"), wish, terms.clone())?))
+        };
+        let channels = channels.into_iter().map(of_channel).collect::<Result<_, ConfigError>>()?;
+        Ok(RolloutRules { terms, channels, approval, critical_security })
     }
 }
 
@@ -288,6 +341,34 @@ mod tests {
     }
 
     #[test]
+    fn rollouts_go_by_what_the_file_says_and_channels_by_what_it_says_of_them() {
+        assert_eq!(load("").unwrap().rollouts, RolloutRules::default());
+        let text = r#"
+            [rollout]
+            approval = "second_person"
+            waves = "early:1h,100%:1d"
+            schedule = { zone = "Europe/Berlin", open = "mon-thu, fri 00:00-16:00" }
+            failure = { share = "2.5%", tried_min = 50 }
+            [rollout.channels.security]
+            waves = "100%"
+            [rollout.channels.bugfix]
+            pace = "at_once"
+        "#;
+        let rules = load(text).unwrap().rollouts;
+        assert_eq!(rules.approval, Approval::SecondPerson);
+        assert_eq!(rules.terms.waves.to_string(), "early:1h,100%:1d,last:1d");
+        let failure = rules.terms.thresholds.failure.unwrap();
+        assert_eq!((failure.share.to_string(), failure.tried_min.get()), ("2.5%".to_owned(), 50));
+        let security = &rules.channels[&Channel::Security];
+        assert_eq!(security.waves.to_string(), "100%:0s,last:1d");
+        assert_eq!(security.schedule, rules.terms.schedule);
+        assert!(security.schedule.is_some());
+        let bugfix = &rules.channels[&Channel::Bugfix];
+        assert_eq!((&bugfix.waves, &bugfix.schedule), (&Waves::at_once(), &None));
+        assert_eq!(bugfix.thresholds, rules.terms.thresholds);
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
         let error = load("listne = \"127.0.0.1:1\"").unwrap_err().to_string();
         assert!(error.contains("unknown field `listne`"), "{error}");
@@ -307,6 +388,29 @@ mod tests {
         }
         let error = load("[seats]\nsilence = 3").unwrap_err().to_string();
         assert!(error.contains("unknown field `silence`"), "{error}");
+        for (wrong, expected) in [
+            (
+                "failure = { share = \"0%\", tried_min = 20 }",
+                "share `0%` is not valid: expected more than 0%",
+            ),
+            (
+                "success = { share = \"101%\", tried_min = 20 }",
+                "share `101%` is not valid: expected more than 0% and at most 100%",
+            ),
+            ("waves = \"10%:1h,1%:1h\"", "further than the one before, which is 10%"),
+            ("schedule = { zone = \"UTC\", open = \"fri evening\" }", "expected days and hours"),
+            ("schedule = { zone = \"Berlin\", open = \"fri\" }", "expected an IANA name"),
+            ("approval = \"third_person\"", "second_person"),
+            ("wave = \"1%\"", "unknown field `wave`"),
+            ("pace = \"at_once\"\nwaves = \"1%\"", "rollout: at once, and yet with waves"),
+            (
+                "[rollout.channels.bugfix]\npace = \"at_once\"\nwaves = \"1%\"",
+                "rollout.channels.bugfix: at once",
+            ),
+        ] {
+            let error = load(&format!("[rollout]\n{wrong}")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{wrong}: {error}");
+        }
         let error = load("workers = 0").unwrap_err().to_string();
         assert!(error.contains("expected 1 to 1024"), "{error}");
     }
@@ -321,7 +425,7 @@ mod tests {
         );
         let OutletConfig { webhooks, mail } = config.unwrap().outlet;
         assert_eq!(webhooks.allow_networks, ["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(webhooks.schedule, Schedule::of_seconds(&[5]).unwrap());
+        assert_eq!(webhooks.schedule, delivery::Schedule::of_seconds(&[5]).unwrap());
         assert_eq!(webhooks.timeout, Duration::from_secs(3));
         assert!(webhooks.authorities.unwrap().is_absolute());
         assert!(mail.unwrap().password_file.unwrap().is_absolute());

@@ -20,8 +20,8 @@ const WARNING_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 /// How often it is looked which contracts and lines end.
 const DATES_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
-/// Keeps the online metadata fresh, warns of what only the vendor can renew, and has contracts and lines
-/// that end be told. It ends when its task is aborted.
+/// Keeps the online metadata fresh, warns of what only the vendor can renew, has contracts and lines that
+/// end be told, and notes which rollouts have come to their end. It ends when its task is aborted.
 pub async fn run(service: Arc<Service>) {
     let (mut warned, mut looked) = (None, None);
     loop {
@@ -29,6 +29,13 @@ pub async fn run(service: Arc<Service>) {
         looked = look_at_dates(&service, looked).await;
         tokio::time::sleep(INTERVAL).await;
         renew(&service).await;
+        finish_rollouts(&service).await;
+    }
+}
+
+async fn finish_rollouts(service: &Service) {
+    if let Err(error) = service.finish_rollouts().await {
+        tracing::error!(error = chain(&error), "rollouts could not be noted as finished");
     }
 }
 

@@ -146,7 +146,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     )
     .with_silence(config.silence)
     .with_measures(measures)
-    .with_outlet(outlet);
+    .with_outlet(outlet)
+    .with_rollouts(config.rollouts.clone());
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

@@ -3,7 +3,7 @@
 //!
 //! | module | who asks |
 //! |---|---|
-//! | [`product`], [`private_channel`], [`publish`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
+//! | [`product`], [`private_channel`], [`publish`], [`rollout`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`support`], [`action`], [`safeguard`], [`census`], [`seats`] | the technician |
@@ -36,6 +36,7 @@ pub mod publish;
 pub mod report;
 pub mod repository;
 pub mod retire;
+pub mod rollout;
 pub mod safeguard;
 mod scope;
 pub mod seats;
@@ -57,7 +58,7 @@ use crate::{
     limits::Limits,
     measures::Measures,
     outlet::Outlet,
-    policy::{Silence, Tiers},
+    policy::{RolloutRules, Silence, Tiers},
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
 use keys::OnlineKeys;
@@ -84,6 +85,7 @@ pub struct Service {
     denials: denial::Denials,
     measures: Arc<Measures>,
     outlet: Option<Arc<Outlet>>,
+    rollouts: RolloutRules,
 }
 
 impl Service {
@@ -118,6 +120,7 @@ impl Service {
             denials: denial::Denials::default(),
             measures,
             outlet: None,
+            rollouts: RolloutRules::default(),
         }
     }
 
@@ -142,6 +145,12 @@ impl Service {
     /// What is counted.
     pub fn measures(&self) -> &Measures {
         &self.measures
+    }
+
+    /// The same where releases spread by `rollouts` of which nobody says anything else.
+    #[must_use]
+    pub fn with_rollouts(self, rollouts: RolloutRules) -> Self {
+        Self { rollouts, ..self }
     }
 
     /// The limits in force.

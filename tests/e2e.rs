@@ -92,6 +92,8 @@ mod repository;
 mod requirements;
 #[path = "e2e/retire.rs"]
 mod retire;
+#[path = "e2e/rollouts.rs"]
+mod rollouts;
 #[path = "e2e/routes.rs"]
 mod routes;
 #[path = "e2e/safeguards.rs"]

@@ -2,8 +2,8 @@ use actix_web::{HttpRequest, web};
 use mainstay_client::format::{
     Digest, PrivateChannelName, ProductName,
     wire::{
-        AmendMetadataRequest, AmendMetadataResponse, CreateProductRequest, PublishRequest,
-        PublishResponse, PublishingState, RetireRequest, RetireResponse, ServerKeys, UploadState,
+        AmendMetadataRequest, AmendMetadataResponse, CreateProductRequest, PublishResponse,
+        PublishingState, RetireRequest, RetireResponse, ServerKeys, UploadState,
     },
 };
 use schemars::JsonSchema;
@@ -19,6 +19,7 @@ use crate::{
     policy::lifecycle::LineView,
     service::{
         private_channel::{CreatePrivateChannel, PrivateChannelView},
+        publish::PublishRequest,
         status::ProductStatus,
     },
     store::{PrivateChannelRecord, ProductRecord, ReleaseRecord, Role},

@@ -51,6 +51,8 @@ pub(super) enum Machine {
     Block(action::OfVersion),
     /// Give a machine a version again that a technician kept from it.
     Unblock(action::OfVersion),
+    /// Say how early a machine gets releases: preview, early, general or last.
+    Ring(action::OfRing),
     /// Retire a machine that is not used any more: its seat is free, and its token is not accepted.
     Retire(Act),
 }
@@ -167,6 +169,7 @@ impl Machine {
             Self::Hold(hold) => hold.run(output),
             Self::Unhold(of) => of.run(MachineAction::Unhold {}, output),
             Self::Pin(of) => of.run(|version| MachineAction::Pin { version }, output),
+            Self::Ring(ring) => ring.run(output),
             Self::Unpin(of) => of.run(MachineAction::Unpin {}, output),
             Self::Block(of) => of.run(|version| MachineAction::Block { version }, output),
             Self::Unblock(of) => of.run(|version| MachineAction::Unblock { version }, output),
@@ -278,6 +281,7 @@ fn page(view: &MachineView) -> String {
             ["customer".to_owned(), machine.customer.to_string()],
             ["contract".to_owned(), machine.contract.to_string()],
             ["product".to_owned(), format!("{} on {}", machine.product, machine.platform)],
+            ["ring".to_owned(), machine.ring.to_string()],
             ["runs".to_owned(), or_dash(machine.running.as_ref())],
             ["confirmed".to_owned(), confirmed.join(", ")],
             ["seat".to_owned(), seat_line(*seat, machine)],

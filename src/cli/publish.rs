@@ -12,7 +12,7 @@ use mainstay_client::{
     format::{
         AdvisoryId, Channel, ChannelName, Lines, Platform, PrivateChannelName, ProductName,
         RELEASE_FORMAT, ReleaseManifest, Severity, Tag, Version,
-        wire::{PublishRequest, PublishResponse, PublishingState},
+        wire::{PublishResponse, PublishingState},
     },
     tuf::{self, Header, Signer, Targets, TrustedRepository},
 };
@@ -21,10 +21,18 @@ use self::artifact::{CompressionArgs, PackedArtifact};
 use super::{
     CliError, CliResult, Connection, Output, ServerArgs,
     keys::KeyArgs,
+    rollout::{self, WishArgs},
     trust::{Proposal, proposed},
     vendor_trust::VendorTrust,
 };
-use crate::{clock::Clock, limits::Limits};
+use crate::{
+    clock::Clock,
+    limits::Limits,
+    service::{
+        publish::PublishRequest,
+        rollout::{PlanRollout, PlannedRelease, RolloutPlan, RolloutView},
+    },
+};
 
 /// How long a channel is good for after a publish.
 pub(super) const CHANNEL_LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -91,6 +99,12 @@ pub(super) struct Publish {
     /// publishes it.
     #[arg(long, value_name = "FILE")]
     propose: Option<PathBuf>,
+    #[command(flatten)]
+    wish: WishArgs,
+    /// Say how many machines of which customers would get it when, and do nothing. What the trees require
+    /// of machines is not looked at.
+    #[arg(long, conflicts_with = "propose")]
+    plan: bool,
 }
 
 fn parse_platform(text: &str) -> Result<(Platform, PathBuf), String> {
@@ -140,26 +154,54 @@ impl Publish {
             effective_at: None,
             release_key: vec!["release".to_owned()],
             propose: None,
+            wish: WishArgs::immediately(),
+            plan: false,
         }
     }
 
     pub(super) fn run(self, output: Output) -> CliResult {
         let server = self.server.connect()?;
+        let rollouts = format!("/v1/products/{}/rollouts/{}", self.product, self.version);
+        if self.plan {
+            let request = self.plan_request()?;
+            let plan: RolloutPlan = server.post(&format!("{rollouts}/plan"), &request)?;
+            return output.answer(&plan, rollout::plan);
+        }
         if let Some(file) = &self.propose {
+            let wish = self.wish.read()?;
             let candidate = self.candidate(&server, output)?;
-            let proposal = Proposal::new(
-                self.product.clone(),
-                &candidate.state,
-                [(self.role().to_string(), candidate.channel)].into(),
-                Some(candidate.manifest),
-            );
+            let documents = [(self.role().to_string(), candidate.channel)].into();
+            let manifest = Some(candidate.manifest);
+            let proposal =
+                Proposal::new(self.product.clone(), &candidate.state, documents, manifest);
+            let proposal = Proposal { rollout: wish, ..proposal };
             return proposed(&proposal, file, &self.keys, output);
         }
         let published = self.publish(&server, output)?;
         output.answer(&published, |published| {
             let PublishResponse { product, version, revision } = published;
-            format!("{product} {version} is published (revision {revision}).")
+            let done = format!("{product} {version} is published (revision {revision}).");
+            // It is published, whether or not it can be said how it spreads.
+            let view = server.get(&rollouts).map(|view: RolloutView| rollout::spreads(&view));
+            view.map_or(done.clone(), |spreads| format!("{done} {spreads}"))
         })
+    }
+
+    /// The release as far as it can be known before it is packed.
+    fn plan_request(&self) -> Result<PlanRollout, CliError> {
+        let release = PlannedRelease {
+            channel: self.channel,
+            private_channel: self.private_channel.clone(),
+            severity: self.severity,
+            platforms: self.platform.iter().map(|(platform, _)| platform.clone()).collect(),
+            advisories: self.advisory.iter().cloned().collect(),
+            requires_addons: self.requires_addon.iter().cloned().collect(),
+            audience: self.audience.iter().cloned().collect(),
+            courtesy: self.courtesy,
+            min_from: self.min_from.clone(),
+            effective_at: self.effective_at,
+        };
+        Ok(PlanRollout { rollout: self.wish.read()?, release: Some(release) })
     }
 
     pub(super) fn publish(
@@ -167,11 +209,14 @@ impl Publish {
         server: &Connection,
         output: Output,
     ) -> Result<PublishResponse, CliError> {
+        // What can be wrong with the file is said before hours of packing.
+        let rollout = self.wish.read()?;
         let Candidate { state, manifest, channel } = self.candidate(server, output)?;
         let request = PublishRequest {
             expected_revision: state.revision,
             manifest,
             channel_metadata: channel,
+            rollout,
         };
         server.post(&format!("/v1/products/{}/releases", self.product), &request)
     }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::Config,
     outlet::OutletConfig,
-    policy::{Silence, Tiers},
+    policy::{RolloutRules, Silence, Tiers},
     server::{ADMIN_TOKEN_FILE, Server, ServerError},
     store::ProductRecord,
 };
@@ -141,6 +141,7 @@ impl Background {
             tiers: Tiers::default(),
             silence: Silence::default(),
             outlet: OutletConfig::default(),
+            rollouts: RolloutRules::default(),
         };
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();

@@ -13,7 +13,7 @@ use super::{
     support::{NextStep, changed_meanwhile, next_step},
 };
 use crate::{
-    policy::{Block, Listing},
+    policy::{Block, Listing, Ring},
     store::{HoldRecord, MachineBlock, MachineChange, MachineRecord, PinRecord, Word},
 };
 
@@ -41,6 +41,11 @@ pub enum MachineAction {
     Block {
         /// The version.
         version: Version,
+    },
+    /// To get releases as early as its ring does.
+    Ring {
+        /// The ring.
+        ring: Ring,
     },
     /// To be given this version again, which a technician has kept from it.
     Unblock {
@@ -86,6 +91,7 @@ impl MachineAction {
             Self::Unhold {} => "machine.unhold",
             Self::Pin { .. } => "machine.pin",
             Self::Unpin {} => "machine.unpin",
+            Self::Ring { .. } => "machine.ring",
             Self::Block { .. } => "machine.block",
             Self::Unblock { .. } => "machine.unblock",
         }
@@ -97,6 +103,7 @@ impl MachineAction {
             Self::Pin { version } | Self::Block { version } | Self::Unblock { version } => {
                 version.to_string()
             }
+            Self::Ring { ring } => ring.as_str().to_owned(),
             Self::Unhold {} | Self::Unpin {} => String::new(),
         }
     }
@@ -172,7 +179,8 @@ struct Acted {
 
 /// What is wanted of a machine before an action, for the audit trail.
 fn wanted(machine: &MachineRecord) -> Value {
-    json!({ "hold": machine.hold, "pin": machine.pin, "blocks": machine.blocks })
+    let MachineRecord { ring, hold, pin, blocks, .. } = machine;
+    json!({ "ring": ring, "hold": hold, "pin": pin, "blocks": blocks })
 }
 
 fn impossible(message: String) -> ServiceError {
@@ -199,6 +207,7 @@ impl Scene<'_> {
                 let pin = self.machine.pin.take();
                 self.ended("pin", pin.map(|pin| pin.word))
             }
+            MachineAction::Ring { ring } => self.ring(*ring),
             MachineAction::Block { version } => self.block(version, word),
             MachineAction::Unblock { version } => self.unblock(version),
         }
@@ -256,6 +265,15 @@ impl Scene<'_> {
             self.replaces(&format!("the pin to {}", before.version), &before.word);
         }
         self.machine.pin = Some(PinRecord { version: version.clone(), word: word.clone() });
+        Ok(())
+    }
+
+    fn ring(&mut self, ring: Ring) -> ServiceResult<()> {
+        let machine = &self.machine.name;
+        if self.machine.ring == ring {
+            return Err(impossible(format!("machine {machine} is in the ring {ring} already")));
+        }
+        self.machine.ring = ring;
         Ok(())
     }
 

@@ -82,6 +82,8 @@ impl ServiceError {
         "RETIREMENT_REFUSED",
         "ROLE_NOT_ALLOWED",
         "ROLLBACK_IMPOSSIBLE",
+        "ROLLOUT_IMPOSSIBLE",
+        "SAME_PERSON",
         "STAFF_ONLY",
         "STORAGE_FULL",
         "TOKEN_EXPIRED",

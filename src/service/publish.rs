@@ -5,23 +5,41 @@ mod artifact;
 mod problems;
 
 use mainstay_client::{
-    format::{
-        ChannelName, ProductName, ReleaseManifest, TargetFile,
-        wire::{PublishRequest, PublishResponse},
-    },
+    format::{ChannelName, ProductName, ReleaseManifest, TargetFile, wire::PublishResponse},
     tuf::{Envelope, Limits as TufLimits, Targets, json},
 };
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub(super) use self::artifact::Inspector;
 use self::problems::Candidate;
 use super::{
     ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult,
-    authoring::authoring_problems, repository::SignedRepository,
+    authoring::authoring_problems, repository::SignedRepository, rollout,
 };
 use crate::{
-    policy::{Release, Status},
-    store::{AuditEntry, ProductRecord, Publication, ReleaseRecord, Repository, StoreError},
+    policy::{Release, RolloutWish, Status},
+    store::{
+        AuditEntry, ProductRecord, Publication, ReleaseRecord, Repository, RolloutRecord,
+        StoreError, Word,
+    },
 };
+
+/// `POST /v1/products/{product}/releases`: the commit of a release whose blobs are uploaded.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishRequest {
+    /// The revision that the release was built upon.
+    pub expected_revision: u64,
+    /// The release manifest, byte for byte.
+    pub manifest: String,
+    /// The channel's signed targets role, byte for byte.
+    pub channel_metadata: String,
+    /// How it spreads.
+    #[serde(default)]
+    pub rollout: RolloutWish,
+}
 
 impl Service {
     /// Makes a release visible, or refuses it with everything that is wrong with it.
@@ -33,6 +51,7 @@ impl Service {
     ) -> ServiceResult<PublishResponse> {
         let product = self.meta.product(name).await?;
         require_revision(&product, request.expected_revision)?;
+        rollout::require_sound(&request.rollout)?;
         let manifest = parse_manifest(&request.manifest)?;
         let channel = manifest.channel_name();
         let draft = self.load_repository(&product).await?;
@@ -80,10 +99,17 @@ impl Service {
         self.put_blob(request.manifest.as_bytes()).await?;
         let mut audit =
             self.audit(actor, "release.publish", format!("{name} {}", manifest.version));
-        audit.detail = summary(&manifest);
-        let version = manifest.version.clone();
+        let (version, summary) = (manifest.version.clone(), summary(&manifest));
         let release = release_record(manifest, request.manifest.as_bytes());
-        self.commit(name, request.expected_revision, release, &channel_metadata, audit).await?;
+        let (at, by) = (self.clock.now(), actor.id.clone());
+        let word = Word { at, by, reason: "published".to_owned(), ticket: None };
+        let wish = request.rollout;
+        let wish = if releases.is_empty() { wish.of_first_release() } else { wish };
+        let rollout = self.first_rollout(word, name, &release.release, wish)?;
+        let spreads = rollout::detail(&rollout.rollout);
+        audit.detail = format!("{summary}; rollout {spreads}");
+        let candidate = (release, rollout);
+        self.commit(name, request.expected_revision, candidate, &channel_metadata, audit).await?;
         Ok(PublishResponse {
             product: name.clone(),
             version,
@@ -110,7 +136,7 @@ impl Service {
         &self,
         name: &ProductName,
         expected_revision: u64,
-        release: ReleaseRecord,
+        (release, rollout): (ReleaseRecord, RolloutRecord),
         channel_metadata: &[u8],
         audit: AuditEntry,
     ) -> ServiceResult<()> {
@@ -122,8 +148,8 @@ impl Service {
             let signed = self.sign_with_channel(&product, &channel, channel_metadata).await?;
             signed.verify(name, self.clock.now(), &[&channel])?;
             let (repository, files) = self.store_repository(signed).await?;
-            let rollout = None;
-            let publication = Publication { release: release.clone(), rollout, repository, files };
+            let (release, rollout) = (release.clone(), Some(rollout.clone()));
+            let publication = Publication { release, rollout, repository, files };
             attempts += 1;
             match self
                 .meta

@@ -10,12 +10,13 @@ use super::{
     contract::ContractExplanation,
     private_channel::PrivateChannels,
     repository::{ServedFile, Target},
+    rollout::Spread,
     safeguard::InForce,
 };
 use crate::{
     policy::{
-        self, Admission, Block, Catalogue, Contract, Decision, Listing, Offer, Seat, Standing,
-        lifecycle, requirement,
+        self, Block, Catalogue, Contract, Decision, Listing, Offer, Seat, Standing, lifecycle,
+        requirement,
     },
     store::{
         ContractRecord, MachineBlock, MachineRecord, OrderState, ProductRecord, ReleaseRecord,
@@ -31,6 +32,7 @@ pub(super) struct ProductStanding {
     contract: Option<Contract>,
     private_channels: PrivateChannels,
     safeguards: InForce,
+    spread: Spread,
     now: Timestamp,
 }
 
@@ -41,8 +43,18 @@ impl Service {
         contract: &ContractName,
         product: &ProductName,
     ) -> ServiceResult<ProductStanding> {
+        self.standing_with(contract, product, None).await
+    }
+
+    /// The same as if `planned` were published.
+    pub(super) async fn standing_with(
+        &self,
+        contract: &ContractName,
+        product: &ProductName,
+        planned: Option<&ReleaseRecord>,
+    ) -> ServiceResult<ProductStanding> {
         let ContractRecord { amendments, customer, .. } = self.meta.contract(contract).await?;
-        let standing = self.product_standing(product, Some(&customer)).await?;
+        let standing = self.product_standing_with(product, Some(&customer), planned).await?;
         Ok(ProductStanding { contract: Contract::at(&amendments, standing.now), ..standing })
     }
 
@@ -53,8 +65,20 @@ impl Service {
         product: &ProductName,
         customer: Option<&CustomerName>,
     ) -> ServiceResult<ProductStanding> {
+        self.product_standing_with(product, customer, None).await
+    }
+
+    async fn product_standing_with(
+        &self,
+        product: &ProductName,
+        customer: Option<&CustomerName>,
+        planned: Option<&ReleaseRecord>,
+    ) -> ServiceResult<ProductStanding> {
         let now = self.clock.now();
-        let (record, releases) = self.product_with_releases(product).await?;
+        let (record, mut releases) = self.product_with_releases(product).await?;
+        releases.extend(planned.cloned());
+        // After the releases: one that is there has its rollout.
+        let spread = self.spread(product).await?;
         let published = releases.iter().map(|release| release.release.clone());
         let lines = policy::Line::signed(&record.repository.lines);
         let catalogue =
@@ -68,6 +92,7 @@ impl Service {
             contract: None,
             private_channels,
             safeguards,
+            spread,
             now,
         })
     }
@@ -148,6 +173,12 @@ impl ProductStanding {
 
     pub(super) fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The same as if the rollout of `version` had come to everybody.
+    pub(super) fn freely(mut self, version: &Version) -> Self {
+        self.spread.free(version);
+        self
     }
 
     pub(super) fn covers_product(&self) -> bool {
@@ -379,7 +410,11 @@ impl ProductStanding {
                     platforms: release.artifacts.keys().cloned().collect(),
                     listing: self.listing(release),
                     min_from: release.min_from.clone(),
-                    admission: Admission::default(),
+                    admission: self.spread.admission(
+                        (&self.product.name, &release.release.version),
+                        machine,
+                        self.now,
+                    ),
                     requirement_unmet: requires
                         .and_then(|requires| requirement::unmet(requires, machine.facts.as_ref())),
                     safeguard: safeguards
@@ -403,6 +438,7 @@ impl ProductStanding {
             blocks: machine.blocks.iter().flat_map(|block| self.blocked(block)).collect(),
             rollback: machine.pending_order().map(|order| order.to.clone()),
             floor: machine.running.as_ref().and_then(|running| self.floor(running)),
+            ring: machine.ring,
             ..policy::Machine::new(machine.running.clone(), machine.platform.clone())
         }
     }

@@ -8,6 +8,7 @@ mod metadata;
 mod notifications;
 mod private_channel;
 mod retirement;
+mod rollout;
 mod seats;
 pub(crate) mod world;
 

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, fs, num::NonZeroU64, path::Path};
 
 use jiff::SignedDuration;
+use mainstay::{policy::RolloutWish, service::publish::PublishRequest};
 use mainstay_client::{
     format::{
         Artifact, Channel, Digest, HealthCheck, Hooks, Lines, Plan, Platform, RELEASE_FORMAT,
         ReleaseManifest, Severity,
         wire::{
             CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, KnownMetadata,
-            PublishRequest, PublishingState,
+            PublishingState,
         },
     },
     pack::{self, Compression, Compressor},
@@ -156,6 +157,7 @@ impl Candidate {
             expected_revision: self.state.revision,
             manifest: self.manifest_text(),
             channel_metadata: String::from_utf8(tuf::sign(channel, keys).unwrap()).unwrap(),
+            rollout: RolloutWish::at_once(),
         }
     }
 

@@ -25,6 +25,33 @@ pub(crate) struct Server {
     dir: TempDir,
     child: Child,
     url: String,
+    clock: Option<Clock>,
+}
+
+/// A clock that is wrong by what a file says, by `libfaketime`.
+struct Clock {
+    file: PathBuf,
+    library: String,
+}
+
+impl Clock {
+    fn at(file: PathBuf) -> Self {
+        fs::write(&file, "+0").unwrap();
+        // The wrapper knows where its library is.
+        let mut wrapper = Command::new("faketime");
+        let environment = Ran::run(wrapper.args(["-m", "-f", "+0", "env"])).succeeds().stdout();
+        let mut lines = environment.lines();
+        let library = lines.find_map(|line| line.strip_prefix("LD_PRELOAD=")).unwrap().to_owned();
+        Self { file, library }
+    }
+
+    fn rules(&self, command: &mut Command) {
+        command
+            .env("LD_PRELOAD", &self.library)
+            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
 }
 
 impl Server {
@@ -48,15 +75,36 @@ impl Server {
         server
     }
 
+    /// As [`Server::with_product`], with `config` (TOML) and a clock that [`Server::set_clock`] moves.
+    pub(crate) fn with_clock(config: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        write(&dir.path().join("server/mainstay.toml"), 0o644, config);
+        let clock = Clock::at(dir.path().join("clock"));
+        let (child, url) = start(&dir.path().join("server"), &[], Some(&clock));
+        let server = Self { dir, child, url, clock: Some(clock) };
+        server.mainstay(&["keys", "generate", "--no-passphrase"]).succeeds();
+        server.mainstay(&["product", "create", "--product", PRODUCT]).succeeds();
+        server
+    }
+
+    /// Has the server's clock wrong by `offset`, such as `+2h`.
+    pub(crate) fn set_clock(&self, offset: &str) {
+        let clock = self.clock.as_ref().unwrap();
+        // It is read all the time, and never in halves.
+        let new = clock.file.with_extension("new");
+        fs::write(&new, offset).unwrap();
+        fs::rename(new, &clock.file).unwrap();
+    }
+
     fn start_in(dir: TempDir, arguments: &[&str]) -> Self {
-        let (child, url) = start(&dir.path().join("server"), arguments);
-        Self { dir, child, url }
+        let (child, url) = start(&dir.path().join("server"), arguments, None);
+        Self { dir, child, url, clock: None }
     }
 
     /// Kills the server as a power cut would, and starts it again on the same data.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
-        let (child, url) = start(&self.dir.path().join("server"), &[]);
+        let (child, url) = start(&self.dir.path().join("server"), &[], self.clock.as_ref());
         self.child = child;
         self.url = url;
     }
@@ -123,7 +171,8 @@ impl Server {
         tree
     }
 
-    /// The command that publishes `tree` as `version` of [`PRODUCT`] in `channel`, not run yet.
+    /// The command that publishes `tree` as `version` of [`PRODUCT`] in `channel`, to everybody at once
+    /// unless `more` says how it spreads. It is not run yet.
     pub(crate) fn publish_command(
         &self,
         version: &str,
@@ -140,6 +189,10 @@ impl Server {
             .arg("--notes")
             .arg(notes)
             .args(more);
+        let is_told_how = more.iter().any(|it| ["--waves", "--rollout"].contains(it));
+        if !is_told_how {
+            command.arg("--immediately");
+        }
         command
     }
 
@@ -214,8 +267,12 @@ impl Drop for Server {
     }
 }
 
-fn start(dir: &Path, arguments: &[&str]) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mainstay"))
+fn start(dir: &Path, arguments: &[&str], clock: Option<&Clock>) -> (Child, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    if let Some(clock) = clock {
+        clock.rules(&mut command);
+    }
+    let mut child = command
         .args(["serve", "--listen", "127.0.0.1:0", "--log", "json", "--dir"])
         .arg(dir)
         .args(arguments)

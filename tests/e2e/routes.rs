@@ -38,6 +38,16 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/products/{product}/channels", "publisher account support viewer admin"),
     ("POST /v1/products/{product}/channels", "publisher admin"),
     ("POST /v1/products/{product}/channels/{channel}/end", "publisher admin"),
+    ("GET /v1/products/{product}/rollouts", "publisher account support viewer admin"),
+    ("GET /v1/products/{product}/rollouts/{version}", "publisher account support viewer admin"),
+    (
+        "POST /v1/products/{product}/rollouts/{version}/plan",
+        "publisher account support viewer admin",
+    ),
+    ("POST /v1/products/{product}/rollouts/{version}/actions", "publisher support admin"),
+    ("POST /v1/products/{product}/rollouts/{version}/actions/preview", "publisher support admin"),
+    ("POST /v1/products/{product}/stop", "publisher support admin"),
+    ("POST /v1/products/{product}/unstop", "publisher support admin"),
     ("GET /v1/uploads/{digest}", "publisher admin"),
     ("PATCH /v1/uploads/{digest}", "publisher admin"),
     ("GET /v1/customers", "account support viewer helper onlooker admin"),
@@ -141,6 +151,7 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
         ("{path:.*}", "timestamp.json"),
         ("{channel}", CHANNEL),
         ("{number}", "1"),
+        ("{version}", "1.0.0"),
         ("{digest}", &digest),
         ("{customer}", customer),
         ("{contract}", "acme"),
@@ -266,6 +277,8 @@ const UNAUDITED: &[&str] = &[
     "POST /v1/contracts/{contract}/explain",
     "POST /v1/machines/{machine}/actions/preview",
     "POST /v1/products/{product}/safeguards/preview",
+    "POST /v1/products/{product}/rollouts/{version}/plan",
+    "POST /v1/products/{product}/rollouts/{version}/actions/preview",
     "PATCH /v1/uploads/{digest}",
 ];
 
@@ -306,6 +319,32 @@ const CHANGES: &[Change] = &[
         make: |scene| {
             scene.server.publish("1.0.2", "bugfix", &[]);
             run(scene, &["release", "retire", "--product", PRODUCT, "1.0.1"]);
+        },
+    },
+    Change {
+        route: "POST /v1/products/{product}/rollouts/{version}/actions",
+        action: "rollout.pause",
+        replaces: true,
+        make: |scene| {
+            scene.server.publish("1.0.4", "bugfix", &["--waves", "10%:1h"]);
+            let pause = ["rollout", "pause", "--product", PRODUCT, "1.0.4"];
+            run(scene, &[&pause[..], &["--reason", "it is bad", "--yes"]].concat());
+        },
+    },
+    Change {
+        route: "POST /v1/products/{product}/stop",
+        action: "product.stop",
+        replaces: true,
+        make: |scene| {
+            run(scene, &["rollout", "stop", PRODUCT, "--reason", "it is bad", "--yes"]);
+        },
+    },
+    Change {
+        route: "POST /v1/products/{product}/unstop",
+        action: "product.unstop",
+        replaces: true,
+        make: |scene| {
+            run(scene, &["rollout", "unstop", PRODUCT, "--reason", "it is well", "--yes"]);
         },
     },
     Change {

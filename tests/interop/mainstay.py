@@ -95,7 +95,8 @@ class Server:
             (tree / "VERSION").write_text(version)
             (tree / "data").write_bytes(hashlib.shake_128(version.encode()).digest(200_000))
             self.command("publish", "--product", PRODUCT, "--version", version, "--channel",
-                         channel, "--platform", f"{PLATFORM}={tree}", "--notes", notes)
+                         channel, "--platform", f"{PLATFORM}={tree}", "--notes", notes,
+                         "--immediately")
             if version == AFTER:
                 self.command("release", "retire", "--product", PRODUCT, RETIRED)
 

@@ -263,20 +263,7 @@ pub struct CreateProductRequest {
     pub targets: String,
 }
 
-/// `POST /v1/products/{product}/releases`: the commit of a release whose blobs are uploaded.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct PublishRequest {
-    /// The revision that the release was built upon.
-    pub expected_revision: u64,
-    /// The release manifest, byte for byte.
-    pub manifest: String,
-    /// The channel's signed targets role, byte for byte.
-    pub channel_metadata: String,
-}
-
-/// The answer to [`PublishRequest`].
+/// The answer to `POST /v1/products/{product}/releases`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishResponse {

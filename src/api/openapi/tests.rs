@@ -173,10 +173,17 @@ fn the_operations() {
     GET /v1/products/{product}/releases () -> 200 [ReleaseRecord]
     POST /v1/products/{product}/releases (PublishRequest) -> 201 PublishResponse
     POST /v1/products/{product}/retirements (RetireRequest) -> 201 RetireResponse
+    GET /v1/products/{product}/rollouts () -> 200 ProductRollouts
+    GET /v1/products/{product}/rollouts/{version} () -> 200 RolloutView
+    POST /v1/products/{product}/rollouts/{version}/actions (ActOnRollout) -> 200 RolloutOutcome
+    POST /v1/products/{product}/rollouts/{version}/actions/preview (ActOnRollout) -> 200 RolloutOutcome
+    POST /v1/products/{product}/rollouts/{version}/plan (PlanRollout) -> 200 RolloutPlan
     GET /v1/products/{product}/safeguards () -> 200 Safeguards
     POST /v1/products/{product}/safeguards (CreateSafeguard) -> 201 SafeguardRecord
     POST /v1/products/{product}/safeguards/preview (CreateSafeguard) -> 200 SafeguardReach
     POST /v1/products/{product}/safeguards/{number}/lift (LiftSafeguard) -> 200 SafeguardRecord
+    POST /v1/products/{product}/stop (ChangeStop) -> 200 StopRecord
+    POST /v1/products/{product}/unstop (ChangeStop) -> 200 StopRecord
     POST /v1/report (ReportRequest) -> 204
     GET /v1/server-keys () -> 200 ServerKeys
     GET /v1/status () -> 200 [ProductStatus]

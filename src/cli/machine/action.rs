@@ -6,10 +6,13 @@ use super::{
     super::{CliError, CliResult, Output, confirm::ShownFirst},
     Act,
 };
-use crate::service::{
-    action::{ActOnMachine, ActionOutcome, MachineAction},
-    instant,
-    support::NextStep,
+use crate::{
+    policy::Ring,
+    service::{
+        action::{ActOnMachine, ActionOutcome, MachineAction},
+        instant,
+        support::NextStep,
+    },
 };
 
 /// An action on one machine, whatever it is.
@@ -36,6 +39,20 @@ pub(in crate::cli) struct Hold {
     /// Until when.
     #[arg(long, value_name = "TIME", value_parser = instant::parse)]
     until: Timestamp,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct OfRing {
+    #[command(flatten)]
+    of: OfMachine,
+    /// The ring.
+    ring: Ring,
+}
+
+impl OfRing {
+    pub(super) fn run(self, output: Output) -> CliResult {
+        self.of.run(MachineAction::Ring { ring: self.ring }, output)
+    }
 }
 
 impl OfVersion {

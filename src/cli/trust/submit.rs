@@ -4,8 +4,8 @@ use clap::Args;
 use mainstay_client::format::{
     ChannelName,
     wire::{
-        AmendMetadataRequest, AmendMetadataResponse, PublishRequest, PublishResponse,
-        PublishingState, RetireRequest, RetireResponse,
+        AmendMetadataRequest, AmendMetadataResponse, PublishResponse, PublishingState,
+        RetireRequest, RetireResponse,
     },
 };
 use serde::Serialize;
@@ -17,7 +17,7 @@ use super::{
     },
     Proposal, Review, Shown, names,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, service::publish::PublishRequest};
 
 /// Make a proposal come true.
 #[derive(Debug, Args)]
@@ -77,6 +77,7 @@ pub(in crate::cli) fn submit(
             expected_revision: proposal.revision,
             manifest: manifest.clone(),
             channel_metadata,
+            rollout: proposal.rollout.clone(),
         };
         let published: PublishResponse = server.post(&format!("{product}/releases"), &request)?;
         return Ok(published.revision);

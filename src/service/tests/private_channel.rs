@@ -297,6 +297,8 @@ async fn the_audit_trail_says_whose_a_private_channel_is_and_what_came_of_it() {
     let whose = "private channel of customer globex";
     assert_eq!(told, [("channel.create", whose), ("channel.end", whose)]);
     let published = trail.iter().find(|one| one.entry.subject.ends_with(CUSTOM)).unwrap();
-    let expected = format!("channel bugfix, private channel {channel}, severity minor");
+    let expected = format!(
+        "channel bugfix, private channel {channel}, severity minor; rollout running, waves last:1d"
+    );
     assert_eq!(published.entry.detail, expected);
 }

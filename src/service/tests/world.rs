@@ -14,8 +14,8 @@ use mainstay_client::{
         PrivateChannelName, ProductName, RELEASE_FORMAT, ReleaseManifest, Severity, Version,
         wire::{
             AmendMetadataRequest, CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest,
-            EnrollResponse, Event, EventKind, KnownMetadata, PublishRequest, PublishResponse,
-            ReportRequest, RetireRequest,
+            EnrollResponse, Event, EventKind, KnownMetadata, PublishResponse, ReportRequest,
+            RetireRequest,
         },
     },
     pack::{self, Compression, Compressor},
@@ -28,12 +28,15 @@ use mainstay_client::{
 use crate::{
     clock::Clock,
     limits::Limits,
-    policy::{Bridge, Contract, Fallback, State, Term, Tier, Tiers, retirement},
+    policy::{
+        Bridge, Contract, Fallback, RolloutRules, RolloutWish, State, Term, Tier, Tiers, retirement,
+    },
     service::{
         Actor, Scope, Service, ServiceResult,
         contract::{CreateActivationKey, CreateContract, CreateCustomer},
         keys::OnlineKeys,
         private_channel::CreatePrivateChannel,
+        publish::PublishRequest,
     },
     store::{BlobStore, MachineRecord, MetaStore, ObjectBlobs, Role, SledStore},
 };
@@ -62,6 +65,8 @@ pub(crate) struct World {
     targets_key: SigningKey,
     release_key: SigningKey,
     root_key: SigningKey,
+    /// How releases spread of which a test says nothing else: to everybody at once.
+    pub(crate) rollouts: RolloutRules,
 }
 
 impl World {
@@ -79,6 +84,7 @@ impl World {
             targets_key: SigningKey::from_seed(&[1; 32]),
             release_key: SigningKey::from_seed(&[2; 32]),
             root_key: SigningKey::from_seed(&[3; 32]),
+            rollouts: at_once(),
             dir,
         };
         let service = world.on_day(0);
@@ -151,6 +157,7 @@ impl World {
             Limits::DEFAULT,
             uploads,
         )
+        .with_rollouts(self.rollouts.clone())
     }
 
     /// Publishes a release without anything special.
@@ -169,6 +176,18 @@ impl World {
         days: i64,
         channel: Channel,
         text: &str,
+        change: impl FnOnce(&mut ReleaseManifest),
+    ) -> ServiceResult<PublishResponse> {
+        self.publish_spreading(days, channel, text, RolloutWish::default(), change).await
+    }
+
+    /// Publishes a release that `change` has had its way with, and that spreads as is wished.
+    pub(crate) async fn publish_spreading(
+        &self,
+        days: i64,
+        channel: Channel,
+        text: &str,
+        rollout: RolloutWish,
         change: impl FnOnce(&mut ReleaseManifest),
     ) -> ServiceResult<PublishResponse> {
         let service = self.on_day(days);
@@ -215,6 +234,7 @@ impl World {
             expected_revision: state.revision,
             manifest: String::from_utf8(bytes).unwrap(),
             channel_metadata: String::from_utf8(channel_metadata).unwrap(),
+            rollout,
         };
         service.publish(&actor(), &product(), request).await
     }
@@ -497,6 +517,13 @@ fn packed(tree: &Path, compressed: bool) -> Vec<u8> {
 
 pub(crate) fn product() -> ProductName {
     PRODUCT.parse().unwrap()
+}
+
+/// The rules of a server that gives every release to everybody at once.
+fn at_once() -> RolloutRules {
+    let rules = RolloutRules::default();
+    let terms = RolloutWish::at_once().over(rules.terms);
+    RolloutRules { terms, ..rules }
 }
 
 /// An administrator.

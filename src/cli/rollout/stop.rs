@@ -1,0 +1,61 @@
+use clap::Args;
+use mainstay_client::format::ProductName;
+
+use super::{
+    super::{CliResult, Output, ServerArgs, confirm::confirm},
+    action::WordArgs,
+    shown,
+};
+use crate::{
+    service::rollout::{ChangeStop, ProductRollouts},
+    store::StopRecord,
+};
+
+/// An action on all updates of a product.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct OfProduct {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The product.
+    product: ProductName,
+    #[command(flatten)]
+    word: WordArgs,
+}
+
+impl OfProduct {
+    pub(super) fn stop(self, output: Output) -> CliResult {
+        let told = format!(
+            "No machine is updated to anything of {} until that is lifted. Orders to go back are \
+             carried out, and what runs goes on running.",
+            self.product
+        );
+        self.run("stop", &told, output)
+    }
+
+    pub(super) fn unstop(self, output: Output) -> CliResult {
+        let told = format!(
+            "Machines are updated again to what their contracts and the rollouts of {} let them have.",
+            self.product
+        );
+        self.run("unstop", &told, output)
+    }
+
+    fn run(self, verb: &str, told: &str, output: Output) -> CliResult {
+        let Self { server, product, word } = self;
+        let server = server.connect()?;
+        let before: ProductRollouts = server.get(&format!("/v1/products/{product}/rollouts"))?;
+        if !output.is_json() {
+            output.say(&format!("{}\n{told}", shown::stop(before.stop.as_ref())));
+        }
+        if word.plan {
+            return output.answer(&before.stop, |_| "Nothing was done.".to_owned());
+        }
+        confirm("Is that what you want?", word.consent(), output)?;
+        let seen = before.stop.map_or(0, |stop| stop.revision);
+        let expected_revision = word.revision.unwrap_or(seen);
+        let request = ChangeStop { expected_revision, reason: word.reason, ticket: word.ticket };
+        let path = format!("/v1/products/{product}/{verb}");
+        let stop: StopRecord = server.post(&path, &request)?;
+        output.answer(&stop, |stop| shown::stop(Some(stop)))
+    }
+}
