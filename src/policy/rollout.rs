@@ -101,9 +101,10 @@ impl RolloutState {
         }
     }
 
-    /// Whether who may have the release depends on the rollout.
+    /// Whether who may have the release depends on the rollout. One that is withdrawn keeps it from
+    /// everybody, whatever was known of the release a moment ago.
     pub const fn is_live(self) -> bool {
-        matches!(self, Self::AwaitingApproval | Self::Running | Self::Paused)
+        !matches!(self, Self::Finished)
     }
 }
 

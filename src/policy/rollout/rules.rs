@@ -85,6 +85,11 @@ impl RolloutWish {
         Self { pace: Pace::AtOnce, ..Self::default() }
     }
 
+    /// Whether it leaves everything to the rules.
+    pub fn says_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The same for the first release of a product: unless waves are wanted, everybody may have it at once,
     /// since there is none that whoever waits could have instead.
     #[must_use]
