@@ -6,6 +6,7 @@
 //! | [`machines`] | whoever looks after machines: the agent, its documents and exit codes |
 //! | [`events`] | whoever is to be told what happens, by webhook or by mail |
 //! | [`entitlements`] | whoever makes contracts, or must say why a machine gets a release |
+//! | [`rollouts`] | whoever publishes: how a release spreads, and what stops it |
 //! | [`trees`] | whoever packs a release: what its tree may hold, and what is refused |
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
 //! | [`storage`] | what is kept where, and what survives what |
@@ -20,6 +21,7 @@ pub mod interoperability;
 pub mod machines;
 pub mod measurements;
 pub mod operations;
+pub mod rollouts;
 pub mod storage;
 pub mod testing;
 pub mod threat_model;

@@ -21,6 +21,7 @@
 //! | `[tls]` `certificate`, `key` | PEM files; paths are relative to the file | | |
 //! | `[webhooks]`, `[mail]` | how notifications are sent ([`events`](super::events)) | | |
 //! | `[seats]` `silent_days` | after how many days without a word a machine gives its seat up; 1 to 3650, 90 by default | | |
+//! | `[rollout]`, `[rollout.channels.bugfix]`, … | how releases spread: [`rollouts`](super::rollouts) | | |
 //! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`; what is not said stays | | |
 //!
 //! ```
@@ -96,9 +97,9 @@
 //! | role | may |
 //! |---|---|
 //! | `admin` | everything |
-//! | `publisher` | products, releases, uploads |
+//! | `publisher` | products, releases, uploads, rollouts |
 //! | `account` | customers, contracts, activation keys; look at machines, retire them |
-//! | `support` | machines: look, explain, order a rollback, retire; the audit trail |
+//! | `support` | machines: look, explain, order a rollback, retire; rollouts; the audit trail |
 //! | `viewer` | look |
 //!
 //! `mainstay token create --role support --label 'night shift' --expires-at 2027-01-01T00:00:00Z`
@@ -150,6 +151,7 @@
 //! mainstay machine hold m-… --until 2027-01-08T06:00:00Z --reason 'closing of the books'
 //! mainstay machine block m-… 2.5.1 --reason 'SAP is down'
 //! mainstay machine unpin m-… --reason 'it was the network'     # and unhold, unblock
+//! mainstay machine ring m-… early --reason 'a test machine'      # how early it gets releases
 //! ```
 //!
 //! But for `rollback`, each of these says first what the machine would be told at its next check and what

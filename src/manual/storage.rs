@@ -5,6 +5,7 @@
 //! | path | what |
 //! |---|---|
 //! | `records/` | sled: products, releases, customers, contracts, tokens (as SHA-256), machines, plans, events, audit, endpoints and what is sent to them |
+//! | `records/` | sled: products, releases, rollouts, customers, contracts, tokens (as SHA-256), machines, plans, events, audit |
 //! | `blobs/` | artifacts, manifests and metadata, each under its own SHA-256; never changed |
 //! | `uploads/` | blobs that have not arrived whole; safe to remove while the server stands |
 //! | `keys/` | the server's online keys: timestamp, snapshot, director (0600); `keys/2/`, … their later generations; `keys/webhooks.key`: what the secrets of webhooks are derived from |

@@ -154,7 +154,11 @@
 //! | `GET /v1/status` | all roles | when every role expires, and what renews it |
 //! | `GET /v1/uploads/{sha256}` | publisher | how much of a blob has arrived |
 //! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept |
-//! | `POST /v1/products/{p}/releases` | publisher | commit: manifest, signed channel role, expected revision |
+//! | `POST /v1/products/{p}/releases` | publisher | commit: manifest, signed channel role, expected revision, and how it spreads (`"rollout"`, as `--rollout` has it; `{"pace": "at_once"}` for everybody at once) |
+//! | `GET /v1/products/{p}/rollouts`, `…/rollouts/{v}` | all roles | how releases spread ([`rollouts`](super::rollouts)), what became of them, and whether everything is stopped |
+//! | `POST /v1/products/{p}/rollouts/{v}/plan` | all roles | `{"rollout"?, "release"?}`: how many machines of which customers each wave reaches, and when; `release` for one that is not published |
+//! | `POST /v1/products/{p}/rollouts/{v}/actions`, `…/actions/preview` | publisher, support | `{"expected_revision", "action", "reason", "ticket"?}`, where the action is `{"kind": "pause"}`, `resume`, `finish`, `withdraw`, `approve`, or `{"kind": "start", "rollout"}`; `preview` does nothing |
+//! | `POST /v1/products/{p}/stop`, `…/unstop` | publisher, support | `{"expected_revision", "reason", "ticket"?}`: all updates of the product, and their going on |
 //! | `POST /v1/products/{p}/retirements` | publisher | commit: versions, their channels and the archive signed anew, expected revision |
 //! | `GET /v1/products/{p}/channels` | all roles | the private channels: `{"product", "name", "customer", "created_at", "ended_at", "delegated", "releases", "newest"}` |
 //! | `POST /v1/products/{p}/channels` | publisher | `{"name", "customer"}`: whose it is; the targets delegate to it by `…/metadata` |
@@ -176,7 +180,7 @@
 //! | `GET /v1/machines/{m}`, `/v1/machines/{m}/explain` | support, account, viewer | look |
 //! | `GET /v1/machines/{m}/path?to=V` | support, account, viewer | the hops up to a version, or to the newest supported line, with the decision on each and what the contract lacks |
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
-//! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `block` and `unblock` likewise, `{"kind": "unhold"}` or `unpin`; answered with what the machine would have been told and is told; `preview` does nothing |
+//! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `block` and `unblock` likewise, `{"kind": "ring", "ring"}`, `{"kind": "unhold"}` or `unpin`; answered with what the machine would have been told and is told; `preview` does nothing |
 //! | `POST /v1/machines/{m}/retire` | support, account | `{"reason", "ticket"?}` |
 //! | `GET /v1/webhooks`, `/v1/webhooks/{w}` | account, support, viewer | where notifications are sent to, without secrets ([`events`](super::events)) |
 //! | `POST /v1/webhooks` | admin | `{"address": {"url"} or {"mail"}, "label", "interest"?: {"types"?, "product"?, "customer"?}}`; answered with `{"endpoint", "secret"}` |
@@ -215,9 +219,9 @@
 //! |---|---|---|
 //! | `INVALID_REQUEST` | 400 | not what was expected |
 //! | `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `ACTIVATION_KEY_UNKNOWN`, `ACTIVATION_KEY_EXPIRED`, `PROOF_INVALID`, `MACHINE_RETIRED` | 401 | who asks is not known |
-//! | `ROLE_NOT_ALLOWED`, `VENDOR_ONLY`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR` | 403 | known, and may not |
+//! | `ROLE_NOT_ALLOWED`, `VENDOR_ONLY`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR`, `SAME_PERSON` | 403 | known, and may not |
 //! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
-//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
+//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `ROLLOUT_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
 //! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `ENDPOINT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |

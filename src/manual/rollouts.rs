@@ -1,0 +1,155 @@
+//! How a release spreads, for whoever publishes, and for whoever is awake when it turns out bad.
+//!
+//! Every release that is published has a *rollout*: waves that reach more and more machines, and
+//! thresholds that stop them. A machine that a rollout has not come to gets the highest release that
+//! has come to it, so the last that was rolled out to all, and not nothing. Contracts decide before
+//! that: no wave gives anybody what their contract does not.
+//!
+//! # Waves
+//!
+//! ```sh
+//! mainstay publish … --waves early:4h,1%:12h,10%:1d,100%     # for this release
+//! mainstay publish … --rollout rollout.toml                  # with everything that can be said
+//! mainstay publish … --immediately                           # to everybody at once, at any hour
+//! mainstay publish … --waves early:4h,10%:1d,100% --plan     # how many machines of which customers, when
+//! ```
+//!
+//! A wave says how far it reaches, and how long it lasts before the next one begins (`s`, `m`, `h`, `d`).
+//! Each reaches whom those before it reach, and more:
+//!
+//! | reach | who |
+//! |---|---|
+//! | `canaries` | the machines and customers that are named as canaries, and machines that are pinned to the version |
+//! | `preview` | also the ring `preview` |
+//! | `early` | also the ring `early` |
+//! | `10%` | also that share of the ring `general`, in hundredths of a percent at the finest |
+//! | `last` | also the ring `last`: everybody |
+//!
+//! Machines are in the ring `general` unless a technician says otherwise (`mainstay machine ring m-… early
+//! --reason …`). A machine's place in `general` is a hash of product, version and machine: a larger share
+//! never drops a machine, and each release begins with other ones. Where the last wave is `100%`, `last`
+//! follows. The last wave needs no time; it is watched for a day, after which the rollout is *finished*.
+//! Waves that end with less than all stay there until somebody finishes the rollout.
+//!
+//! What nobody says is as the configuration has it (below). Unless waves are asked for, these are for
+//! everybody at once: the first release of a product, custom builds, and critical security releases. They
+//! can be paused as all others.
+//!
+//! ```
+//! use mainstay::policy::{RolloutRules, rollout::Waves};
+//!
+//! let waves: Waves = "early:4h,1%:12h,10%:1d,100%".parse()?;
+//! assert_eq!(waves.to_string(), "early:4h,1%:12h,10%:1d,100%:0s,last:1d");
+//!
+//! // What a server does that is not told otherwise.
+//! let usual = RolloutRules::default().terms;
+//! assert_eq!(usual.waves.to_string(), "early:4h,1%:12h,10%:1d,100%:1d,last:1d");
+//! let failure = usual.thresholds.failure.unwrap();
+//! assert_eq!((failure.share.to_string(), failure.tried_min.get()), ("2%".to_owned(), 20));
+//! # Ok::<(), mainstay::policy::rollout::TermsError>(())
+//! ```
+//!
+//! # What stops a rollout
+//!
+//! Machines report what became of a release. Each counts once, with the last that it told: it *tried* the
+//! release when it switched it on; it *succeeded* when it confirmed it; it *failed* when it undid it, or
+//! went back from it, by whose wish ever. What breaks off for a reason of the machine's (a power cut, a
+//! full disk) or is put off counts as nothing, and so does what a machine says of a version that it was
+//! never offered.
+//!
+//! - Where the share of those that failed reaches the `failure` threshold, the rollout *pauses*, in the
+//!   same step that counts the report: no crash comes in between. The audit trail says so, as `server`.
+//! - While the share of those that succeeded is below the `success` threshold, no further wave begins.
+//!   It goes on by itself when enough have.
+//!
+//! Both mean nothing before so many machines have tried the release (`tried_min`). In a fleet that never
+//! has so many, waves give you time, and nothing pauses by itself.
+//!
+//! While a rollout is paused nobody new is given the release, not even machines that were told of it and
+//! have not installed it. Who has it keeps it; to take it back is another matter (`mainstay machine
+//! rollback`). After a `resume` what was counted before does not pause it again: somebody has looked at it.
+//!
+//! # Schedules
+//!
+//! A schedule is hours of the week in a time zone, for example not on Friday evening:
+//! `{ zone = "Europe/Berlin", open = "mon-thu, fri 00:00-16:00" }`. Outside of them no wave begins, and no
+//! machine is told of the release that was not told before. The time of a wave goes on meanwhile. The
+//! time zones are those of this program's release.
+//!
+//! # By hand
+//!
+//! ```sh
+//! mainstay rollout list --product my-app                     # all of them, and whether everything is stopped
+//! mainstay rollout show --product my-app 2.5.1               # waves, outcomes, whose word it is
+//! mainstay rollout plan --product my-app 2.5.1               # how many machines of which customers, when
+//! mainstay rollout pause --product my-app 2.5.1 --reason 'SAP is down' --ticket SUP-1042
+//! mainstay rollout resume --product my-app 2.5.1 --reason 'it was the network'
+//! mainstay rollout finish --product my-app 2.5.1 --reason 'needed everywhere'     # to all, now
+//! mainstay rollout withdraw --product my-app 2.5.1 --reason 'deletes data'        # final
+//! mainstay rollout start --product my-app 2.4.0 --waves 10%:1d,100% --reason …    # of a release that has none
+//! mainstay rollout stop my-app --reason 'deletes data'       # EVERYTHING of the product
+//! mainstay rollout unstop my-app --reason 'withdrawn'
+//! ```
+//!
+//! Each that changes something shows first what it would do, and asks; `--plan` does no more than that,
+//! `--yes` does not ask. All want a reason. A rollout carries a revision: of two people who act on what
+//! they have both seen, the second is refused (409, exit code 4) and told who did what, when and why.
+//! `--revision` names what you have seen if that was earlier.
+//!
+//! A release that is *withdrawn* is given to nobody any more (`WITHDRAWN`); machines that had it may keep
+//! it and go back to it. That cannot be undone: publish a higher version.
+//!
+//! The *emergency stop* of a product keeps every release of it from every machine, until it is lifted.
+//! Orders to go back are carried out all the same.
+//!
+//! Publishers and support technicians may do all of this; everybody of the vendor's may look. Customers
+//! see of their machines which wave they are in and when it begins, never why somebody paused.
+//!
+//! # Configuration
+//!
+//! ```
+//! use mainstay::config::{Config, Overrides};
+//!
+//! let dir = tempfile::tempdir()?;
+//! std::fs::write(
+//!     dir.path().join("mainstay.toml"),
+//!     r#"
+//! [rollout]
+//! waves = "canaries:4h,early:1d,1%:1d,10%:2d,100%"
+//! canaries = { customers = ["our-own-shop"], machines = ["m-0123456789ab"] }
+//! schedule = { zone = "Europe/Berlin", open = "mon-thu, fri 00:00-16:00" }
+//! failure = { share = "2%", tried_min = 50 }
+//! success = { share = "80%", tried_min = 50 }
+//! approval = "second_person"          # or "none", as it is without this line
+//! critical_security = "in_waves"      # or "at_once", as it is without this line
+//!
+//! [rollout.channels.security]
+//! waves = "10%:4h,100%"
+//!
+//! [rollout.channels.bugfix]
+//! pace = "at_once"
+//! "#,
+//! )?;
+//! let rules = Config::load(dir.path(), &Overrides::default())?.rollouts;
+//! assert_eq!(rules.terms.canaries.count(), 2);
+//! assert_eq!(rules.channels.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What a channel does not say is as `[rollout]` says, and what that does not is as above. A file for
+//! `--rollout` has the same members without `approval`, `critical_security` and `channels`. A share is more
+//! than 0% and at most 100%. A change of the configuration counts for rollouts that start afterwards.
+//!
+//! With `approval = "second_person"` a release goes to nobody until somebody approves it who bears another
+//! token than whoever published it: `mainstay rollout approve --product my-app 2.5.1 --reason 'tried it'`.
+//!
+//! # What it does not do
+//!
+//! - Two people are two tokens. Who has two of them can approve what they published.
+//! - Approval is for the beginning. To pause, resume or finish is one person's word.
+//! - A plan looks at every machine of the product, one by one, and at the releases once for each contract.
+//! - `publish --plan` does not look at what a release requires of machines; `rollout plan` does.
+//! - A stop on the way to a pinned version waits for its own rollout.
+//! - A machine that tries a release and is never heard of again has tried it, and no more: the `success`
+//!   threshold is for that.
+//! - Releases that were published before there were rollouts have none: everybody may have them.
