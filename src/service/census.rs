@@ -151,6 +151,24 @@ struct Asked {
 }
 
 impl Service {
+    /// Has `look` look at every machine of a product that is not retired, in no order. One that changes
+    /// meanwhile may be left out.
+    pub(super) async fn each_machine(
+        &self,
+        product: &ProductName,
+        mut look: impl FnMut(MachineRecord),
+    ) -> ServiceResult<()> {
+        let selection = Selection { product: Some(product.clone()), ..Selection::default() };
+        let (limit, mut after) = (self.limits.page_records_max, None);
+        loop {
+            let machines =
+                self.meta.machines_after(&selection, Listed::InUse, after.as_ref(), limit).await?;
+            let Some(last) = machines.last() else { return Ok(()) };
+            after = Some(ListPlace::of(last));
+            machines.into_iter().for_each(&mut look);
+        }
+    }
+
     /// How many machines run what, of those that the actor may see. It is counted as machines change,
     /// so that it costs no more where there are more of them.
     pub async fn census(&self, actor: &Actor, question: ListCensus) -> ServiceResult<CensusPage> {

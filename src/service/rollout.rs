@@ -268,16 +268,6 @@ impl Service {
         Ok(Acted { before, after, outcomes })
     }
 
-    /// Somebody's word on a rollout or a stop.
-    fn word(&self, actor: &Actor, reason: &str, ticket: Option<&str>) -> ServiceResult<Word> {
-        Ok(Word {
-            at: self.clock.now(),
-            by: actor.id.clone(),
-            reason: self.remark("reason", reason)?,
-            ticket: ticket.map(|ticket| self.remark("ticket", ticket)).transpose()?,
-        })
-    }
-
     /// Why nothing can be done with the rollout of a release that has none.
     async fn no_rollout(
         &self,

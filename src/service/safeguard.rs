@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult};
 use crate::{
     policy::safeguard::{Condition, Match, Subject, WhereUnknown},
-    store::{
-        CustomerRecord, ListPlace, Listed, MachineRecord, SafeguardRecord, Selection, StoreError,
-    },
+    store::{CustomerRecord, MachineRecord, SafeguardRecord, StoreError},
 };
 
 /// `POST /v1/products/{product}/safeguards`, and `…/safeguards/preview`.
@@ -99,20 +97,12 @@ impl Service {
             delivered_as_unknown: 0,
             running: 0,
         };
-        let selection = Selection { product: Some(product.clone()), ..Selection::default() };
-        let (limit, mut after) = (self.limits.page_records_max, None);
-        loop {
-            let machines =
-                self.meta.machines_after(&selection, Listed::InUse, after.as_ref(), limit).await?;
-            for machine in &machines {
-                let tags = tags.get(&machine.customer).copied().unwrap_or(&none);
-                reach.count(&safeguard, machine, tags);
-            }
-            match machines.last() {
-                Some(last) => after = Some(ListPlace::of(last)),
-                None => return Ok(reach),
-            }
-        }
+        self.each_machine(product, |machine| {
+            let tags = tags.get(&machine.customer).copied().unwrap_or(&none);
+            reach.count(&safeguard, &machine, tags);
+        })
+        .await?;
+        Ok(reach)
     }
 
     /// Holds releases back from the machines that meet a condition, from their next check on.

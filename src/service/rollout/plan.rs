@@ -163,11 +163,10 @@ impl Service {
     ) -> ServiceResult<RolloutPlan> {
         let mut plan = self.empty_plan(record);
         let mut by_contract: BTreeMap<ContractName, Vec<MachineRecord>> = BTreeMap::new();
-        for machine in self.meta.machines().await? {
-            if machine.product == record.product && machine.retired.is_none() {
-                by_contract.entry(machine.contract.clone()).or_default().push(machine);
-            }
-        }
+        self.each_machine(&record.product, |machine| {
+            by_contract.entry(machine.contract.clone()).or_default().push(machine);
+        })
+        .await?;
         let mut counts: BTreeMap<(usize, CustomerName), u64> = BTreeMap::new();
         for (contract, machines) in by_contract {
             let standing = self

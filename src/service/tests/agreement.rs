@@ -203,7 +203,7 @@ async fn assert_all_agree(world: &World, name: &MachineName, told: &str) -> BTre
         }
     }
     assert_plan(world, name, &decided, told).await;
-    assert_channels(world, name, &view, &decided, &releases, told).await;
+    Box::pin(assert_channels(world, name, &view, &decided, &releases, told)).await;
     assert_hidden(world, name, &decided, told).await;
     decided.into_values().collect()
 }
