@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "install")]
+use crate::tuf::Rule;
 use crate::{format::wire::Problem, tuf::Refusal};
 #[cfg(feature = "install")]
 use crate::{install, pack};
@@ -151,6 +153,17 @@ impl Error {
             Cause::Server { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
             #[cfg(feature = "install")]
             Cause::Install(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// Whether the thing that was asked for is not to be had, whoever asks how often: the server keeps
+    /// it from this machine, or nobody lists it.
+    #[cfg(feature = "install")]
+    pub(crate) fn is_refusal(&self) -> bool {
+        match &*self.0 {
+            Cause::Server { status, .. } => (400..500).contains(status) && !self.is_retryable(),
+            Cause::Refusal(refusal) => refusal.rule() == Rule::NotListed,
             _ => false,
         }
     }

@@ -556,9 +556,9 @@
 //!   nothing runs until the next update, which finds the kept trees.
 //! - Every other tree that is what the vendor signed is kept. Releases that the server keeps from this machine,
 //!   and trees that were changed, are not.
-//! - The version that runs counts as confirmed if it passes its own health check there and then. One that must be
-//!   confirmed by its program (`confirm_within_seconds`) does not; it runs, and only a technician can order the
-//!   machine back to it later.
+//! - The version that runs counts as confirmed if it passes its own health check there and then, or has
+//!   none. One that must be confirmed by its program (`confirm_within_seconds`) does not; it runs, and only
+//!   a technician can order the machine back to it later.
 //! - The floor is the one that the vendor signed for what runs, and the epoch of the data is the one that what
 //!   runs writes.
 //!

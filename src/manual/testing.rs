@@ -21,7 +21,8 @@
 //!   Updates, undoings, rollbacks, confirmations, hooks, several directories of data and recoveries
 //!   themselves are run with n = 1, 2, … until one comes to its end, and each time the machine must be
 //!   seen to run the old version or the new one, whole, with its data, and take the next update
-//!   (`client/src/install/tests/crash.rs`);
+//!   (`client/src/install/tests/crash.rs`). So are the repairs of every damage that a doctor knows, after
+//!   each of which a second repair must leave nothing wrong (`client/src/client/tests/doctor.rs`);
 //! - one that remembers what is durable. At the n-th change the power fails, and of what was not made
 //!   durable nothing, everything, or any part is left, in no order (`client/src/install/tests/power.rs`).
 //!

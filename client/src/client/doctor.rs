@@ -132,6 +132,10 @@ impl Doctor {
         let Surroundings { connect, clock, retry, fetch_limits, tuf_limits, .. } = surroundings;
         let Surroundings { install_limits, cancellation, files, .. } = surroundings;
         let layout = layout_of(root_dir)?;
+        let install_limits = match Enrolment::read(&layout) {
+            Ok(enrolment) => enrolment.updates.within(enrolment.data.within(install_limits)),
+            Err(_) => install_limits,
+        };
         let mending = Mending::begin(layout, install_limits.clone(), files())?;
         Ok(Self {
             mending,

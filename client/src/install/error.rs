@@ -61,8 +61,8 @@ pub(super) enum Reason {
     )]
     Locked { path: PathBuf },
     #[error(
-        "the journal `{}` is damaged: {what}; restore it from a backup, or move the whole \
-         installation away and enrol and install again", path.display()
+        "the journal `{}` is damaged: {what}; restore it from a backup, or let `mainstay-agent doctor \
+         --repair` make it anew of what is proven", path.display()
     )]
     JournalDamaged { path: PathBuf, what: String },
     #[error(
@@ -72,7 +72,7 @@ pub(super) enum Reason {
     JournalFormat { path: PathBuf, found: u32, expected: u32 },
     #[error(
         "`{}` exists but the journal `{}` does not: expected both or neither; restore the journal \
-         from a backup, or move the installation away and install again",
+         from a backup, or let `mainstay-agent doctor --repair` make it anew of what is proven",
         found.display(), path.display()
     )]
     JournalMissing { path: PathBuf, found: PathBuf },

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     client::Progress,
-    error::{Error, ErrorKind},
+    error::Error,
     format::Version,
     install::{KeptTree, Proven},
 };
@@ -68,9 +68,7 @@ impl Doctor {
                 trees.proven.push(release.kept);
             }
             Ok(_) => trees.unproven.push(version.clone()),
-            Err(error)
-                if !is_running && matches!(error.kind(), ErrorKind::Server | ErrorKind::Trust) =>
-            {
+            Err(error) if !is_running && error.is_refusal() => {
                 trees.unproven.push(version.clone());
             }
             Err(error) => return Err(error),
@@ -100,9 +98,7 @@ impl Doctor {
 /// What the new journal says, what is not known any more, and where the rest is.
 fn told(proven: &Proven, unproven: &[Version], aside: Option<&Path>) -> String {
     let mut said = match &proven.running {
-        Some(running) if proven.is_confirmed => {
-            format!("{running} runs and works by its own check")
-        }
+        Some(running) if proven.is_confirmed => format!("{running} runs and counts as confirmed"),
         Some(running) => format!("{running} runs; whether it was confirmed is not known"),
         None => "which version ran is not known, and nothing runs until an update".to_owned(),
     };

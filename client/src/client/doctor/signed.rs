@@ -9,7 +9,7 @@ use crate::{
     client::{
         Enrolment, Progress, files, manifest, refresh::Refresh, rules, trust_store::TrustStore,
     },
-    error::{Error, ErrorKind},
+    error::Error,
     fetch::Remote,
     format::{
         Artifact, Channel, ChannelName, PlanTarget, Platform, TargetFile, TargetPath, Version,
@@ -96,22 +96,22 @@ impl Signed {
 
     /// The release of `version`, whichever role lists it now. `published_in` is asked first.
     ///
-    /// A role or file that the server keeps from this machine is as if it were not there: the error
-    /// is what it said last.
+    /// Where it is not to be had, the error is a refusal ([`Error::is_refusal`]). Anything else leaves
+    /// it open whether there is one.
     pub(super) fn release(
         &mut self,
         version: &Version,
         published_in: Option<&ChannelName>,
     ) -> Result<SignedRelease, Error> {
-        let mut refused = None;
+        let mut refused: Option<Error> = None;
         for role in self.roles(version, published_in) {
             match self.release_in(&role, version) {
                 Ok(Some(release)) => return Ok(release),
                 Ok(None) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::Server | ErrorKind::Trust) => {
-                    refused = Some(error);
+                // Another role may list it all the same.
+                Err(error) => {
+                    refused = Some(refused.filter(|it| !it.is_refusal()).unwrap_or(error));
                 }
-                Err(error) => return Err(error),
             }
         }
         Err(refused.unwrap_or_else(|| {
@@ -194,9 +194,10 @@ impl Signed {
         is_right: &dyn Fn(&TargetKind) -> bool,
     ) -> Option<TargetFile> {
         let target = self.repository.target(&path).ok()?;
-        let custom = target.custom().filter(|it| it.version == *version && is_right(&it.kind))?;
-        drop(custom);
-        Some(TargetFile { path, length: target.length, sha256: target.hashes.sha256? })
+        let is_meant =
+            target.custom().is_some_and(|it| it.version == *version && is_right(&it.kind));
+        let sha256 = target.hashes.sha256.filter(|_| is_meant)?;
+        Some(TargetFile { path, length: target.length, sha256 })
     }
 
     /// Fetches `release` and lets `mending` put its tree in place.

@@ -3,7 +3,7 @@
 use super::{Doctor, Finding, Repair, Signed, signed::Source};
 use crate::{
     client::{Enrolment, Progress, trust_store::TrustStore},
-    error::{Error, ErrorKind},
+    error::Error,
     fetch::Remote,
     format::{ChannelName, Platform, Version},
     pack::PayloadIdentity,
@@ -99,14 +99,7 @@ impl Doctor {
         let store = TrustStore::new(layout.trust(), self.tuf_limits, (self.files)());
         let platform = Platform::of_this_program();
         let source = Source { remote, enrolment, store, limits: self.tuf_limits, platform };
-        source.open((self.clock)().wall).map_err(|error| match error.code() {
-            // The server speaks of a credential that may be right in itself.
-            "UNAUTHORIZED" => Error::local(format!(
-                "the server does not know this machine's credential; enrol again \
-                 (`mainstay-agent enroll`): {error}"
-            )),
-            _ => error,
-        })
+        source.open((self.clock)().wall)
     }
 
     /// Unpacks the tree of `version` anew, of which the journal knows what was signed.
@@ -142,7 +135,7 @@ impl Doctor {
         match name.map(|name| signed.heal(&name)) {
             None | Some(Ok(())) => Ok("it was fetched anew and verified".to_owned()),
             // What this machine may not have any more, or nobody lists, it does not need either.
-            Some(Err(error)) if matches!(error.kind(), ErrorKind::Server | ErrorKind::Trust) => {
+            Some(Err(error)) if error.is_refusal() => {
                 self.mending.remove(&finding.path)?;
                 Ok(format!("it was removed, for it is not to be had any more: {error}"))
             }

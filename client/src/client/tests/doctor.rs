@@ -288,7 +288,7 @@ fn all_damages_at_once_are_all_found_and_repaired() {
 /// Repairs each damage with a failure at the first change, the second, … until there are no more,
 /// and again without one.
 fn fail_everywhere(failure: Failure) {
-    for Damage { name, does, .. } in DAMAGES {
+    for Damage { name, does, found } in DAMAGES {
         let damaged = Machine::well();
         does(&damaged);
         for nth in 1.. {
@@ -298,6 +298,11 @@ fn fail_everywhere(failure: Failure) {
                 Doctor::open_within(machine.folder.path(), machine.surroundings_on(&files));
             let treated = doctor.map(|doctor| doctor.treat(&mut |_| {}, &mut |_| {}));
             let case = format!("{name}, {failure:?} at change {nth}: {treated:#?}");
+            for tree in ["versions/2.4.0", "versions/2.4.1"] {
+                // Nothing of a journal that is no journal says what is to be kept.
+                let stays = damaged.at(tree).is_dir() && !found.contains(&What::Journal);
+                assert!(!stays || machine.at(tree).is_dir(), "{tree} is not there: {case}");
+            }
             assert_all_done(&machine.treat_quickly(), &case);
             machine.assert_runs("2.4.1", &case);
             if files.changes() < nth {
@@ -345,6 +350,21 @@ fn a_tree_is_brought_back_without_an_exchange_too() {
 }
 
 #[test]
+fn a_tree_that_was_rebuilt_is_sealed_anew() {
+    let machine = Machine::well();
+    let tree = machine.at("versions/2.4.1");
+    let kept = |machine: &Machine| {
+        let record = machine.client().status().recorded.record;
+        record.kept_tree(&version("2.4.1")).unwrap().seal
+    };
+    let before = kept(&machine);
+    fs::write(tree.join("added"), "").unwrap();
+    assert_all_done(&machine.treat(), "the tree");
+    let sealed = crate::pack::scan_tree(&tree, &crate::pack::Limits::default()).unwrap().seal();
+    assert!(kept(&machine) == Some(sealed) && kept(&machine) != before);
+}
+
+#[test]
 fn what_is_not_proven_is_said_and_laid_aside_and_never_guessed() {
     let machine = Machine::well();
     machine.client().unblock(&version("2.4.0")).unwrap();
@@ -353,8 +373,12 @@ fn what_is_not_proven_is_said_and_laid_aside_and_never_guessed() {
     let treatment = machine.treat();
     assert_all_done(&treatment, "the journal");
     let said = treatment.repairs[0].outcome.as_ref().unwrap();
-    for text in ["2.4.1 runs and works", "not known any more", "nothing proves 2.4.0", "unproven-1"]
-    {
+    for text in [
+        "2.4.1 runs and counts as confirmed",
+        "not known any more",
+        "nothing proves 2.4.0",
+        "unproven-1",
+    ] {
         assert!(said.contains(text), "{text}: {said}");
     }
     let aside = machine.at(".mainstay/unproven-1");
@@ -463,8 +487,30 @@ fn a_damaged_journal_stays_as_it_is_where_the_server_says_nothing() {
         assert_eq!(fs::read(machine.at(".mainstay/journal")).unwrap(), before);
         assert!(!machine.at(".mainstay/unproven-1").exists());
         let why = treatment.repairs[0].outcome.as_ref().unwrap_err();
-        assert!(why.contains("failed") || why.contains("enrol again"), "{why}");
+        assert!(why.contains("failed") || why.contains("UNAUTHORIZED"), "{why}");
     }
+}
+
+#[test]
+fn a_release_that_cannot_be_had_just_now_is_not_taken_for_one_that_nobody_signed() {
+    let machine = Machine::well();
+    machine.edit(".mainstay/journal", "2.4.1", "2.4.2");
+    let treat_while_the_server_says = |status: u16, code: &'static str| {
+        machine.server().meddle = Some(Box::new(move |request, reply| {
+            let is_earlier = request.path.contains("2.4.0");
+            if is_earlier { problem(status, code) } else { reply }
+        }));
+        machine.treat()
+    };
+    for (status, code) in [(503, "BUSY"), (500, "INTERNAL")] {
+        let treatment = treat_while_the_server_says(status, code);
+        assert!(treatment.repairs[0].outcome.is_err(), "{treatment:#?}");
+        assert!(!machine.at(".mainstay/unproven-1").exists());
+    }
+    assert_all_done(&treat_while_the_server_says(403, "REVOKED"), "revoked");
+    assert!(machine.at(".mainstay/unproven-1/version-2.4.0/bin/acme-db").exists());
+    machine.server().meddle = None;
+    assert_goes_on(&machine, "revoked");
 }
 
 #[test]
