@@ -210,13 +210,14 @@ fn a_release_that_is_dated_back_is_in_the_audit_trail() {
     let published_at = release["published_at"].as_str().unwrap();
     let expected = format!(
         "channel bugfix, severity minor, published at {published_at} and dated back to \
-         2025-03-01T00:00:00Z"
+         2025-03-01T00:00:00Z; rollout running, waves last:1d"
     );
     assert_eq!(record["detail"], expected);
     // What is not dated back does not say that it was.
     server.publish("1.0.2", "bugfix", &[]);
     let trail: Vec<Value> = server.get("/v1/audit").has_status(200).json();
-    assert_eq!(trail.last().unwrap()["detail"], "channel bugfix, severity minor");
+    let expected = "channel bugfix, severity minor; rollout running, waves last:1d";
+    assert_eq!(trail.last().unwrap()["detail"], expected);
 }
 
 #[test]
