@@ -17,6 +17,8 @@ mod by_hand;
 mod ceremony;
 #[path = "e2e/cut.rs"]
 mod cut;
+#[path = "e2e/disk.rs"]
+mod disk;
 #[path = "e2e/fleet.rs"]
 mod fleet;
 #[path = "e2e/http.rs"]
@@ -108,6 +110,8 @@ mod server;
 mod service;
 #[path = "e2e/signing_memory.rs"]
 mod signing_memory;
+#[path = "e2e/space.rs"]
+mod space;
 #[path = "e2e/status.rs"]
 mod status;
 #[path = "e2e/technician.rs"]

@@ -30,7 +30,7 @@
 //! | part | what is there |
 //! |---|---|
 //! | [`Client`] | everything that can be done on an enrolled machine |
-//! | [`Check`], [`Preflight`], [`Update`] | what came of it |
+//! | [`Check`], [`Preflight`], [`Update`], [`GivenUp`] | what came of it |
 //! | [`Status`], [`Offer`], [`History`] | what is known without asking anybody |
 //! | [`EnrollOptions`], [`Identity`], [`Enrolment`] | how a machine becomes known, and as whom |
 //! | [`PreflightSettings`], [`Components`] | what the administrator says of the machine |
@@ -49,6 +49,7 @@ mod manifest;
 mod preflight;
 mod refresh;
 mod rollback;
+mod room;
 mod rules;
 pub mod settings;
 mod status;
@@ -66,6 +67,7 @@ pub use check::Check;
 pub use enrolment::{EnrollOptions, Enrolment, Identity};
 pub use history::{History, Incident};
 pub use preflight::{Components, FactsReport, MachineFacts, Preflight, PreflightSettings};
+pub use room::{GivenUp, Spare};
 pub use status::{Offer, Status};
 pub use update::{Progress, Update};
 pub use updater::Updater;
@@ -167,6 +169,8 @@ pub struct Client {
     platform: Platform,
     /// What became of an update whose probation ended before the installation was opened.
     settled: Option<Outcome>,
+    /// What was given up for want of space.
+    given_up: Vec<GivenUp>,
 }
 
 impl Client {
@@ -215,6 +219,7 @@ impl Client {
         // Before the lock is taken, which makes the folder: a wrong path must not leave one.
         let enrolment = Enrolment::read(&crate::install::Layout::new(root_dir))?;
         let limits = enrolment.updates.within(enrolment.data.within(install_limits));
+        let limits = enrolment.disk.within(limits);
         let fetch_limits = enrolment.network.within(fetch_limits);
         let installation = Installation::open_with(root_dir, &clock(), files(), limits)?;
         let token = Enrolment::read_token(installation.layout())?;
@@ -226,6 +231,7 @@ impl Client {
                 .with_token(token)
                 .until(cancellation),
             store: TrustStore::new(installation.layout().trust(), tuf_limits, files()),
+            given_up: Vec::new(),
             history: HistoryFile::new(installation.layout(), files()),
             installation,
             enrolment,

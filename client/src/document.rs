@@ -22,11 +22,12 @@ use serde::Serialize;
 pub use answer::{Answer, checked, confirmed, failed, fetched, rolled_back, shown, updated};
 pub use doctor::{DoctorDocument, FindingDocument, RepairDocument, diagnosed, treated};
 pub use exit::Exit;
+#[cfg(feature = "agent")]
 pub(crate) use status::wait_in_words;
 pub use status::{LineDocument, OfferDocument, PlanDocument, StatusDocument, Waits};
 
 use crate::{
-    client::{Check, Enrolment, FactsReport, MachineFacts, Preflight, Progress},
+    client::{Check, Enrolment, FactsReport, GivenUp, MachineFacts, Preflight, Progress, Spare},
     error::{Error, with_sources},
     format::{
         Action, Channel, ContractName, CustomerName, Digest, Facts, MachineName, Missing, Notice,
@@ -38,6 +39,8 @@ use crate::{
 /// What `--json` prints: exactly one document on standard output, whatever the command and however
 /// it ends; `run` prints one a line, whenever something has come of it. With `--json=stream` there is one
 /// a line of how far it has come, too, and the last is the one of the command.
+///
+/// Where something was given up for want of space, `given_up` says what (fetch, update, run).
 ///
 /// `outcome` says which of the other members stand there; an [`Exit`] goes with it.
 ///
@@ -121,6 +124,9 @@ pub struct Document {
     /// What the machine lacks of what the release on offer requires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<MissingDocument>>,
+    /// What was given up for want of space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<Vec<GivenUpDocument>>,
     /// What the machine is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
@@ -181,7 +187,24 @@ pub struct MissingDocument {
     /// What there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
+    /// Where, of space: a path on the file system that has too little.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// That in a sentence.
+    pub message: String,
+}
+
+/// Something that was given up for want of space.
+#[derive(Clone, Debug, Serialize)]
+pub struct GivenUpDocument {
+    /// What: `download`, of an artifact that is not wanted any more, or `version`, which was kept.
+    pub what: &'static str,
+    /// The version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// How many bytes it took.
+    pub bytes: u64,
+    /// That in a few words.
     pub message: String,
 }
 
@@ -360,6 +383,12 @@ impl Document {
         }
     }
 
+    /// The same with what was given up for want of space.
+    pub(crate) fn with_given_up(self, given_up: &[GivenUp]) -> Self {
+        let given_up = given_up.iter().map(GivenUpDocument::from).collect::<Vec<_>>();
+        Self { given_up: (!given_up.is_empty()).then_some(given_up), ..self }
+    }
+
     fn with_plan(self, plan: &Plan) -> Self {
         Self {
             withheld: Some(plan.withheld.iter().map(WithheldDocument::from).collect()),
@@ -394,8 +423,22 @@ impl From<&Missing> for MissingDocument {
             what: missing.what(),
             required: missing.required(),
             found: missing.found(),
+            path: match missing {
+                Missing::Space { path, .. } => Some(path.clone()),
+                _ => None,
+            },
             message: missing.to_string(),
         }
+    }
+}
+
+impl From<&GivenUp> for GivenUpDocument {
+    fn from(given_up: &GivenUp) -> Self {
+        let (what, version) = match &given_up.what {
+            Spare::Download { .. } => ("download", None),
+            Spare::Version { version } => ("version", Some(version.clone())),
+        };
+        Self { what, version, bytes: given_up.bytes, message: given_up.to_string() }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The one error of fetching and of the client.
 
+mod file_system;
+
 use std::{
     fmt, io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use self::file_system::{Full, root_of};
 #[cfg(feature = "install")]
 use crate::tuf::Rule;
 use crate::{format::wire::Problem, tuf::Refusal};
@@ -59,6 +62,9 @@ impl ErrorKind {
     }
 }
 
+/// The code of an error that a full disk or quota makes.
+pub(crate) const SPACE: &str = "space";
+
 /// The one error of this crate's library.
 ///
 /// Its message says what was expected, what was found and what to do; what lies beneath is its
@@ -81,6 +87,8 @@ enum Cause {
     Rule { rule: &'static str, detail: String },
     #[error("cannot use `{}`", path.display())]
     Disk { path: PathBuf, source: io::Error },
+    #[error("{} `{}`", full.as_str(), file_system.display())]
+    Full { full: Full, file_system: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{0}")]
     Local(String),
     #[error("{0}")]
@@ -110,7 +118,7 @@ impl Error {
             Cause::Network { .. } => ErrorKind::Network,
             Cause::Server { .. } => ErrorKind::Server,
             Cause::Refusal(_) | Cause::Rule { .. } => ErrorKind::Trust,
-            Cause::Disk { .. } | Cause::Local(_) => ErrorKind::Local,
+            Cause::Disk { .. } | Cause::Full { .. } | Cause::Local(_) => ErrorKind::Local,
             Cause::Input(_) => ErrorKind::Input,
             Cause::Cancelled => ErrorKind::Cancelled,
             #[cfg(feature = "install")]
@@ -125,12 +133,14 @@ impl Error {
     }
 
     /// The stable code: the server's own for [`ErrorKind::Server`], the name of the rule that was
-    /// broken for [`ErrorKind::Trust`], otherwise the kind's name.
+    /// broken for [`ErrorKind::Trust`], `space` where a disk or a quota is full, otherwise the kind's
+    /// name.
     pub fn code(&self) -> &str {
         match &*self.0 {
             Cause::Server { code, .. } => code,
             Cause::Refusal(refusal) => refusal.rule().as_str(),
             Cause::Rule { rule, .. } => rule,
+            Cause::Full { .. } => SPACE,
             #[cfg(feature = "install")]
             Cause::Install(error) => match error.kind() {
                 install::ErrorKind::BelowFloor => "floor",
@@ -231,7 +241,15 @@ impl Error {
     }
 
     pub(crate) fn disk(path: &Path, source: io::Error) -> Self {
-        Cause::Disk { path: path.to_owned(), source }.into()
+        let full = Full::beneath(&source);
+        let cause = Cause::Disk { path: path.to_owned(), source };
+        match full {
+            Some(full) => {
+                let (file_system, source) = (root_of(path), Box::new(Self::from(cause)));
+                Cause::Full { full, file_system, source }.into()
+            }
+            None => cause.into(),
+        }
     }
 
     pub(crate) fn local(detail: impl Into<String>) -> Self {
@@ -280,7 +298,10 @@ impl From<Refusal> for Error {
 #[cfg(feature = "install")]
 impl From<install::Error> for Error {
     fn from(error: install::Error) -> Self {
-        Cause::Install(error).into()
+        let Some(path) = error.full_at() else { return Cause::Install(error).into() };
+        let (full, file_system) = (Full::beneath(&error), root_of(path));
+        Cause::Full { full: full.unwrap_or(Full::Space), file_system, source: Box::new(error) }
+            .into()
     }
 }
 
@@ -349,6 +370,22 @@ mod tests {
         assert_eq!(Error::server(500, None).code(), "http_500");
         assert_eq!(Error::rule("floor", "no").code(), "floor");
         assert_eq!(Error::input("no").code(), "input");
+    }
+
+    #[test]
+    fn a_full_disk_or_quota_is_told_by_its_file_system() {
+        let path = Path::new("/proc/self/no/such/file");
+        for (kind, expected) in [
+            (io::ErrorKind::StorageFull, "no space is left on the file system at `/proc`"),
+            (io::ErrorKind::QuotaExceeded, "the quota is used up on the file system at `/proc`"),
+        ] {
+            let error = Error::disk(path, kind.into());
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Local, "space"));
+            assert!(!error.is_retryable(), "what was downloaded in vain is not downloaded again");
+            let said = with_sources(&error);
+            assert!(said.starts_with(expected) && said.contains("/no/such/file"), "{said}");
+        }
+        assert_eq!(Error::disk(path, io::ErrorKind::NotFound.into()).code(), "local");
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod epoch;
 mod error;
 mod examine;
 mod finding;
+mod give_up;
 mod journal;
 mod layout;
 mod limits;
@@ -44,7 +45,7 @@ mod permissions;
 mod record;
 mod recover;
 mod retain;
-mod room;
+pub(crate) mod room;
 pub(crate) mod script;
 mod settle;
 

@@ -176,9 +176,7 @@
 //! is never asked about.
 //!
 //! - The machine has what the release requires (`[requires]`, below): kernel, C library, other programs.
-//! - There is room for the download, the tree, two copies of the data (which take none where copies
-//!   share their blocks), 16 MiB that always stay free, and what the release asks for besides. What has
-//!   arrived already is not counted again.
+//! - There is room, or can be made ([below](#where-there-is-little-room)).
 //! - The administrator's own command agrees, where `.mainstay/agent.toml` names one:
 //!
 //! ```
@@ -218,6 +216,48 @@
 //! one that `/etc/os-release` names; the kernel is the one that runs; the C library is the one that `/bin/sh` is linked with, by what it says of itself (`getconf`,
 //! or its loader). What cannot be found out is missing to a release that requires it.
 //!
+//! # Where there is little room
+//!
+//! Needed is room for the download, the tree, two copies of the data (which take none where copies share
+//! their blocks), what the release asks for besides, and a spare that stays free whatever is installed. It is
+//! added up for each file system that is written to: that of the installation, and where they are others
+//! those of `.mainstay/cache` and of the directories of data. What has arrived already is not counted again.
+//!
+//! ```
+//! # let text = r#"
+//! [disk]                              # in .mainstay/agent.toml
+//! spare_bytes = 1_000_000_000         # of each file system; 16 MiB unless set
+//! # "#;
+//! # #[derive(serde::Deserialize)]
+//! # struct Tables { disk: mainstay_client::client::settings::DiskSettings }
+//! # let tables: Tables = toml::from_str(text)?;
+//! # assert_eq!(tables.disk.spare_bytes, Some(1_000_000_000));
+//! # Ok::<(), toml::de::Error>(())
+//! ```
+//!
+//! Where that is more than is free, `update`, `fetch` and `run` give up what they can do without, one after
+//! the other, until it suffices and no further:
+//!
+//! 1. downloads, whole and partial, that are not of the release that is to be installed;
+//! 2. kept versions, with the copies of the data as they were when these were left: first those that were
+//!    never confirmed here, then those that were confirmed longest ago.
+//!
+//! Never what runs, the last two versions that were confirmed, the version that `rollback` leads to and the
+//! copy of the data that belongs to it, nor anything while a version is on probation. What a crash or
+//! a failure has left half done needs no order: every command but `status` removes it first. Nothing is given
+//! up where all of it would not suffice, where something else stands in the way, or by `check`. What was is in
+//! `given_up` of the document, and the server is told `made_room`. A rollback that a technician orders to a
+//! version that was given up fetches it again.
+//!
+//! Where it does not suffice, `space` is missing: 18, with how much at which path. `run` says so once,
+//! whatever the numbers are at its later looks, and looks again as often as the server asks for.
+//!
+//! Something else may fill the disk after all of that has been looked at, or a quota may be used up of which
+//! the file system does not tell (those of users, and of Btrfs): then the command ends with 35 and the
+//! code `space`, the message names the file system, and what runs runs on. What has arrived of a download is
+//! removed, since there is no room for the rest; a download that is whole stays, and the next try unpacks
+//! it; what was unpacked is removed. Nothing is given up then, for nobody can say how much would suffice.
+//!
 //! # What is not tried for ever
 //!
 //! - A version that failed here, or was left by a rollback, is blocked: no update installs it again,
@@ -243,6 +283,7 @@
 //! | `deferred` | the release, or the administrator's command, said not now |
 //! | `refused` | it would not do what its plan said, or lacks what the release requires, and why; the same is told once |
 //! | `lost` | the tree that should run is gone |
+//! | `made_room` | kept versions or downloads were given up for want of space, and which |
 //! | `unblocked` | somebody at the machine lifted a block |
 //!
 //! Events are numbered and kept in the journal until the server has taken them, the newest 100; they go
@@ -449,7 +490,9 @@
 //!
 //! All have `machine`, `product`, `customer` and `contract` once the machine is enrolled, and `message`,
 //! a sentence. `withheld` lists `{version, channel, code, message, alternative}`. `missing` lists `{what,
-//! required, found, message}`; `what` is `kernel`, `libc`, `component NAME`, `space` (in bytes) or `consent`.
+//! required, found, path, message}`; `what` is `kernel`, `libc`, `component NAME`, `space` (in bytes, at
+//! `path`) or `consent`. `given_up` lists `{what, version, bytes, message}` where something was given up for want
+//! of space; `what` is `download` or `version`.
 //! `facts` is as the machine tells it ([wire formats](super::wire_formats)).
 //!
 //! `doctor` has `findings`, what is (still) wrong: `{what, path, message, repairable, repair, needs_server}`,

@@ -110,7 +110,8 @@ impl Service {
             | EventKind::Installed
             | EventKind::Interrupted
             | EventKind::Deferred
-            | EventKind::Lost => {}
+            | EventKind::Lost
+            | EventKind::MadeRoom => {}
         }
     }
 

@@ -3,17 +3,18 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
 
 use crate::{
+    disk::Mounted,
     fleet::{
         assert_runs, at_the_first_release, beside, contents, customer, data, enroll, noise,
         publish, publish_checked, tree, write_data,
     },
-    harness::{Machine, PRODUCT, Ran, Server, write},
+    harness::{Machine, PRODUCT, Server, write},
 };
 
 /// How often an agent is killed.
@@ -170,54 +171,6 @@ fn a_check_that_somebody_kills_is_a_failure() {
     assert_eq!(exit, 14);
     assert!(update["message"].as_str().unwrap().contains("SIGKILL"), "{update}");
     assert_runs(&server, &machine, "1.0.0");
-}
-
-/// A file system in memory, until the test is over.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// Mounts one of so many bytes at `path`. Nothing where that is not permitted, unless
-    /// `MAINSTAY_TESTS_MUST_MOUNT` says that it must be, as `tests/run` does for root.
-    fn at(path: &Path, bytes: u64) -> Option<Self> {
-        fs::create_dir_all(path).unwrap();
-        let size = format!("size={bytes}");
-        let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(path).output();
-        if mount.as_ref().is_ok_and(|mount| mount.status.success()) {
-            return Some(Self(path.to_owned()));
-        }
-        let must = std::env::var_os("MAINSTAY_TESTS_MUST_MOUNT").is_some();
-        assert!(!must, "cannot mount a file system: {mount:?}");
-        println!("skipped: mounting a file system is not permitted here: {mount:?}");
-        None
-    }
-
-    fn remount(&self, option: &str) {
-        let option = format!("remount,{option}");
-        Ran::run(Command::new("mount").args(["-o", &option]).arg(&self.0)).succeeds();
-    }
-
-    fn available(&self) -> u64 {
-        let df = Command::new("df").args(["--output=avail", "-B1"]).arg(&self.0).output().unwrap();
-        let text = String::from_utf8(df.stdout).unwrap();
-        text.lines().last().unwrap().trim().parse().unwrap()
-    }
-
-    /// Fills it so that so many bytes stay free.
-    fn fill(&self, free: u64) {
-        let filler = self.available().saturating_sub(free);
-        fs::write(self.0.join("filler"), vec![0; usize::try_from(filler).unwrap()]).unwrap();
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ended = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }
 
 /// A machine on a disk of its own that runs 1.0.0, and 1.0.1 to be had.

@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// An agent that runs as a service does.
-struct Service {
+pub(crate) struct Service {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Service {
-    fn of(machine: &Machine) -> Self {
+    pub(crate) fn of(machine: &Machine) -> Self {
         let mut command = machine.command(&["--json", "--lock-wait", "60", "run"]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -36,7 +36,7 @@ impl Service {
     }
 
     /// What it tells next, which must have this outcome.
-    fn tells(&mut self, outcome: &str) -> Value {
+    pub(crate) fn tells(&mut self, outcome: &str) -> Value {
         let told = self.told();
         assert_eq!(told["outcome"], outcome, "{told}");
         told
@@ -48,8 +48,15 @@ impl Service {
     }
 
     /// Lets it look at once.
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.signal("HUP");
+    }
+
+    /// Stops it, whatever else it has to tell.
+    pub(crate) fn stop_whatever_it_tells(mut self) {
+        self.signal("TERM");
+        while self.told()["outcome"] != "stopped" {}
+        assert!(self.child.wait().unwrap().success());
     }
 
     fn stop(mut self) {

@@ -19,7 +19,7 @@ use crate::{
         settings::{Step, Wait, step},
     },
     document::{checked, updated, wait_in_words},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, SPACE},
     fetch::Cancellation,
 };
 
@@ -32,11 +32,13 @@ pub(super) struct Service<'a> {
     tell: fn(&Document),
     told: String,
     failures: u32,
+    /// After how many seconds the server asked last to be asked again.
+    poll_seconds: Option<u32>,
 }
 
 impl<'a> Service<'a> {
     pub(super) fn new(arguments: &'a Arguments, tell: fn(&Document)) -> Self {
-        Self { arguments, tell, told: String::new(), failures: 0 }
+        Self { arguments, tell, told: String::new(), failures: 0, poll_seconds: None }
     }
 
     /// Runs until SIGTERM or SIGINT. SIGHUP lets it look at once. An error is one that no further
@@ -70,14 +72,20 @@ impl<'a> Service<'a> {
         }
         self.failures = self.failures.saturating_add(1);
         self.say(&Document::of_error(&error));
-        let latest = Latest::Failed { times: self.failures, retry_after: error.retry_after() };
+        let latest = match self.poll_seconds.filter(|_| error.code() == SPACE) {
+            // The server has answered: it is this machine that is not ready.
+            Some(poll_seconds) => Latest::Answered { poll_seconds },
+            None => Latest::Failed { times: self.failures, retry_after: error.retry_after() },
+        };
         Ok(pause(latest, random()))
     }
 
     fn look(&mut self, cancellation: &Cancellation) -> Result<Duration, Error> {
         let mut client = self.arguments.open_until(cancellation.clone())?;
         let check = client.check()?;
-        let usual = pause(Latest::Answered { poll_seconds: check.plan.poll_seconds }, random());
+        let poll_seconds = check.plan.poll_seconds;
+        self.poll_seconds = Some(poll_seconds);
+        let usual = pause(Latest::Answered { poll_seconds }, random());
         let settings = client.enrolment().updates.clone();
         let (now, approved) = (client.now(), client.approved());
         let opening = settings.windows.at(now);
@@ -113,12 +121,25 @@ impl<'a> Service<'a> {
 
     /// Tells what came of a round, unless it is what was told last.
     fn say(&mut self, document: &Document) {
-        let text = document.to_json();
-        if self.told != text {
+        let gist = gist(document);
+        if self.told != gist {
             (self.tell)(document);
-            self.told = text;
+            self.told = gist;
         }
     }
+}
+
+/// What of a document is news. How much space is missing is another number at each look.
+fn gist(document: &Document) -> String {
+    let mut gist = document.clone();
+    if gist.outcome == "missing" || gist.code.as_deref() == Some(SPACE) {
+        gist.message = None;
+    }
+    for missing in gist.missing.iter_mut().flatten().filter(|missing| missing.what == SPACE) {
+        (missing.required, missing.found) = (None, None);
+        missing.message.clear();
+    }
+    gist.to_json()
 }
 
 /// An update that is here and waits for something, or cannot be installed here.
@@ -126,6 +147,7 @@ fn fetched(client: &Client, check: &Check, wait: Wait, preflight: &Preflight) ->
     match check.action.target().filter(|_| *preflight != Preflight::Passed) {
         Some(target) => {
             let document = Document::of_check("", client.enrolment(), check);
+            let document = document.with_given_up(client.given_up());
             document.with_preflight(&target.version, preflight).0
         }
         None => waiting(client, check, wait),
@@ -141,7 +163,7 @@ fn waiting(client: &Client, check: &Check, wait: Wait) -> Document {
     let target = check.action.target();
     let message = target.map(|target| wait_in_words(&target.version, wait));
     let document = Document::of_check(outcome, client.enrolment(), check);
-    Document { message, ..document }
+    Document { message, ..document.with_given_up(client.given_up()) }
 }
 
 /// How long what is on probation has left. It ends while nobody looks, and then what ran before must
@@ -158,4 +180,34 @@ fn until(now: Timestamp, then: Timestamp) -> Duration {
 fn random() -> u32 {
     // Without randomness the fleet is less well spread, and everything else works.
     getrandom::u32().unwrap_or(u32::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::MissingDocument;
+
+    fn missing(what: &str, found: &str) -> Document {
+        let message = format!("there is {found}");
+        let entry = MissingDocument {
+            what: what.to_owned(),
+            required: Some("100".to_owned()),
+            found: Some(found.to_owned()),
+            path: None,
+            message: message.clone(),
+        };
+        Document {
+            outcome: "missing",
+            message: Some(message),
+            missing: Some(vec![entry]),
+            ..Document::default()
+        }
+    }
+
+    #[test]
+    fn another_number_of_free_bytes_is_no_news_and_another_kernel_is() {
+        assert_eq!(gist(&missing(SPACE, "10")), gist(&missing(SPACE, "11")));
+        assert_ne!(gist(&missing("kernel", "5.10")), gist(&missing("kernel", "5.11")));
+        assert_ne!(gist(&missing(SPACE, "10")), gist(&Document::default()));
+    }
 }

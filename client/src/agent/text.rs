@@ -48,6 +48,9 @@ pub(super) fn render(document: &Document) -> String {
         lines.push(format!("Before: {settled}."));
     }
     lines.extend(doctor::lines(document));
+    for given_up in document.given_up.iter().flatten() {
+        lines.push(format!("Given up for want of space: {}.", given_up.message));
+    }
     for missing in document.missing.iter().flatten() {
         let title = if missing.what == "consent" { "Refused" } else { "Missing" };
         lines.push(format!("{title}: {}.", missing.message));

@@ -10,7 +10,7 @@ use super::{
     Address, PreflightSettings, Surroundings,
     files::{self, Staged},
     refresh::PinnedRoot,
-    settings::{DataSettings, NetworkSettings, UpdateSettings, is_default},
+    settings::{DataSettings, DiskSettings, NetworkSettings, UpdateSettings, is_default},
     trust_store::{Noted, Stored, TrustStore},
 };
 use crate::{
@@ -101,6 +101,9 @@ pub struct Enrolment {
     /// What is kept of the program's data. Enrolling never sets it, and keeps what somebody wrote.
     #[serde(default, skip_serializing_if = "is_default")]
     pub data: DataSettings,
+    /// How much of the disks stays free.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub disk: DiskSettings,
     /// How the server is reached.
     #[serde(default, skip_serializing_if = "is_default")]
     pub network: NetworkSettings,
@@ -192,10 +195,8 @@ pub(super) fn enroll(
     }
     let product = options.product.clone();
     let EnrollResponse { machine, customer, contract, token, .. } = answer;
-    let kept = previous
-        .as_ref()
-        .map(|it| (it.data.clone(), it.network.clone(), it.updates.clone(), it.preflight.clone()));
-    let (data, network, updates, preflight) = kept.unwrap_or_default();
+    let kept = previous.clone();
+    let network = kept.as_ref().map(|it| it.network.clone()).unwrap_or_default();
     let enrolment = Enrolment {
         server,
         ca_file,
@@ -205,10 +206,11 @@ pub(super) fn enroll(
         contract,
         root_version,
         root_sha256,
-        data,
+        data: kept.as_ref().map(|it| it.data.clone()).unwrap_or_default(),
+        disk: kept.as_ref().map(|it| it.disk.clone()).unwrap_or_default(),
         network: NetworkSettings { proxy, ..network },
-        updates,
-        preflight,
+        updates: kept.as_ref().map(|it| it.updates.clone()).unwrap_or_default(),
+        preflight: kept.map(|it| it.preflight).unwrap_or_default(),
     };
     let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
 

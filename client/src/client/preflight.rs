@@ -18,7 +18,7 @@ use crate::{
         requirements::{in_words, refusal},
     },
     install::{
-        Layout, Room,
+        Layout,
         script::{self, Verdict},
     },
 };
@@ -58,6 +58,15 @@ pub enum Preflight {
     NotNow(String),
 }
 
+/// What a preflight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To know; nothing is changed.
+    Look,
+    /// To download or install what passes, for which room is made.
+    Install,
+}
+
 impl Client {
     /// Finds out whether what `check` wants done can be done here, and changes nothing. Only an
     /// update is asked about: what the way back needs is here already. [`Client::fetch`] and
@@ -73,23 +82,26 @@ impl Client {
             Action::Update { target } if self.installation.record().probation.is_none() => {
                 let (manifest, wanted) =
                     self.carry_out(&check.plan, |client| client.wanted_update(target, None))?;
-                self.examine(&manifest, &wanted)
+                self.examine(&manifest, &wanted, Purpose::Look)
             }
             _ => Ok(Preflight::Passed),
         }
     }
 
-    /// Whether the release can run here and is welcome. What stands in the way is told to the
-    /// server, once for as long as it is the same.
+    /// Whether the release can run here and is welcome. Space is missing only where there is too
+    /// little even when all is given up that can be; what needs to be is given up once everything else
+    /// has passed. What stands in the way is told to the server, once for as long as it is the same.
     pub(super) fn examine(
         &mut self,
         manifest: &ReleaseManifest,
         wanted: &Wanted,
+        purpose: Purpose,
     ) -> Result<Preflight, Error> {
         let mut missing = wanted.artifact.requires.missing(&self.facts());
-        missing.extend(lack_of_space(self.room(wanted)?, wanted.artifact.requires.free_bytes));
+        let rooms = self.rooms(wanted)?;
+        missing.extend(self.lack_of_space(&rooms, &self.spares(wanted)));
         let consent = self.consent(manifest, wanted)?;
-        let found = match consent {
+        let mut found = match consent {
             Verdict::Failed(said) => {
                 missing.push(Missing::Consent { said });
                 Preflight::Missing(missing)
@@ -103,6 +115,14 @@ impl Client {
             Verdict::Passed(_) if missing.is_empty() => Preflight::Passed,
             Verdict::Passed(_) => Preflight::Missing(missing),
         };
+        let is_short = rooms.iter().any(|room| room.lack() > 0);
+        if found == Preflight::Passed && is_short && purpose == Purpose::Install {
+            self.make_room(wanted)?;
+            let missing = self.lack_of_space(&self.rooms(wanted)?, &[]);
+            if !missing.is_empty() {
+                found = Preflight::Missing(missing);
+            }
+        }
         self.tell(&wanted.version, &found)?;
         Ok(found)
     }
@@ -115,22 +135,6 @@ impl Client {
     /// The same, as far as the server is to know.
     pub(super) fn told_facts(&self) -> Option<Facts> {
         (self.enrolment.preflight.facts == FactsReport::Sent).then(|| self.facts())
-    }
-
-    /// The room for what is wanted. What is here already takes no more.
-    fn room(&self, wanted: &Wanted) -> Result<Room, Error> {
-        let artifact = &wanted.artifact;
-        let bytes = if self.installation.has_tree(&wanted.version) {
-            0
-        } else {
-            let cache = self.installation.layout().cache();
-            let file = cache.join(wanted.file.sha256.to_string());
-            let here = [file.clone(), file.with_added_extension("part")];
-            let here = here.iter().filter_map(|path| path.metadata().ok()).map(|it| it.len()).max();
-            let to_come = artifact.length.saturating_sub(here.unwrap_or(0));
-            artifact.payload_length.saturating_add(to_come)
-        };
-        Ok(self.installation.room(bytes)?)
     }
 
     /// What the administrator's command says of the release, where there is such a command.
@@ -199,12 +203,6 @@ impl Client {
         }
         self.store.note(Noted::Obstacles, mark)
     }
-}
-
-/// The space that is missing for a release that asks for `extra` bytes besides.
-fn lack_of_space(room: Room, extra: u64) -> Option<Missing> {
-    let required = room.needed.saturating_add(extra);
-    (required > room.available).then_some(Missing::Space { required, found: room.available })
 }
 
 /// A number that stands for `text`.

@@ -5,6 +5,9 @@
 //! [data]
 //! directories = ["/var/lib/acme"]
 //!
+//! [disk]
+//! spare_bytes = 1_000_000_000
+//!
 //! [network]
 //! proxy = "http://proxy.example.com:3128"
 //! bytes_per_second_max = 1_000_000
@@ -47,6 +50,16 @@ pub struct DataSettings {
     /// How many copies stay, the newest; 3 unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots_kept: Option<usize>,
+}
+
+/// How much of the disks stays free: the table `disk`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskSettings {
+    /// How many bytes stay free, whatever is installed, of each file system that an update writes to;
+    /// 16 MiB unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare_bytes: Option<u64>,
 }
 
 /// How the server is reached: the table `network`.
@@ -92,6 +105,13 @@ impl DataSettings {
             snapshots_kept: self.snapshots_kept.unwrap_or(usual.snapshots_kept),
             ..usual
         }
+    }
+}
+
+impl DiskSettings {
+    /// These settings over those of `usual`.
+    pub(super) fn within(&self, usual: install::Limits) -> install::Limits {
+        install::Limits { reserve_bytes: self.spare_bytes.unwrap_or(usual.reserve_bytes), ..usual }
     }
 }
 

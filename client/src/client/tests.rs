@@ -7,6 +7,7 @@ mod flow;
 mod healing;
 mod history;
 mod preflight;
+mod room;
 mod updater;
 pub(crate) mod vendor;
 

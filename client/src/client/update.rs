@@ -3,7 +3,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Check, Client, Preflight, files, manifest, rules, trust_store::Noted};
+use super::{
+    Check, Client, Preflight, files, manifest, preflight::Purpose, rules, trust_store::Noted,
+};
 use crate::{
     error::{Error, ErrorKind},
     format::{
@@ -102,7 +104,7 @@ impl Client {
         };
         let (manifest, wanted) =
             self.carry_out(&check.plan, |client| client.wanted_update(target, None))?;
-        let found = self.examine(&manifest, &wanted)?;
+        let found = self.examine(&manifest, &wanted, Purpose::Install)?;
         if found == Preflight::Passed {
             self.carry_out(&check.plan, |client| client.download(&wanted, progress))?;
         }
@@ -155,7 +157,7 @@ impl Client {
                 let floor = check.floor.take();
                 let (manifest, wanted) =
                     self.carry_out(&check.plan, |client| client.wanted_update(&target, floor))?;
-                match self.examine(&manifest, &wanted)? {
+                match self.examine(&manifest, &wanted, Purpose::Install)? {
                     // The tree may be there since the last try, which was put off or broke off.
                     Preflight::Passed => Some(
                         self.carry_out(&check.plan, |client| client.restore(&wanted, progress))?,

@@ -11,8 +11,12 @@ pub type Answer = (Document, Exit);
 
 /// What [`Client::check`] has found, and then [`Client::preflight`].
 pub fn checked(client: &Client, check: &Check, preflight: &Preflight) -> Answer {
+    let document = |outcome| {
+        let document = Document::of_check(outcome, client.enrolment(), check);
+        document.with_given_up(client.given_up())
+    };
     if let Some(target) = check.action.target().filter(|_| *preflight != Preflight::Passed) {
-        let document = Document::of_check("", client.enrolment(), check);
+        let document = document("");
         return document.with_preflight(&target.version, preflight);
     }
     let (outcome, exit) = match &check.action {
@@ -21,7 +25,7 @@ pub fn checked(client: &Client, check: &Check, preflight: &Preflight) -> Answer 
         Action::Stay if check.plan.withheld.is_empty() => ("up_to_date", Exit::UpToDate),
         Action::Stay => ("withheld", Exit::Withheld),
     };
-    (Document::of_check(outcome, client.enrolment(), check), exit)
+    (document(outcome), exit)
 }
 
 /// What has come of [`Client::fetch`].
@@ -37,7 +41,8 @@ pub fn fetched(client: &Client, check: &Check, preflight: &Preflight) -> Answer 
 /// What has come of [`Client::update`], or of [`Client::apply`].
 pub fn updated(client: &Client, update: Update) -> Answer {
     let Update { check, outcome, missing, undelivered } = update;
-    let mut document = Document::of_check("up_to_date", client.enrolment(), &check);
+    let mut document = Document::of_check("up_to_date", client.enrolment(), &check)
+        .with_given_up(client.given_up());
     document.undelivered = undelivered.as_ref().map(|it| with_sources(it));
     if let Some(outcome) = &outcome {
         return (document.with_outcome(outcome), exit_of(outcome));

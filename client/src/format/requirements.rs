@@ -164,6 +164,8 @@ pub enum Missing {
         required: u64,
         /// How many are.
         found: u64,
+        /// A path on the file system that it is about.
+        path: String,
     },
     /// The consent of the command that the machine's administrator has set.
     Consent {
@@ -226,9 +228,9 @@ impl fmt::Display for Missing {
                 let found = found.as_deref().unwrap_or("not there, as far as is known");
                 write!(formatter, "{name} {required} is required, it is {found}")
             }
-            Self::Space { .. } => write!(
+            Self::Space { path, .. } => write!(
                 formatter,
-                "{required} bytes of free space are required, there are {}",
+                "{required} bytes of free space are required at {path}, there are {}",
                 found.unwrap_or_default()
             ),
             Self::Consent { said } => write!(formatter, "{said}"),

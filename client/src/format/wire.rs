@@ -205,6 +205,8 @@ pub enum EventKind {
     Lost,
     /// Somebody at the machine lifted the block of `to` there: it may be tried again.
     Unblocked,
+    /// The machine gave up kept versions or downloads for want of space, to install `to`.
+    MadeRoom,
 }
 
 impl EventKind {
@@ -233,6 +235,7 @@ impl EventKind {
             Self::Deferred => "deferred",
             Self::Lost => "lost",
             Self::Unblocked => "unblocked",
+            Self::MadeRoom => "made_room",
         }
     }
 }

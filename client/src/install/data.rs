@@ -17,6 +17,7 @@ use super::{
     engine::Engine,
     error::{Error, Reason},
     journal::{Content, OtherCopy, Snapshot},
+    room::{Need, Room, device},
 };
 use crate::format::Version;
 
@@ -110,12 +111,6 @@ impl Engine {
         Ok(found)
     }
 
-    /// How many bytes the data are.
-    pub(super) fn data_bytes_in_all(&self) -> Result<u64, Error> {
-        let measured = self.measure_data()?;
-        Ok(measured.iter().map(|it| it.bytes).fold(0, u64::saturating_add))
-    }
-
     fn unusable(&self, path: &Path, found: &'static str) -> Error {
         let root = self.layout.root().to_owned();
         Reason::DataUnusable { path: path.to_owned(), root, found }.into()
@@ -150,20 +145,40 @@ impl Engine {
         Ok(Some(bytes))
     }
 
-    /// How many bytes a snapshot takes when it is copied.
-    fn snapshot_bytes(&self, snapshot: &Snapshot) -> Result<u64, Error> {
-        let mut bytes = 0_u64;
+    /// The space that copies of `data` take: the snapshot, and the copy of it that an undoing makes.
+    pub(super) fn needs_of_data(&self, data: &[Measured]) -> Vec<Need> {
+        let snapshots = self.layout.snapshots();
+        let copied = |it: &&Measured| it.bytes > 0 && !self.shares_blocks(&it.directory);
+        let needs = data.iter().filter(copied).flat_map(|Measured { directory, bytes, .. }| {
+            [snapshots.clone(), directory.neighbour(&self.layout).to_owned()]
+                .map(|path| Need { path, bytes: *bytes })
+        });
+        needs.collect()
+    }
+
+    /// The space that the copies take by which `snapshot` is brought back.
+    fn needs_of_restoring(&self, snapshot: &Snapshot) -> Result<Vec<Need>, Error> {
+        let mut needs = Vec::new();
         for (directory, content) in self.copied(snapshot) {
-            if content == Content::Nothing {
+            if content == Content::Nothing || self.shares_blocks(&directory) {
                 continue;
             }
+            let mut bytes = 0_u64;
             for entry in WalkDir::new(directory.snapshot(&self.layout, snapshot.number)) {
                 if let Some((_, metadata)) = present(entry)? {
                     bytes = bytes.saturating_add(metadata.len());
                 }
             }
+            needs.push(Need { path: directory.neighbour(&self.layout).to_owned(), bytes });
         }
-        Ok(bytes)
+        Ok(needs)
+    }
+
+    /// Whether copies between a directory of data and the snapshots take no space.
+    fn shares_blocks(&self, directory: &Directory) -> bool {
+        let staging = self.layout.staging();
+        device(directory.neighbour(&self.layout)) == device(&staging)
+            && copies_share_blocks(&staging)
     }
 
     /// Whether there is room for the snapshot of `data`, for the copy of it that an undoing makes,
@@ -173,16 +188,12 @@ impl Engine {
         data: &[Measured],
         brought: Option<&Snapshot>,
     ) -> Result<(), Error> {
-        const WHAT: &str = "copies of the program's data";
-        let bytes = data.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
-        let brought = brought.map(|brought| self.snapshot_bytes(brought)).transpose()?.unwrap_or(0);
-        self.expect_space(WHAT, 0, bytes.saturating_mul(2).saturating_add(brought))?;
-        for Measured { directory, content, bytes } in data {
-            if directory.nth.is_some() && *content == Content::Directory {
-                self.expect_space_at(directory.neighbour(&self.layout), WHAT, *bytes)?;
-            }
+        let mut needs = vec![Need { path: self.layout.root().to_owned(), bytes: 0 }];
+        needs.extend(self.needs_of_data(data));
+        if let Some(brought) = brought {
+            needs.extend(self.needs_of_restoring(brought)?);
         }
-        Ok(())
+        self.expect_room("copies of the program's data", &needs)
     }
 
     /// The directories of a snapshot, as they were configured when it was taken.
@@ -311,41 +322,19 @@ impl Engine {
             .map_err(|source| Error::io("move to the trash", path, source))
     }
 
-    /// Whether there is room for so many bytes of payload and so many of copied data.
-    pub(super) fn expect_space(
-        &self,
-        what: &'static str,
-        payload_bytes: u64,
-        data_bytes: u64,
-    ) -> Result<(), Error> {
-        let copied = if data_bytes > 0 && copies_share_blocks(&self.layout.staging()) {
-            0
-        } else {
-            data_bytes
-        };
-        let bytes = payload_bytes.saturating_add(copied);
-        self.expect_space_at(self.layout.root(), what, bytes)
-    }
-
-    fn expect_space_at(&self, path: &Path, what: &'static str, bytes: u64) -> Result<(), Error> {
-        let needed = bytes.saturating_add(self.limits.reserve_bytes);
-        let available = available_bytes(path)?;
-        if needed > available {
-            return Err(Reason::NoSpace { path: path.to_owned(), what, needed, available }.into());
+    /// Whether there is room for `needs`, which are `what`.
+    pub(super) fn expect_room(&self, what: &'static str, needs: &[Need]) -> Result<(), Error> {
+        match self.rooms(needs)?.into_iter().find(|room| room.lack() > 0) {
+            None => Ok(()),
+            Some(Room { path, needed, available, .. }) => {
+                Err(Reason::NoSpace { path, what, needed, available }.into())
+            }
         }
-        Ok(())
     }
-}
-
-/// How many bytes are free at `path`.
-pub(super) fn available_bytes(path: &Path) -> Result<u64, Error> {
-    let found = rustix::fs::statvfs(path)
-        .map_err(|errno| Error::io("measure the space at", path, errno.into()))?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 /// Whether copies in `directory` share their blocks with the originals and so take no space.
-pub(super) fn copies_share_blocks(directory: &Path) -> bool {
+fn copies_share_blocks(directory: &Path) -> bool {
     let clone = || -> io::Result<()> {
         let mut original = tempfile::tempfile_in(directory)?;
         original.write_all(&[1; 4096])?;

@@ -1,4 +1,7 @@
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 
@@ -206,6 +209,21 @@ impl Error {
     pub(super) fn journal_damage(&self) -> Option<&str> {
         match &*self.0 {
             Reason::JournalDamaged { what, .. } => Some(what),
+            _ => None,
+        }
+    }
+
+    /// Where there is not enough space, if that is what it is about.
+    pub(crate) fn full_at(&self) -> Option<&Path> {
+        if self.kind() != ErrorKind::NoSpace {
+            return None;
+        }
+        match &*self.0 {
+            Reason::NoSpace { path, .. }
+            | Reason::TreeUnreadable { path, .. }
+            | Reason::Unpack { path, .. }
+            | Reason::Io { path, .. }
+            | Reason::Sync { path, .. } => Some(path),
             _ => None,
         }
     }

@@ -24,6 +24,7 @@ use super::{
     journal::{Change, Draft, Fault, Stage, Switch, Undoing},
     record::{AttemptKind, KeptTree, Outcome, Probation, Verification, later},
     retain,
+    room::Need,
     script::{Occasion, Verdict},
     settle::DataFate,
 };
@@ -154,7 +155,8 @@ impl Engine {
         artifact: &Artifact,
         payload: &mut dyn Read,
     ) -> Result<Option<Seal>, Error> {
-        self.expect_space("the release", artifact.payload_length, 0)?;
+        let need = Need { path: self.layout.staging(), bytes: artifact.payload_length };
+        self.expect_room("the release", &[need])?;
         let staged = self.layout.staged_tree(version);
         self.remove(&staged)?;
         let mut limits = self.limits.pack.clone();

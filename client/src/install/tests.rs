@@ -1,6 +1,7 @@
 mod blocks;
 mod crash;
 mod data;
+mod give_up;
 mod hooks;
 mod journal;
 mod loops;

@@ -1,0 +1,154 @@
+//! Room for what is to be installed: how much is missing, where, and what is given up for it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Client, files, update::Wanted};
+use crate::{
+    error::Error,
+    format::{Missing, Version},
+    fs::LocalFileSystem,
+    install::{
+        Room,
+        room::{device, occupied_bytes},
+    },
+};
+
+/// Something that was given up for want of space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// What.
+    pub what: Spare,
+    /// How many bytes it took, as the file system counts them.
+    pub bytes: u64,
+}
+
+/// Something that an installation can do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spare {
+    /// What has arrived of an artifact that is not wanted any more.
+    Download {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A kept version that is not the way back.
+    Version {
+        /// The version.
+        version: Version,
+    },
+}
+
+impl Client {
+    /// What was given up for want of space since the installation was opened.
+    pub fn given_up(&self) -> &[GivenUp] {
+        &self.given_up
+    }
+
+    /// The space that `wanted` needs, of each file system that it is written to. What is here already
+    /// takes no more.
+    pub(super) fn rooms(&self, wanted: &Wanted) -> Result<Vec<Room>, Error> {
+        let artifact = &wanted.artifact;
+        let (download, payload) = if self.installation.has_tree(&wanted.version) {
+            (0, 0)
+        } else {
+            let file = self.installation.layout().cache().join(wanted.file.sha256.to_string());
+            let here = [file.clone(), file.with_added_extension("part")];
+            let here = here.iter().filter_map(|path| path.metadata().ok()).map(|it| it.len()).max();
+            (artifact.length.saturating_sub(here.unwrap_or(0)), artifact.payload_length)
+        };
+        Ok(self.installation.rooms(download, payload, artifact.requires.free_bytes)?)
+    }
+
+    /// What could be given up for `wanted`, in the order in which it is.
+    pub(super) fn spares(&self, wanted: &Wanted) -> Vec<GivenUp> {
+        let cache = self.installation.layout().cache();
+        let downloads = unwanted(&cache, &wanted.file.sha256.to_string());
+        let downloads = downloads
+            .into_iter()
+            .map(|path| GivenUp { bytes: occupied_bytes(&path), what: Spare::Download { path } });
+        let versions = self.installation.spare_versions(&wanted.version).into_iter();
+        let versions = versions.map(|version| {
+            let belongings = self.installation.belongings(&version);
+            let bytes = belongings.iter().map(|path| occupied_bytes(path)).sum();
+            GivenUp { what: Spare::Version { version }, bytes }
+        });
+        downloads.chain(versions).collect()
+    }
+
+    /// Gives up what `wanted` needs the space of, and no more than that.
+    pub(super) fn make_room(&mut self, wanted: &Wanted) -> Result<(), Error> {
+        let before = self.given_up.len();
+        let made = self.give_up_for(wanted);
+        let given_up = self.given_up.iter().skip(before);
+        let said: Vec<_> = given_up.map(GivenUp::to_string).collect();
+        if !said.is_empty() {
+            self.installation.note_given_up(&wanted.version, &said.join("; "))?;
+        }
+        made
+    }
+
+    fn give_up_for(&mut self, wanted: &Wanted) -> Result<(), Error> {
+        for spare in self.spares(wanted) {
+            let rooms = self.rooms(wanted)?;
+            let device = self.device(&spare);
+            if rooms.iter().any(|room| room.lack() > 0 && Some(room.device) == device) {
+                self.give_up(&spare.what)?;
+                self.given_up.push(spare);
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, spare: &Spare) -> Result<(), Error> {
+        match spare {
+            Spare::Download { path } => files::remove(&LocalFileSystem, path),
+            Spare::Version { version } => Ok(self.installation.give_up(version)?),
+        }
+    }
+
+    /// The space that is missing for `wanted` even when all of `spares` is given up.
+    pub(super) fn lack_of_space(&self, rooms: &[Room], spares: &[GivenUp]) -> Vec<Missing> {
+        let spare = |room: &Room| {
+            let there = spares.iter().filter(|it| self.device(it) == Some(room.device));
+            there.map(|it| it.bytes).fold(0, u64::saturating_add)
+        };
+        rooms.iter().filter(|room| room.lack() > spare(room)).map(missing).collect()
+    }
+
+    fn device(&self, spare: &GivenUp) -> Option<u64> {
+        match &spare.what {
+            Spare::Download { path } => device(path),
+            Spare::Version { version } => device(&self.installation.layout().tree(version)),
+        }
+    }
+}
+
+fn missing(room: &Room) -> Missing {
+    Missing::Space {
+        required: room.needed,
+        found: room.available,
+        path: room.path.display().to_string(),
+    }
+}
+
+/// All of the folder `cache` but the file called `keep` and its part.
+fn unwanted(cache: &Path, keep: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    let others = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with(keep));
+    let mut paths: Vec<_> = others.map(|entry| entry.path()).collect();
+    paths.sort_unstable();
+    paths
+}
+
+impl std::fmt::Display for GivenUp {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = self.bytes;
+        match &self.what {
+            Spare::Download { .. } => {
+                write!(formatter, "a download that is not wanted any more ({bytes} bytes)")
+            }
+            Spare::Version { version } => {
+                write!(formatter, "the kept version {version} ({bytes} bytes)")
+            }
+        }
+    }
+}
