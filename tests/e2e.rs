@@ -88,6 +88,8 @@ mod publish_artifact;
 mod publish_race;
 #[path = "e2e/quickstart.rs"]
 mod quickstart;
+#[path = "e2e/quota.rs"]
+mod quota;
 #[path = "e2e/repository.rs"]
 mod repository;
 #[path = "e2e/requirements.rs"]

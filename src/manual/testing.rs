@@ -27,9 +27,10 @@
 //!   durable nothing, everything, or any part is left, in no order (`client/src/install/tests/power.rs`).
 //!
 //! `tests/e2e/kill.rs` kills a real agent 300 times at random instants, the same ones each time as far as
-//! a machine allows, and fills and write-protects a small file system in memory. To mount that takes
-//! root; `tests/run` sets `MAINSTAY_TESTS_MUST_MOUNT` for root, so that these tests cannot be skipped
-//! there unnoticed.
+//! a machine allows, and fills and write-protects a small file system in memory. `tests/e2e/space.rs` fills
+//! such disks before an update, and has one of Btrfs with a quota, in a file. To mount these takes
+//! root, and a kernel that knows Btrfs; `tests/run` sets `MAINSTAY_TESTS_MUST_MOUNT` for root, so that these
+//! tests fail there where they cannot run. Elsewhere they say that they were skipped.
 //!
 //! # The border to C
 //!

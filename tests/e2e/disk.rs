@@ -21,6 +21,15 @@ impl Mounted {
         Some(Self(path.to_owned()))
     }
 
+    /// What a test has mounted at `path` by itself.
+    pub(crate) fn already(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn remount(&self, option: &str) {
         let option = format!("remount,{option}");
         Ran::run(Command::new("mount").args(["-o", &option]).arg(&self.0)).succeeds();
@@ -50,7 +59,7 @@ impl Drop for Mounted {
 }
 
 /// Runs a command that prepares a file system, if that is permitted here.
-fn may(command: &mut Command) -> Option<Output> {
+pub(crate) fn may(command: &mut Command) -> Option<Output> {
     let ran = command.output();
     if let Ok(output) = &ran
         && output.status.success()

@@ -13,11 +13,11 @@ use crate::{
     service::Service,
 };
 
-const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// Publishes a bug fix whose tree and download are so large, of bytes that differ from version to
 /// version.
-fn publish_large(server: &Server, version: &str, channel: &str, bytes: u64) {
+pub(crate) fn publish_large(server: &Server, version: &str, channel: &str, bytes: u64) {
     let tree = tree(server, version, HEALTHY, "");
     let mut content = version.as_bytes().to_vec();
     content.extend(noise(usize::try_from(bytes).unwrap()));
@@ -73,7 +73,7 @@ fn leave_stale_download(machine: &Machine, bytes: u64) -> std::path::PathBuf {
     path
 }
 
-fn assert_nothing_half_written(machine: &Machine) {
+pub(crate) fn assert_nothing_half_written(machine: &Machine) {
     for folder in ["staging", "trash"] {
         let path = machine.root().join(".mainstay").join(folder);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "{}", path.display());
@@ -179,7 +179,7 @@ fn checked(machine: &Machine) -> Value {
 }
 
 /// Has the service look at least once more.
-fn look_again(service: &Service, machine: &Machine) {
+pub(crate) fn look_again(service: &Service, machine: &Machine) {
     let before = checked(machine);
     eventually("another look", || {
         service.wake();
