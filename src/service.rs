@@ -6,7 +6,7 @@
 //! | [`product`], [`private_channel`], [`publish`], [`rollout`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
-//! | [`support`], [`action`], [`safeguard`], [`census`], [`seats`] | the technician |
+//! | [`story`], [`support`], [`action`], [`safeguard`], [`census`], [`seats`] | the technician |
 //! | [`status`], [`webhook`] | whoever watches over it |
 //! | [`delivery`] | whoever is to be told |
 //! | [`keys`] | the server itself |
@@ -42,6 +42,7 @@ mod scope;
 pub mod seats;
 mod standing;
 pub mod status;
+pub mod story;
 pub mod support;
 pub mod upload;
 pub mod webhook;

@@ -11,6 +11,7 @@ mod blobs;
 mod contract;
 mod directory;
 mod outbox;
+mod plan_summary;
 mod record;
 mod selection;
 mod sled;
@@ -36,6 +37,7 @@ pub use self::{
         DeliveryRecord, DeliveryStage, DeliveryState, Disabled, EndpointAddress, EndpointChange,
         EndpointRecord, Outbox, SecretRecord, TryRecord,
     },
+    plan_summary::{NewPlan, PlanSummary, WithheldSummary},
     record::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
         EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
@@ -48,6 +50,10 @@ pub use self::{
 };
 
 use crate::policy::{Cell, Claim, Count, Outcomes, Setup};
+
+/// Of how many of a machine's newest plans it is remembered what they said. A plan that says what the
+/// one before it said is sent twice a week, so that is half a year or less.
+pub const PLANS_REMEMBERED: u64 = 50;
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -113,8 +119,8 @@ pub struct MachineChange {
     /// The machine as it is to be. Its `revision` must be the one that was read; the store raises
     /// it by one.
     pub machine: MachineRecord,
-    /// The signed plan, byte for byte, where there is a new one.
-    pub plan: Option<String>,
+    /// The plan that it is sent, where there is a new one.
+    pub plan: Option<NewPlan>,
     /// What the machine reported.
     pub events: Vec<EventRecord>,
     /// Who changed it, where a person did.
@@ -415,6 +421,14 @@ pub trait MetaStore: Outbox {
 
     /// The newest signed plan of a machine, byte for byte.
     async fn plan(&self, machine: &MachineName) -> StoreResult<String>;
+
+    /// What the newest plans said that a machine was sent, at most `limit`, the oldest of them first.
+    /// The newest [`PLANS_REMEMBERED`] are remembered; none is from before that was so.
+    async fn plans_sent(
+        &self,
+        machine: &MachineName,
+        limit: usize,
+    ) -> StoreResult<Vec<PlanSummary>>;
 
     /// The newest `limit` events of a machine, the oldest of them first.
     async fn events(&self, machine: &MachineName, limit: usize) -> StoreResult<Vec<EventRecord>>;

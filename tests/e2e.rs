@@ -116,6 +116,8 @@ mod signing_memory;
 mod space;
 #[path = "e2e/status.rs"]
 mod status;
+#[path = "e2e/story.rs"]
+mod story;
 #[path = "e2e/technician.rs"]
 mod technician;
 #[path = "e2e/tls.rs"]

@@ -16,7 +16,8 @@ use crate::{
         action::{ActOnMachine, ActionOutcome},
         census::{CensusPage, ListCensus, ListMachines, MachinePage},
         seats::RetireMachine,
-        support::{Explanation, MachineView, OrderRollback},
+        story::{MachineView, ShowMachine},
+        support::{Explanation, OrderRollback},
     },
     store::{AuditHead, AuditRecord, MachineRecord, OrderRecord, Role},
 };
@@ -37,7 +38,7 @@ pub(super) const ROUTES: &[Route] = &[
         "/v1/machines/{machine}",
         Who::Staff(LOOKING),
         machine,
-        "Show what a machine runs, what happened on it, what it will be told."
+        "Show a machine's story: what it runs, what happened on it, what it was and will be told, and why."
     ),
     route!(
         GET,
@@ -117,9 +118,10 @@ async fn machine(
     service: Shared,
     Staff(actor): Staff,
     name: web::Path<String>,
+    question: web::Query<ShowMachine>,
 ) -> Answer<MachineView> {
     let name: MachineName = name.parse()?;
-    body::ok(&service.machine(&actor, &name).await?)
+    body::ok(&service.story(&actor, &name, question.into_inner()).await?)
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,9 +1,8 @@
-use std::fmt::Write as _;
-
 use clap::{Args, Subcommand};
 use mainstay_client::format::{ContractName, MachineName, Version};
 
 mod action;
+mod page;
 
 use super::{
     CliResult, Output, ServerArgs,
@@ -17,10 +16,11 @@ use crate::{
     service::{
         action::MachineAction,
         census::{MachinePage, SilentFor},
-        seats::{ContractSeats, RetireMachine, SeatStanding},
-        support::{Explanation, MachineStanding, MachineView, OrderRollback},
+        seats::{ContractSeats, RetireMachine},
+        story::MachineView,
+        support::{Explanation, MachineStanding, OrderRollback},
     },
-    store::{ListPlace, MachineRecord, OrderRecord, OrderState, Word},
+    store::{ListPlace, MachineRecord, OrderRecord},
 };
 
 const EXPLAIN_COLUMNS: &[&str] =
@@ -31,8 +31,9 @@ const EXPLAIN_COLUMNS: &[&str] =
 pub(super) enum Machine {
     /// List machines by what they run; those of one contract with their seats.
     List(Box<List>),
-    /// Show what a machine runs, what happened on it, what it will be told.
-    Show(Named),
+    /// Show a machine's story: what it runs, what was tried and how it ended, what it is offered and
+    /// why, the plans that it was sent, and who did what with it.
+    Show(Show),
     /// Say for every release why the machine gets it or does not.
     Explain(Explain),
     /// Say by which hops a machine gets to a version, and what its contract lacks for them.
@@ -111,6 +112,15 @@ pub(super) struct Named {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    named: Named,
+    /// Show so many of the last events, plans and actions, 1 to 1000 [default: 10, for a program 50].
+    #[arg(long, value_name = "NUMBER")]
+    last: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Explain {
     #[command(flatten)]
     named: Named,
@@ -145,10 +155,12 @@ impl Machine {
     pub(super) fn run(self, output: Output) -> CliResult {
         match self {
             Self::List(list) => list.run(output),
-            Self::Show(Named { server, machine }) => {
-                let view: MachineView =
-                    server.connect()?.get(&format!("/v1/machines/{machine}"))?;
-                output.answer(&view, page)
+            Self::Show(Show { named: Named { server, machine }, last }) => {
+                let last = last.or((!output.is_json()).then_some(page::LAST));
+                let query = last.map(|last| format!("?last={last}")).unwrap_or_default();
+                let path = format!("/v1/machines/{machine}{query}");
+                let view: MachineView = server.connect()?.get(&path)?;
+                output.answer(&view, page::page)
             }
             Self::Explain(Explain { named: Named { server, machine }, csv, hidden }) => {
                 let format = Format::new(csv, output)?;
@@ -271,106 +283,6 @@ fn seated(seats: &ContractSeats) -> String {
     format!("{}\n\n{rows}", seats.seats)
 }
 
-fn page(view: &MachineView) -> String {
-    let MachineView { machine, events, next, notices, seat } = view;
-    let confirmed: Vec<_> = machine.confirmed.iter().map(ToString::to_string).collect();
-    let mut page = table(
-        ["MACHINE", machine.name.as_str()],
-        [
-            ["host".to_owned(), machine.host.clone()],
-            ["customer".to_owned(), machine.customer.to_string()],
-            ["contract".to_owned(), machine.contract.to_string()],
-            ["product".to_owned(), format!("{} on {}", machine.product, machine.platform)],
-            ["ring".to_owned(), machine.ring.to_string()],
-            ["runs".to_owned(), or_dash(machine.running.as_ref())],
-            ["confirmed".to_owned(), confirmed.join(", ")],
-            ["seat".to_owned(), seat_line(*seat, machine)],
-            ["enrolled".to_owned(), machine.enrolled_at.to_string()],
-            ["seen".to_owned(), machine.seen_at.to_string()],
-            ["agent".to_owned(), machine.agent.clone()],
-            ["system".to_owned(), or_dash(machine.facts.as_ref())],
-            [
-                "at its next check".to_owned(),
-                format!(
-                    "{} {}",
-                    next.action,
-                    next.version.as_ref().map_or_else(String::new, ToString::to_string)
-                ),
-            ],
-        ],
-    );
-    if let Some(clone) = &machine.clone_suspected {
-        let _infallible = write!(
-            page,
-            "\n\nTwo machines seem to use its key, since {}: {}.",
-            clone.at, clone.why
-        );
-    }
-    if let Some(retired) = &machine.retired {
-        let _infallible = write!(page, "\n\nRetired. {}", said(retired));
-    }
-    if let Some(order) = &machine.order {
-        let state = match order.state {
-            OrderState::Pending => "not carried out yet",
-            OrderState::Done => "done",
-            OrderState::Failed => "failed",
-        };
-        let ticket = order.ticket.as_ref().map(|ticket| format!(" [{ticket}]"));
-        let _infallible = write!(
-            page,
-            "\n\nRollback order {}: {} to {}, {state}. {}: {}{}",
-            order.number,
-            order.from,
-            order.to,
-            order.by,
-            order.reason,
-            ticket.unwrap_or_default()
-        );
-        if let Some(caution) = &order.caution {
-            let _infallible = write!(page, "\nCaution: {caution}.");
-        }
-    }
-    if let Some(pin) = &machine.pin {
-        let _infallible = write!(page, "\n\nPinned to {}. {}", pin.version, said(&pin.word));
-    }
-    if let Some(hold) = &machine.hold {
-        let _infallible = write!(page, "\n\nOn hold until {}. {}", hold.until, said(&hold.word));
-    }
-    for notice in notices {
-        let _infallible = write!(page, "\n\nNotice: {} ({})", notice.message, notice.code);
-    }
-    if !machine.blocks.is_empty() {
-        let rows = machine.blocks.iter().map(|block| {
-            let versions = match &block.block.over {
-                Some(over) => format!("above {over} up to {}", block.block.through),
-                None => block.block.through.to_string(),
-            };
-            [versions, block.at.to_string(), block.by.clone(), block.block.reason.clone()]
-        });
-        page = format!("{page}\n\n{}", table(["BLOCKED", "SINCE", "BY", "REASON"], rows));
-    }
-    if !events.is_empty() {
-        let rows = events.iter().map(|record| {
-            let event = &record.event;
-            [
-                record.at.to_string(),
-                event.kind.as_str().to_owned(),
-                or_dash(event.from.as_ref()),
-                event.to.to_string(),
-                event.detail.lines().next().unwrap_or_default().to_owned(),
-            ]
-        });
-        page = format!("{page}\n\n{}", table(["WHEN", "EVENT", "FROM", "TO", "DETAIL"], rows));
-    }
-    page
-}
-
-/// Who said it, when and why.
-fn said(word: &Word) -> String {
-    let ticket = word.ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
-    format!("{} at {}: {}{ticket}", word.by, word.at, word.reason)
-}
-
 fn hops(path: &UpgradePath) -> String {
     if path.hops.is_empty() {
         return format!("{} runs: there is nothing higher to get to.", path.to);
@@ -390,33 +302,26 @@ fn hops(path: &UpgradePath) -> String {
     format!("{}\n\n{table}", path.line())
 }
 
-fn seat_line(seat: SeatStanding, machine: &MachineRecord) -> String {
-    let since = machine.seated_at.unwrap_or(machine.enrolled_at);
-    match seat {
-        SeatStanding::Held => format!("held since {since}"),
-        SeatStanding::Exceeded => format!("none: all were taken before {since}"),
-        SeatStanding::Silent => "none: not heard of for too long".to_owned(),
-        SeatStanding::Retired => "none: retired".to_owned(),
-    }
-}
-
 fn explained(explanations: &[Explanation]) -> String {
     let rows = explanations.iter().map(|explanation| {
-        let standing = match explanation.standing {
-            MachineStanding::Running => "running",
-            MachineStanding::Next => "next",
-            MachineStanding::Withheld => "withheld",
-            MachineStanding::Confirmed => "confirmed",
-            MachineStanding::Available => "available",
-            MachineStanding::Denied => "denied",
-        };
         [
             explanation.version.to_string(),
             explanation.channel.to_string(),
-            standing.to_owned(),
+            standing(explanation.standing).to_owned(),
             explanation.code.clone(),
             explanation.message.clone(),
         ]
     });
     table(["VERSION", "CHANNEL", "STANDING", "CODE", "WHY"], rows)
+}
+
+fn standing(standing: MachineStanding) -> &'static str {
+    match standing {
+        MachineStanding::Running => "running",
+        MachineStanding::Next => "next",
+        MachineStanding::Withheld => "withheld",
+        MachineStanding::Confirmed => "confirmed",
+        MachineStanding::Available => "available",
+        MachineStanding::Denied => "denied",
+    }
 }

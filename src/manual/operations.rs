@@ -143,6 +143,15 @@
 //! silent is in `machine list --silent` at once, and in the census from the next midnight on. A list has at
 //! most 1,000 machines, and says how to get the next ones.
 //!
+//! # The story of a machine
+//!
+//! `mainstay machine show m-…` is one page: what runs and whether it is confirmed, until when the contract is
+//! paid and the line that runs has support (EOS) and life (EOL); who wants what of the machine; the releases
+//! that it is offered or kept from, and why; what it reported; the plans that it was sent, with what they
+//! said; what was done with it, by whom and why. The newest is first, ten of each; `--last 100` shows more. A
+//! machine that went over to another customer begins a new story. Of plans the 50 newest are remembered, and
+//! none from before servers remembered them.
+//!
 //! # What a technician wants of a machine
 //!
 //! ```sh

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     policy::{self, Resolution, Seat},
     store::{
-        AuditEntry, MachineChange, MachineRecord, PlanRecord, ReleaseRecord, Repository, Role,
-        StoreError, StoredFile,
+        AuditEntry, MachineChange, MachineRecord, NewPlan, PlanRecord, PlanSummary, ReleaseRecord,
+        Repository, Role, StoreError, StoredFile,
     },
 };
 
@@ -102,7 +102,8 @@ impl Service {
             let signed = tuf::sign(&plan, &[director]).map_err(ServiceError::from)?;
             machine.plan = Some(PlanRecord { version, content_sha256, issued: now, expires });
             let signed = text(&signed)?;
-            (signed.clone(), Some(signed))
+            let said = PlanSummary::of(&plan);
+            (signed.clone(), Some(NewPlan { signed, said }))
         };
         if machine != stored || now.duration_since(stored.seen_at) >= SEEN_STEP {
             machine.seen_at = now;

@@ -1,39 +1,19 @@
 //! What a technician asks and orders.
 
-use mainstay_client::format::{Channel, MachineName, Notice, Version};
+use mainstay_client::format::{Channel, MachineName, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ErrorClass, Hidden, Service, ServiceError, ServiceResult, seats::SeatStanding,
-    standing::ProductStanding,
+    Actor, ErrorClass, Hidden, Service, ServiceError, ServiceResult, standing::ProductStanding,
 };
 use crate::{
-    policy::{Block, DeliveryCode, Listing, NoPath, Seat, Status, UpgradePath, Verdict},
+    policy::{Block, Code, DeliveryCode, Listing, NoPath, Seat, Status, UpgradePath, Verdict},
     store::{
-        AuditHead, AuditRecord, EventRecord, MachineBlock, MachineChange, MachineRecord,
-        OrderRecord, OrderState, StoreError,
+        AuditHead, AuditRecord, MachineBlock, MachineChange, MachineRecord, OrderRecord,
+        OrderState, StoreError,
     },
 };
-
-/// How many events a machine's page shows.
-const EVENTS_SHOWN: usize = 50;
-
-/// A machine with what it reported.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct MachineView {
-    /// The machine.
-    pub machine: MachineRecord,
-    /// What it reported, the oldest first.
-    pub events: Vec<EventRecord>,
-    /// What it would be told if it checked now.
-    pub next: NextStep,
-    /// What ends soon or has ended, as its owner is told with that.
-    #[serde(default)]
-    pub notices: Vec<Notice>,
-    /// Whether it has a seat of its contract.
-    pub seat: SeatStanding,
-}
 
 /// What a machine would be told.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -97,19 +77,6 @@ pub struct OrderRollback {
 }
 
 impl Service {
-    /// One machine with what it reported.
-    pub async fn machine(&self, actor: &Actor, name: &MachineName) -> ServiceResult<MachineView> {
-        let machine = self.machine_in(&actor.scope, name).await?;
-        let standing = self.standing(&machine.contract, &machine.product).await?;
-        let mut events = self.meta.events(name, EVENTS_SHOWN).await?;
-        events.retain(|told| told.event.number > machine.event_number_before);
-        let seat = self.seat(&standing, &machine).await?;
-        let next = next_step(&standing, &machine, seat);
-        let notices = standing.notices(&machine);
-        let seat = self.shown_seat(&machine, seat);
-        Ok(MachineView { machine, events, next, notices, seat })
-    }
-
     /// The way up from what a machine runs to `to`, or to the newest line that is supported, and
     /// what its contract lacks for it.
     pub async fn upgrade_path(
@@ -143,51 +110,7 @@ impl Service {
         let machine = self.machine_in(&actor.scope, name).await?;
         let standing = self.standing(&machine.contract, &machine.product).await?;
         let seat = self.seat(&standing, &machine).await?;
-        let withheld = standing.resolve(&machine, seat).withheld;
-        let next = next_step(&standing, &machine, seat).version;
-        let judged = standing.judge(&machine.confirmed).into_iter();
-        let shown = judged.filter(|judged| actor.scope.shows(judged.decision.code, hidden));
-        let explanations = shown.filter_map(|judged| {
-            let decision = judged.decision;
-            let record = standing.release(&decision.version)?;
-            let release = &record.release;
-            let entry = withheld.iter().find(|entry| entry.version == decision.version);
-            let was_here = machine.confirmed.contains(&decision.version);
-            let is_out_of_reach =
-                standing.listing(record) == Listing::Archive && !was_here && decision.is_grant();
-            let (code, message) = match entry {
-                Some(entry) => (entry.code.to_string(), entry.sentence.clone()),
-                None if is_out_of_reach => {
-                    let retired = DeliveryCode::Retired;
-                    (retired.to_string(), retired.sentence(&decision.version, ""))
-                }
-                None => (decision.code.to_string(), judged.sentence),
-            };
-            let place = if machine.running.as_ref() == Some(&decision.version) {
-                MachineStanding::Running
-            } else if next.as_ref() == Some(&decision.version) {
-                MachineStanding::Next
-            } else if entry.is_some() {
-                MachineStanding::Withheld
-            } else if was_here {
-                MachineStanding::Confirmed
-            } else if decision.is_grant() && !is_out_of_reach {
-                MachineStanding::Available
-            } else {
-                MachineStanding::Denied
-            };
-            Some(Explanation {
-                channel: release.channel,
-                status: release.status,
-                verdict: decision.verdict,
-                code,
-                message,
-                standing: place,
-                alternative: decision.alternative,
-                version: decision.version,
-            })
-        });
-        Ok(explanations.collect())
+        Ok(explanations(&standing, &machine, seat, |code| actor.scope.shows(code, hidden)))
     }
 
     /// Orders a machine to go back, and keeps it from all that is out above the version ordered, up
@@ -275,6 +198,60 @@ pub(super) fn next_step(
         Action::Rollback(version) => ("rollback", Some(version)),
     };
     NextStep { action: action.to_owned(), version }
+}
+
+/// For every release that is shown why the machine gets it or does not, the lowest version first.
+pub(super) fn explanations(
+    standing: &ProductStanding,
+    machine: &MachineRecord,
+    seat: Seat,
+    is_shown: impl Fn(Code) -> bool,
+) -> Vec<Explanation> {
+    let withheld = standing.resolve(machine, seat).withheld;
+    let next = next_step(standing, machine, seat).version;
+    let judged = standing.judge(&machine.confirmed).into_iter();
+    let shown = judged.filter(|judged| is_shown(judged.decision.code));
+    let explanations = shown.filter_map(|judged| {
+        let decision = judged.decision;
+        let record = standing.release(&decision.version)?;
+        let release = &record.release;
+        let entry = withheld.iter().find(|entry| entry.version == decision.version);
+        let was_here = machine.confirmed.contains(&decision.version);
+        let is_out_of_reach =
+            standing.listing(record) == Listing::Archive && !was_here && decision.is_grant();
+        let (code, message) = match entry {
+            Some(entry) => (entry.code.to_string(), entry.sentence.clone()),
+            None if is_out_of_reach => {
+                let retired = DeliveryCode::Retired;
+                (retired.to_string(), retired.sentence(&decision.version, ""))
+            }
+            None => (decision.code.to_string(), judged.sentence),
+        };
+        let place = if machine.running.as_ref() == Some(&decision.version) {
+            MachineStanding::Running
+        } else if next.as_ref() == Some(&decision.version) {
+            MachineStanding::Next
+        } else if entry.is_some() {
+            MachineStanding::Withheld
+        } else if was_here {
+            MachineStanding::Confirmed
+        } else if decision.is_grant() && !is_out_of_reach {
+            MachineStanding::Available
+        } else {
+            MachineStanding::Denied
+        };
+        Some(Explanation {
+            channel: release.channel,
+            status: release.status,
+            verdict: decision.verdict,
+            code,
+            message,
+            standing: place,
+            alternative: decision.alternative,
+            version: decision.version,
+        })
+    });
+    explanations.collect()
 }
 
 /// Why `to` could not read the data that `running` leaves, where the vendor said so of both. A

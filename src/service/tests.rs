@@ -19,12 +19,21 @@ use mainstay_client::format::{
 use world::{World, actor, after_days, event, plan, product, version};
 
 use super::{
-    ErrorClass, census::ListMachines, contract::CreateActivationKey, support::OrderRollback,
+    ErrorClass,
+    census::ListMachines,
+    contract::CreateActivationKey,
+    story::{MachineView, Older, ShowMachine},
+    support::OrderRollback,
 };
 use crate::{
     policy::Tier,
     store::{MachineRecord, MetaStore as _, OrderState},
 };
+
+/// What was done with a machine.
+fn done(view: &MachineView) -> Vec<&str> {
+    view.actions.iter().map(|action| action.action.as_str()).collect()
+}
 
 /// A machine that runs 1.0.2, of which 1.0.0 to 1.0.2 are published.
 async fn machine_on_1_0_2(world: &World) -> MachineName {
@@ -105,29 +114,41 @@ async fn a_machine_that_goes_over_to_another_customer_leaves_its_history_behind(
     let told = plan(&world.check(1, &name, Some("1.0.2")).await).version;
     let left = Event { from: Some(version("1.0.2")), ..event(2, EventKind::RolledBack, "1.0.1") };
     world.report(1, &name, Some("1.0.1"), vec![left]).await;
-    let before = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    let before = world.on_day(1).story(&actor(), &name, ShowMachine::default()).await.unwrap();
     assert_eq!((before.events.len(), before.machine.blocks.len()), (2, 1));
+    assert_eq!(done(&before), ["machine.enroll", "machine.rollback"]);
+    let said = |view: &MachineView| {
+        let plans = view.plans.iter();
+        plans.map(|plan| (plan.version, plan.action.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&before).last(), Some(&(told, "rollback".to_owned())));
 
     // Under the same customer everything stays.
     let contract = "globex".parse().unwrap();
     let request = CreateActivationKey::default();
     let again = world.on_day(1).create_activation_key(&actor(), contract, request).await.unwrap();
     world.enroll(&again.activation_key, 7).await.unwrap();
-    let stayed = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    let stayed = world.on_day(1).story(&actor(), &name, ShowMachine::default()).await.unwrap();
     assert_eq!((&stayed.events, &stayed.machine.blocks), (&before.events, &before.machine.blocks));
+    assert_eq!(stayed.plans, before.plans);
+    let again = ["machine.enroll", "machine.rollback", "machine.enroll_again"];
+    assert_eq!(done(&stayed), again);
     assert_eq!(stayed.machine.confirmed, before.machine.confirmed);
 
     let second = world.customer("initech", Tier::Basic).await;
     assert_eq!(world.enroll(&second, 7).await.unwrap().machine, name);
-    let view = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    let view = world.on_day(1).story(&actor(), &name, ShowMachine::default()).await.unwrap();
     let MachineRecord { confirmed, offered, blocks, order, running, .. } = &view.machine;
     assert!(confirmed.is_empty() && offered.is_empty() && blocks.is_empty());
     assert_eq!((view.events.as_slice(), order, running), ([].as_slice(), &None, &None));
+    assert_eq!((view.plans.as_slice(), view.older), ([].as_slice(), Older::default()));
+    assert_eq!(done(&view), ["machine.enroll_again"], "of what was before nothing is told");
     // The machine takes no plan below those that it knows, and goes on counting its events.
     assert!(plan(&world.check(1, &name, Some("1.0.1")).await).version > told);
     world.report(1, &name, Some("1.0.1"), vec![event(3, EventKind::Deferred, "1.0.2")]).await;
-    let view = world.on_day(1).machine(&actor(), &name).await.unwrap();
+    let view = world.on_day(1).story(&actor(), &name, ShowMachine::default()).await.unwrap();
     assert_eq!(view.events.iter().map(|told| told.event.number).collect::<Vec<_>>(), [3]);
+    assert_eq!(said(&view).iter().map(|(version, _)| *version).collect::<Vec<_>>(), [told + 1]);
     // What happened before is in the audit trail.
     let trail = world.meta.audit(0, 100).await.unwrap();
     let entry = trail.iter().rev().find(|it| it.entry.action == "machine.enroll_again").unwrap();

@@ -40,6 +40,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     Box::pin(fleet::reenrolment(store, scope)).await;
     fleet::claims(store, scope).await;
     fleet::plans_and_events(store, scope).await;
+    fleet::plans_sent(store, scope).await;
     census::counts(store, scope).await;
     census::listing(store, scope).await;
     census::retired(store, scope).await;

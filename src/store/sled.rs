@@ -46,18 +46,18 @@ use self::{
     tables::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, AUDIT_BY_SUBJECT, CLAIMS, CONTRACTS,
         CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS, LIVE_ROLLOUTS, MACHINES,
-        MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTCOMES, PLANS, PRIVATE_CHANNELS,
-        PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS, SAFEGUARDS, STOPS, TOKENS,
-        TOKENS_BY_DIGEST,
+        MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTCOMES, PLANS, PLANS_SENT,
+        PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS, SAFEGUARDS, STOPS,
+        TOKENS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
 use super::{
     ActivationKeyRecord, AuditEntry, AuditHead, AuditRecord, ContractImport, ContractRecord,
     CustomerRecord, EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore,
-    OrganisationRecord, PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord,
-    Repository, RepositoryFile, Retirement, RolloutRecord, SafeguardRecord, Selection, StopRecord,
-    StoreResult, StoredFile, TokenRecord, Word,
+    OrganisationRecord, PlanSummary, PrivateChannelRecord, ProductRecord, Publication,
+    ReleaseRecord, Repository, RepositoryFile, Retirement, RolloutRecord, SafeguardRecord,
+    Selection, StopRecord, StoreResult, StoredFile, TokenRecord, Word,
 };
 
 use crate::{
@@ -519,6 +519,17 @@ impl MetaStore for SledStore {
 
     async fn plan(&self, machine: &MachineName) -> StoreResult<String> {
         PLANS.read(&*self.database, machine)
+    }
+
+    async fn plans_sent(
+        &self,
+        machine: &MachineName,
+        limit: usize,
+    ) -> StoreResult<Vec<PlanSummary>> {
+        let newest = PLANS_SENT.of(&self.database, machine).rev().take(limit);
+        let mut plans = newest.collect::<StoreResult<Vec<_>>>()?;
+        plans.reverse();
+        Ok(plans)
     }
 
     async fn events(&self, machine: &MachineName, limit: usize) -> StoreResult<Vec<EventRecord>> {

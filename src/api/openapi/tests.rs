@@ -149,7 +149,7 @@ fn the_operations() {
     POST /v1/deliveries/{delivery}/replay () -> 200 DeliveryRecord
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
     GET /v1/machines after? customer? limit? platform? product? retired? silent? version? () -> 200 MachinePage
-    GET /v1/machines/{machine} () -> 200 MachineView
+    GET /v1/machines/{machine} last? () -> 200 MachineView
     POST /v1/machines/{machine}/actions (ActOnMachine) -> 200 ActionOutcome
     POST /v1/machines/{machine}/actions/preview (ActOnMachine) -> 200 ActionOutcome
     GET /v1/machines/{machine}/explain hidden? () -> 200 [Explanation]

@@ -12,6 +12,7 @@ use crate::{
         ErrorClass,
         contract::AmendContract,
         seats::{RetireMachine, SeatStanding},
+        story::ShowMachine,
     },
 };
 use mainstay_client::format::wire::EventKind;
@@ -75,7 +76,7 @@ async fn the_newest_machine_over_the_limit_is_told_and_gets_security_releases_on
     world.publish(2, Channel::Security, "1.0.2").await.unwrap();
     assert_eq!(told(&world, 2, &second, Some("1.0.0")).await.0, Some("1.0.2".to_owned()));
     assert_eq!(told(&world, 2, &second, None).await.0, None, "no first installation");
-    let shown = world.on_day(2).machine(&actor(), &second).await.unwrap();
+    let shown = world.on_day(2).story(&actor(), &second, ShowMachine::default()).await.unwrap();
     assert_eq!(shown.seat, SeatStanding::Exceeded);
 }
 
@@ -92,7 +93,7 @@ async fn seats_are_raised_lowered_and_lifted_by_amendments() {
     for (seats, held) in [(Some(2), 2), (Some(3), 3), (Some(1), 1), (None, 3), (Some(4), 3)] {
         amend(&world, 3, seats).await;
         for (number, name) in machines.iter().enumerate() {
-            let machine = service.machine(&actor(), name).await.unwrap();
+            let machine = service.story(&actor(), name, ShowMachine::default()).await.unwrap();
             let is_held = machine.seat == SeatStanding::Held;
             assert_eq!(is_held, number < held, "{seats:?}, machine {number}");
             assert_eq!(machine.next.version.is_some(), is_held);
@@ -110,14 +111,23 @@ async fn a_retired_machine_frees_its_seat_and_takes_one_again_when_it_enrols() {
     let second = enroll_on(&world, 1, &key, 8).await;
     // The same server, so that what it keeps in memory is put to the test.
     let service = world.on_day(2);
-    assert_eq!(service.machine(&actor(), &second).await.unwrap().seat, SeatStanding::Exceeded);
+    assert_eq!(
+        service.story(&actor(), &second, ShowMachine::default()).await.unwrap().seat,
+        SeatStanding::Exceeded
+    );
     let request = RetireMachine { reason: " ".to_owned(), ticket: None };
     let error = service.retire_machine(&actor(), &first, request).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Input);
     let request = RetireMachine { reason: "scrapped".to_owned(), ticket: Some("SUP-1".to_owned()) };
     service.retire_machine(&actor(), &first, request.clone()).await.unwrap();
-    assert_eq!(service.machine(&actor(), &second).await.unwrap().seat, SeatStanding::Held);
-    assert_eq!(service.machine(&actor(), &first).await.unwrap().seat, SeatStanding::Retired);
+    assert_eq!(
+        service.story(&actor(), &second, ShowMachine::default()).await.unwrap().seat,
+        SeatStanding::Held
+    );
+    assert_eq!(
+        service.story(&actor(), &first, ShowMachine::default()).await.unwrap().seat,
+        SeatStanding::Retired
+    );
     let error = service.retire_machine(&actor(), &first, request).await.unwrap_err();
     assert_eq!((error.class(), error.code()), (ErrorClass::Conflict, "MACHINE_RETIRED"));
     let trail = service.audit_trail(0).await.unwrap();
@@ -154,13 +164,16 @@ async fn who_has_a_seat_is_kept_in_memory_and_told_anew_after_a_change() {
     let (service, other) = (world.on_day(2), world.on_day(2));
     let seat = |name: MachineName| {
         let service = &service;
-        async move { service.machine(&actor(), &name).await.unwrap().seat }
+        async move { service.story(&actor(), &name, ShowMachine::default()).await.unwrap().seat }
     };
     assert_eq!(seat(second.clone()).await, SeatStanding::Exceeded);
     let request = RetireMachine { reason: "scrapped".to_owned(), ticket: None };
     other.retire_machine(&actor(), &first, request.clone()).await.unwrap();
     assert_eq!(seat(second.clone()).await, SeatStanding::Exceeded, "from memory, for a minute");
-    assert_eq!(other.machine(&actor(), &second).await.unwrap().seat, SeatStanding::Held);
+    assert_eq!(
+        other.story(&actor(), &second, ShowMachine::default()).await.unwrap().seat,
+        SeatStanding::Held
+    );
     service.retire_machine(&actor(), &second, request).await.unwrap();
     assert_eq!(seat(enroll_on(&world, 2, &key, 9).await).await, SeatStanding::Held);
 }
@@ -188,7 +201,7 @@ async fn a_silent_machine_gives_its_seat_up_and_comes_back_as_the_newest() {
     let second = enroll_on(&world, 1, &key, 8).await;
     assert_eq!(told(&world, 89, &second, None).await.1, [EXCEEDED]);
     assert_eq!(
-        world.on_day(90).machine(&actor(), &first).await.unwrap().seat,
+        world.on_day(90).story(&actor(), &first, ShowMachine::default()).await.unwrap().seat,
         SeatStanding::Silent
     );
     assert_eq!(told(&world, 90, &second, None).await.1, [] as [&str; 0]);

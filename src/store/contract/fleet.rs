@@ -13,8 +13,8 @@ use mainstay_client::{
 use super::{
     super::{
         CloneRecord, EventRecord, HoldRecord, MachineBlock, MachineChange, MachineRecord,
-        MemoryRecord, MetaStore, OrderRecord, OrderState, PinRecord, PlanRecord, StoreError,
-        StoreResult, Word,
+        MemoryRecord, MetaStore, NewPlan, OrderRecord, OrderState, PLANS_REMEMBERED, PinRecord,
+        PlanRecord, PlanSummary, StoreError, StoreResult, WithheldSummary, Word,
     },
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
@@ -181,12 +181,14 @@ pub(super) async fn plans_and_events(store: &dyn MetaStore, scope: &str) {
     assert_eq!(store.plan(&machine.name).await.unwrap(), "{\"plan\": \"2\"}");
 
     let stale = MachineChange {
-        plan: Some("lost".to_owned()),
+        plan: Some(new_plan(9, "lost")),
         events: vec![event(301, 0)],
         audit: Some(entry("lost")),
         ..change(&machine)
     };
+    let sent = store.plans_sent(&machine.name, usize::MAX).await.unwrap();
     expect_conflict(store, store.change_machine(stale)).await;
+    assert_eq!(store.plans_sent(&machine.name, usize::MAX).await.unwrap(), sent);
     assert_eq!(store.plan(&machine.name).await.unwrap(), "{\"plan\": \"2\"}");
     assert_eq!(numbers(store, &machine, 1).await, [300]);
 }
@@ -285,6 +287,48 @@ pub(super) fn change(machine: &MachineRecord) -> MachineChange {
     MachineChange { machine: machine.clone(), plan: None, events: Vec::new(), audit: None }
 }
 
+/// What plans said is told of the newest ones, and of this machine's own.
+pub(super) async fn plans_sent(store: &dyn MetaStore, scope: &str) {
+    let base = fixture(store, scope, "plans-sent").await;
+    let [machine, neighbour] = [machine(&base, "1"), machine(&base, "10")];
+    for machine in [&machine, &neighbour] {
+        store.create_machine(machine.clone(), entry("enrol")).await.unwrap();
+    }
+    let versions = async |limit| {
+        let plans = store.plans_sent(&machine.name, limit).await.unwrap();
+        plans.into_iter().map(|plan| plan.version).collect::<Vec<_>>()
+    };
+    assert_eq!(versions(9).await, [0; 0]);
+    report(store, &neighbour, Some("their own"), &[]).await.unwrap();
+    for _ in 0..PLANS_REMEMBERED + 2 {
+        report(store, &machine, Some("plan"), &[]).await.unwrap();
+    }
+    let newest = PLANS_REMEMBERED + 2;
+    assert_eq!(versions(2).await, [newest - 1, newest], "the newest, the oldest of them first");
+    let remembered: Vec<_> = (newest - PLANS_REMEMBERED + 1..=newest).collect();
+    assert_eq!(versions(usize::MAX).await, remembered);
+    let last = store.plans_sent(&machine.name, 1).await.unwrap();
+    assert_eq!(last, [new_plan(newest, "plan").said]);
+}
+
+fn new_plan(version: u64, signed: &str) -> NewPlan {
+    let said = PlanSummary {
+        version,
+        customer: "acme".parse().unwrap(),
+        issued: at(5),
+        expires: at(6),
+        action: "rollback".to_owned(),
+        to: Some(self::version("1.2.0")),
+        order: Some(3),
+        withheld: vec![WithheldSummary {
+            version: self::version("1.3.0"),
+            code: "BLOCKED".to_owned(),
+        }],
+        notices: vec!["CONTRACT_ENDS".to_owned()],
+    };
+    NewPlan { signed: signed.to_owned(), said }
+}
+
 async fn report(
     store: &dyn MetaStore,
     machine: &MachineRecord,
@@ -293,7 +337,7 @@ async fn report(
 ) -> Result<(), StoreError> {
     let machine = store.machine(&machine.name).await?;
     let events = numbers.iter().map(|number| event(*number, machine.revision)).collect();
-    let plan = plan.map(str::to_owned);
+    let plan = plan.map(|signed| new_plan(machine.revision, signed));
     store.change_machine(MachineChange { plan, events, ..change(&machine) }).await
 }
 

@@ -46,12 +46,12 @@ pub(super) fn recount(
 
 /// Where one machine is listed.
 #[derive(PartialEq, Eq)]
-enum Line {
+enum Entry {
     InUse(Cell, (u32, MachineName)),
     Retired(CustomerName, MachineName),
 }
 
-impl Line {
+impl Entry {
     fn of(machine: &MachineRecord) -> Self {
         match machine.counted() {
             Some(Counted { cell, seen, .. }) => {
@@ -67,23 +67,23 @@ fn list(
     before: Option<&MachineRecord>,
     after: &MachineRecord,
 ) -> StoreResult<()> {
-    let (before, line) = (before.map(Line::of), Line::of(after));
-    if before.as_ref() == Some(&line) {
+    let (before, entry) = (before.map(Entry::of), Entry::of(after));
+    if before.as_ref() == Some(&entry) {
         return Ok(());
     }
     match before {
-        Some(Line::InUse(cell, place)) => MACHINES_IN_USE.remove(transaction, &(cell, place))?,
-        Some(Line::Retired(customer, name)) => {
+        Some(Entry::InUse(cell, place)) => MACHINES_IN_USE.remove(transaction, &(cell, place))?,
+        Some(Entry::Retired(customer, name)) => {
             MACHINES_RETIRED.remove(transaction, &(customer, name))?;
         }
         None => {}
     }
-    match line {
-        Line::InUse(cell, place) => {
+    match entry {
+        Entry::InUse(cell, place) => {
             let listed = (Day::of(after.seen_at), after.name.clone());
             MACHINES_IN_USE.put(transaction, &(cell, place), &listed)
         }
-        Line::Retired(customer, name) => {
+        Entry::Retired(customer, name) => {
             MACHINES_RETIRED.put(transaction, &(customer, name), &after.name)
         }
     }

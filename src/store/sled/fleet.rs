@@ -7,9 +7,12 @@ use mainstay_client::{
 use sled::transaction::TransactionalTree;
 
 use super::{
-    super::{AuditEntry, MachineChange, MachineRecord, StoreError, StoreResult},
+    super::{
+        AuditEntry, MachineChange, MachineRecord, NewPlan, PLANS_REMEMBERED, StoreError,
+        StoreResult,
+    },
     audit, census, outbox, rollouts,
-    tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS},
+    tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS, PLANS_SENT},
 };
 
 pub(super) fn create_machine(
@@ -47,8 +50,12 @@ pub(super) fn change_machine(
     }
     put_claim(transaction, machine)?;
     census::recount(transaction, Some(&stored), machine)?;
-    if let Some(plan) = plan {
-        PLANS.put(transaction, name, plan)?;
+    if let Some(NewPlan { signed, said }) = plan {
+        PLANS.put(transaction, name, signed)?;
+        PLANS_SENT.put(transaction, &(name.clone(), said.version), said)?;
+        if let Some(forgotten) = said.version.checked_sub(PLANS_REMEMBERED) {
+            PLANS_SENT.remove(transaction, &(name.clone(), forgotten))?;
+        }
     }
     for event in events {
         let key = (name.clone(), event.event.number);

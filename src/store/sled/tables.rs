@@ -13,8 +13,8 @@ use super::{
     super::{
         ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord,
         DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord,
-        PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord, SafeguardRecord,
-        StopRecord, StoredFile, TokenRecord,
+        PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord,
+        SafeguardRecord, StopRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
@@ -81,6 +81,8 @@ pub(super) const CENSUS: Table<(Setup, CustomerName), (Cell, Count)> =
 pub(super) const CENSUS_TOGETHER: Table<Setup, (Setup, Count)> =
     Table::new("census-together", "count of all machines");
 pub(super) const PLANS: Table<MachineName, String> = Table::new("plans", "plan of machine");
+pub(super) const PLANS_SENT: Table<(MachineName, u64), PlanSummary> =
+    Table::new("plans-sent", "plan");
 pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("events", "event");
 
 pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");

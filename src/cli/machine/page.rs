@@ -1,0 +1,222 @@
+use std::fmt::Write as _;
+
+use super::super::output::{or_dash, table};
+use crate::{
+    policy::{Line, State},
+    service::{
+        seats::SeatStanding,
+        story::{ActionView, ContractDates, MachineView},
+        support::{Explanation, MachineStanding},
+    },
+    store::{EventRecord, MachineBlock, MachineRecord, OrderRecord, OrderState, PlanSummary, Word},
+};
+
+/// How many events, plans and actions have room on the page, of each.
+pub(super) const LAST: usize = 10;
+/// How many of the releases that are withheld have room on the page.
+const WITHHELD_SHOWN: usize = 5;
+
+/// A machine's whole story for a person: how it is, and what led there, the newest first.
+pub(super) fn page(view: &MachineView) -> String {
+    let MachineView { machine, events, releases, notices, plans, actions, older, .. } = view;
+    let mut page = how_it_is(view);
+    page.extend(remarks(machine));
+    for notice in notices {
+        let _infallible = write!(page, "\n\nNotice: {} ({})", notice.message, notice.code);
+    }
+    let tables = [
+        blocked(&machine.blocks),
+        offered(releases, machine),
+        tried(events),
+        sent(plans),
+        done(actions),
+    ];
+    for table in tables.into_iter().flatten() {
+        let _infallible = write!(page, "\n\n{table}");
+    }
+    if older.is_any() {
+        let shown = events.len().max(plans.len()).max(actions.len());
+        let _infallible = write!(page, "\n\nThere is more: --last {}", (10 * shown).min(1000));
+    }
+    page
+}
+
+fn how_it_is(view: &MachineView) -> String {
+    let MachineView { machine, next, seat, contract, line, known, .. } = view;
+    let confirmed: Vec<_> = machine.confirmed.iter().map(ToString::to_string).collect();
+    let runs = match (&machine.running, known) {
+        (None, _) => "-".to_owned(),
+        (Some(running), Some(false)) => format!("{running}, which is no release of the vendor's"),
+        (Some(running), _) if machine.confirmed.contains(running) => {
+            format!("{running}, confirmed")
+        }
+        (Some(running), _) => format!("{running}, not confirmed"),
+    };
+    let next_version = next.version.as_ref().map_or_else(String::new, ToString::to_string);
+    let rows = [
+        ("host", machine.host.clone()),
+        ("customer", machine.customer.to_string()),
+        ("contract", format!("{}, {}", machine.contract, contract_line(contract))),
+        ("product", format!("{} on {}", machine.product, machine.platform)),
+        ("ring", machine.ring.to_string()),
+        ("runs", runs),
+        ("line", line.as_ref().map_or_else(|| "-".to_owned(), line_dates)),
+        ("confirmed", confirmed.join(", ")),
+        ("seat", seat_line(*seat, machine)),
+        ("enrolled", machine.enrolled_at.to_string()),
+        ("seen", machine.seen_at.to_string()),
+        ("agent", machine.agent.clone()),
+        ("system", or_dash(machine.facts.as_ref())),
+        ("at its next check", format!("{} {next_version}", next.action)),
+    ];
+    table(["MACHINE", machine.name.as_str()], rows.map(|(name, value)| [name.to_owned(), value]))
+}
+
+fn contract_line(contract: &ContractDates) -> String {
+    let ContractDates { state, paid_until, grace_until, security_until } = contract;
+    let state = match state {
+        None => return "which has not begun".to_owned(),
+        Some(State::Active) => "active",
+        Some(State::Suspended) => "suspended",
+        Some(State::Terminated) => "terminated",
+    };
+    let until = [
+        ("paid until", *paid_until),
+        ("patches until", *grace_until),
+        ("security patches until", security_until.filter(|until| Some(*until) > *grace_until)),
+    ];
+    let until = until.into_iter().filter_map(|(what, at)| Some(format!(", {what} {}", at?)));
+    format!("{state}{}", until.collect::<String>())
+}
+
+fn line_dates(line: &Line) -> String {
+    let ends = [("EOS", line.eos), ("EOL", line.eol)];
+    let ends: String =
+        ends.into_iter().filter_map(|(what, at)| Some(format!(", {what} {}", at?))).collect();
+    let ends = if ends.is_empty() { ", no EOS or EOL dates" } else { &ends };
+    format!("{}{ends}", line.line)
+}
+
+fn seat_line(seat: SeatStanding, machine: &MachineRecord) -> String {
+    let since = machine.seated_at.unwrap_or(machine.enrolled_at);
+    match seat {
+        SeatStanding::Held => format!("held since {since}"),
+        SeatStanding::Exceeded => format!("none: all were taken before {since}"),
+        SeatStanding::Silent => "none: not heard of for too long".to_owned(),
+        SeatStanding::Retired => "none: retired".to_owned(),
+    }
+}
+
+/// What is out of the ordinary, and what a technician wants of it.
+fn remarks(machine: &MachineRecord) -> impl Iterator<Item = String> {
+    let clone = machine.clone_suspected.as_ref().map(|clone| {
+        format!("Two machines seem to use its key, since {}: {}.", clone.at, clone.why)
+    });
+    let retired = machine.retired.as_ref().map(|retired| format!("Retired. {}", said(retired)));
+    let pin = machine.pin.as_ref();
+    let pin = pin.map(|pin| format!("Pinned to {}. {}", pin.version, said(&pin.word)));
+    let hold = machine.hold.as_ref();
+    let hold = hold.map(|hold| format!("On hold until {}. {}", hold.until, said(&hold.word)));
+    let remarks = [clone, retired, machine.order.as_ref().map(ordered), pin, hold];
+    remarks.into_iter().flatten().map(|remark| format!("\n\n{remark}"))
+}
+
+fn ordered(order: &OrderRecord) -> String {
+    let state = match order.state {
+        OrderState::Pending => "not carried out yet",
+        OrderState::Done => "done",
+        OrderState::Failed => "failed",
+    };
+    let ticket = order.ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
+    let caution = order.caution.as_ref().map(|caution| format!("\nCaution: {caution}."));
+    format!(
+        "Rollback order {}: {} to {}, {state}. {}: {}{ticket}{}",
+        order.number,
+        order.from,
+        order.to,
+        order.by,
+        order.reason,
+        caution.unwrap_or_default()
+    )
+}
+
+/// Who said it, when and why.
+fn said(word: &Word) -> String {
+    let ticket = word.ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
+    format!("{} at {}: {}{ticket}", word.by, word.at, word.reason)
+}
+
+fn blocked(blocks: &[MachineBlock]) -> Option<String> {
+    let rows = blocks.iter().rev().map(|block| {
+        let versions = match &block.block.over {
+            Some(over) => format!("above {over} up to {}", block.block.through),
+            None => block.block.through.to_string(),
+        };
+        [versions, block.at.to_string(), block.by.clone(), block.block.reason.clone()]
+    });
+    (!blocks.is_empty()).then(|| table(["BLOCKED", "SINCE", "BY", "REASON"], rows))
+}
+
+fn offered(releases: &[Explanation], machine: &MachineRecord) -> Option<String> {
+    let (withheld, others): (Vec<_>, Vec<_>) =
+        releases.iter().partition(|it| it.standing == MachineStanding::Withheld);
+    let shown = withheld.iter().take(WITHHELD_SHOWN).rev().chain(others.iter().rev());
+    let rows = shown.map(|release| {
+        [
+            release.version.to_string(),
+            release.channel.to_string(),
+            super::standing(release.standing).to_owned(),
+            release.code.clone(),
+            release.message.clone(),
+        ]
+    });
+    let table = table(["RELEASE", "CHANNEL", "STANDING", "CODE", "WHY"], rows);
+    let more = withheld.len().saturating_sub(WITHHELD_SHOWN);
+    let more = (more > 0)
+        .then(|| format!("\n{more} more are withheld: mainstay machine explain {}", machine.name));
+    (!releases.is_empty()).then(|| format!("{table}{}", more.unwrap_or_default()))
+}
+
+fn tried(events: &[EventRecord]) -> Option<String> {
+    let rows = events.iter().rev().map(|record| {
+        let event = &record.event;
+        [
+            record.at.to_string(),
+            event.kind.as_str().to_owned(),
+            or_dash(event.from.as_ref()),
+            event.to.to_string(),
+            event.detail.lines().next().unwrap_or_default().to_owned(),
+        ]
+    });
+    (!events.is_empty()).then(|| table(["REPORTED", "EVENT", "FROM", "TO", "DETAIL"], rows))
+}
+
+fn sent(plans: &[PlanSummary]) -> Option<String> {
+    let rows = plans.iter().rev().map(|plan| {
+        let to = plan.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+        let order = plan.order.map(|order| format!(", order {order}")).unwrap_or_default();
+        let withheld = plan.withheld.iter().map(|it| format!("{} {}", it.version, it.code));
+        [
+            plan.issued.to_string(),
+            plan.version.to_string(),
+            format!("{}{to}{order}", plan.action),
+            withheld.take(WITHHELD_SHOWN).collect::<Vec<_>>().join(", "),
+            plan.notices.join(", "),
+        ]
+    });
+    (!plans.is_empty()).then(|| table(["SENT", "PLAN", "SAID", "WITHHELD", "NOTICES"], rows))
+}
+
+fn done(actions: &[ActionView]) -> Option<String> {
+    let rows = actions.iter().rev().map(|action| {
+        [
+            action.at.to_string(),
+            action.by.clone(),
+            action.action.clone(),
+            or_dash(action.reason.as_ref()),
+            or_dash(action.ticket.as_ref()),
+            action.detail.clone(),
+        ]
+    });
+    (!actions.is_empty()).then(|| table(["DONE", "BY", "WHAT", "REASON", "TICKET", "DETAIL"], rows))
+}
