@@ -61,6 +61,13 @@ pub struct Limits {
     pub endpoints_max: usize,
     /// How many notifications are being sent at the same time, each to another endpoint.
     pub tries_parallel_max: usize,
+    /// How many checks and reports one machine may send in one go. An agent sends a few with each
+    /// update, and one each quarter of an hour otherwise.
+    pub machine_requests_at_once: u32,
+    /// The time from one check or report of a machine to the next, once it has sent as many as it may in
+    /// one go. A server takes in thousands each second, so that many machines that run wild do not keep it
+    /// from the others.
+    pub machine_request_interval: Duration,
 }
 
 impl Limits {
@@ -92,6 +99,8 @@ impl Limits {
         denied_actors_max: 1000,
         endpoints_max: 100,
         tries_parallel_max: 32,
+        machine_requests_at_once: 600,
+        machine_request_interval: Duration::from_millis(100),
     };
 }
 

@@ -30,6 +30,7 @@ pub(crate) mod instant;
 pub mod keys;
 pub mod metadata;
 pub mod organisation;
+mod pace;
 pub mod private_channel;
 pub mod product;
 pub mod publish;
@@ -87,6 +88,7 @@ pub struct Service {
     measures: Arc<Measures>,
     outlet: Option<Arc<Outlet>>,
     rollouts: RolloutRules,
+    paces: pace::Paces,
 }
 
 impl Service {
@@ -106,6 +108,7 @@ impl Service {
         let allocations = seats::Allocations::new(limits.allocations_max);
         let silence = Silence::default();
         let measures = Arc::default();
+        let paces = pace::Paces::new(&limits);
         Self {
             meta,
             blobs,
@@ -122,6 +125,7 @@ impl Service {
             measures,
             outlet: None,
             rollouts: RolloutRules::default(),
+            paces,
         }
     }
 

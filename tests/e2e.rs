@@ -130,3 +130,5 @@ mod undo;
 mod upload;
 #[path = "e2e/webhooks.rs"]
 mod webhooks;
+#[path = "e2e/wild_machine.rs"]
+mod wild_machine;

@@ -11,7 +11,7 @@ use crate::{
     store::MachineRecord,
 };
 
-/// The machine that asks.
+/// The machine that asks, and does so no more often than it may.
 pub(super) struct Machine(pub(super) MachineRecord);
 
 /// The member of the vendor's or a support organisation's staff who asks, for whom the route is.
@@ -102,7 +102,10 @@ impl FromRequest for Machine {
         let request = request.clone();
         Box::pin(async move {
             match bearer(&request).await? {
-                Bearer::Machine(machine) => Ok(Self(*machine)),
+                Bearer::Machine(machine) => {
+                    service(&request)?.require_pace(&machine.name)?;
+                    Ok(Self(*machine))
+                }
                 Bearer::Staff(_) => Err(ServiceError::new(
                     ErrorClass::Forbidden,
                     "MACHINE_ONLY",

@@ -1,4 +1,7 @@
-use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
 use mainstay_client::format::{ParseError, wire::Problem};
 
 use crate::service::{ErrorClass, ServiceError, chain};
@@ -30,6 +33,7 @@ impl ResponseError for ApiError {
             ErrorClass::NotFound => StatusCode::NOT_FOUND,
             ErrorClass::Conflict => StatusCode::CONFLICT,
             ErrorClass::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorClass::TooMany => StatusCode::TOO_MANY_REQUESTS,
             ErrorClass::Refused => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorClass::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorClass::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -53,6 +57,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(status);
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
+        }
+        if let Some(wait) = error.retry_after() {
+            response.insert_header((header::RETRY_AFTER, wait.as_secs()));
         }
         response
             .content_type("application/problem+json")

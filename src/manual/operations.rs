@@ -143,6 +143,10 @@
 //! silent is in `machine list --silent` at once, and in the census from the next midnight on. A list has at
 //! most 1,000 machines, and says how to get the next ones.
 //!
+//! A machine that runs wild, or whose token was stolen, cannot keep the server from the others: after 600
+//! checks and reports at once it may send ten a second, and is told how long to wait when it sends more (429
+//! `TOO_MANY_REQUESTS`, `Retry-After`). Agents heed that. Downloads are not counted.
+//!
 //! # The story of a machine
 //!
 //! `mainstay machine show m-…` is one page: what runs and whether it is confirmed, until when the contract is

@@ -225,6 +225,7 @@
 //! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `ROLLOUT_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
 //! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `ENDPOINT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
+//! | `TOO_MANY_REQUESTS` | 429 | a machine checks or reports too often; `Retry-After` says how many seconds to wait |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
 //! | `UNAVAILABLE`, `BUSY`, `STORAGE_FULL` | 503 | not now |
 //!

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use mainstay_client::{
     format::{ParseError, ProductName},
@@ -28,6 +28,8 @@ pub enum ErrorClass {
     Conflict,
     /// Larger than is taken in.
     TooLarge,
+    /// More often than is allowed.
+    TooMany,
     /// The request is well formed, and its documents are refused.
     Refused,
     /// Cannot be served now.
@@ -44,6 +46,7 @@ pub struct ServiceError {
     code: String,
     message: String,
     problems: Vec<String>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -87,6 +90,7 @@ impl ServiceError {
         "STAFF_ONLY",
         "STORAGE_FULL",
         "TOKEN_EXPIRED",
+        "TOO_MANY_REQUESTS",
         "UNAUTHENTICATED",
         "UNAVAILABLE",
         "UPLOAD_BUSY",
@@ -105,6 +109,7 @@ impl ServiceError {
             code: code.into(),
             message: message.into(),
             problems: Vec::new(),
+            retry_after: None,
             source: None,
         }
     }
@@ -133,6 +138,17 @@ impl ServiceError {
              --adopt-online-keys`, then sign and submit)"
         );
         Self::new(ErrorClass::Unavailable, "ONLINE_KEY_LOST", message)
+    }
+
+    /// The same, with how long whoever asks is to wait before it asks again.
+    #[must_use]
+    pub fn asked_again_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// How long whoever asks is to wait before it asks again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The class.
