@@ -387,6 +387,7 @@ pub fn of_machine(news: MachineNews, at: Timestamp) -> Option<Notification> {
         EventKind::Installed
         | EventKind::Confirmed
         | EventKind::Deferred
+        | EventKind::MadeRoom
         | EventKind::Unblocked => return None,
     };
     Some(Notification { timestamp: at, occasion })

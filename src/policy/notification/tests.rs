@@ -183,6 +183,7 @@ fn what_a_machine_reports_is_told_where_it_went_wrong() {
         (EventKind::Installed, None, None),
         (EventKind::Confirmed, None, None),
         (EventKind::Deferred, None, None),
+        (EventKind::MadeRoom, None, None),
         (EventKind::Unblocked, None, None),
     ] {
         assert_eq!(kind(event, order), expected, "{event:?} {order:?}");
