@@ -50,6 +50,8 @@ mod crash;
 mod data;
 #[path = "e2e/decisions.rs"]
 mod decisions;
+#[path = "e2e/doctor.rs"]
+mod doctor;
 #[path = "e2e/download.rs"]
 mod download;
 #[path = "e2e/enrolment.rs"]
