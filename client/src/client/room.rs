@@ -7,10 +7,7 @@ use crate::{
     error::Error,
     format::{Missing, Version},
     fs::LocalFileSystem,
-    install::{
-        Room,
-        room::{device, occupied_bytes},
-    },
+    install::{Room, room::device},
 };
 
 /// Something that was given up for want of space.
@@ -62,13 +59,13 @@ impl Client {
     pub(super) fn spares(&self, wanted: &Wanted) -> Vec<GivenUp> {
         let cache = self.installation.layout().cache();
         let downloads = unwanted(&cache, &wanted.file.sha256.to_string());
-        let downloads = downloads
-            .into_iter()
-            .map(|path| GivenUp { bytes: occupied_bytes(&path), what: Spare::Download { path } });
+        let downloads = downloads.into_iter().map(|path| GivenUp {
+            bytes: path.metadata().map_or(0, |file| file.len()),
+            what: Spare::Download { path },
+        });
         let versions = self.installation.spare_versions(&wanted.version).into_iter();
         let versions = versions.map(|version| {
-            let belongings = self.installation.belongings(&version);
-            let bytes = belongings.iter().map(|path| occupied_bytes(path)).sum();
+            let bytes = self.installation.occupied_by(&version);
             GivenUp { what: Spare::Version { version }, bytes }
         });
         downloads.chain(versions).collect()

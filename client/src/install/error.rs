@@ -214,7 +214,7 @@ impl Error {
     }
 
     /// Where there is not enough space, if that is what it is about.
-    pub(crate) fn full_at(&self) -> Option<&Path> {
+    pub fn full_at(&self) -> Option<&Path> {
         if self.kind() != ErrorKind::NoSpace {
             return None;
         }

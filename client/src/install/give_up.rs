@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Installation, error::Error, journal::Draft, observed::Observed, retain};
+use super::{
+    Installation, error::Error, journal::Draft, observed::Observed, retain, room::occupied_bytes,
+};
 use crate::format::{Version, wire::EventKind};
 
 impl Installation {
@@ -14,9 +16,15 @@ impl Installation {
         retain::spare(self.record(), wanted).into_iter().cloned().collect()
     }
 
+    /// How many bytes of its file system come free when `version` is given up, as far as nothing shares them.
+    pub fn occupied_by(&self, version: &Version) -> u64 {
+        let belongings = self.belongings(version);
+        belongings.iter().map(|path| occupied_bytes(path)).fold(0, u64::saturating_add)
+    }
+
     /// What goes with `version` when it is given up: its tree, and the copies of the data as they were
     /// when it was left.
-    pub(crate) fn belongings(&self, version: &Version) -> Vec<PathBuf> {
+    pub(super) fn belongings(&self, version: &Version) -> Vec<PathBuf> {
         let of_version = |it: &&super::journal::Snapshot| it.version.as_ref() == Some(version);
         let snapshots = self.engine.journal.snapshots.iter().filter(of_version);
         let layout = self.layout();

@@ -101,7 +101,7 @@ fn available_bytes(path: &Path) -> Result<u64, Error> {
 }
 
 /// How many bytes of its file system all that is at or below `path` takes.
-pub(crate) fn occupied_bytes(path: &Path) -> u64 {
+pub(super) fn occupied_bytes(path: &Path) -> u64 {
     const BLOCK_BYTES: u64 = 512;
     let entries = WalkDir::new(path).into_iter().filter_map(Result::ok);
     let blocks = entries.filter_map(|entry| entry.metadata().ok()).map(|it| it.blocks());
