@@ -88,7 +88,7 @@ fn enrolling_again_keeps_the_name_and_ends_the_old_token() {
     assert_eq!(check(old.trim()), 401);
     machine.agent(&["check"]).exits(10);
     let machines = server.mainstay(&["--json", "machine", "list"]).succeeds().json();
-    assert_eq!(machines.as_array().unwrap().len(), 1);
+    assert_eq!(machines["machines"].as_array().unwrap().len(), 1);
 }
 
 #[test]
