@@ -21,8 +21,8 @@ use crate::{
 /// The day on which everything is asked. All releases are out by then.
 const TODAY: i64 = 1000;
 
-/// What no route comes to here: nothing on a server makes the first three so, and what comes of the
-/// ends of lines is asked in `tests/e2e/lines.rs`.
+/// What no route comes to here: nothing on a server makes the first two so, what is withdrawn is asked in
+/// `rollout`, and what comes of the ends of lines in `tests/e2e/lines.rs`.
 const OUT_OF_REACH: [Code; 5] =
     [Code::UnknownProduct, Code::Revoked, Code::Withdrawn, Code::LineEol, Code::LineEos];
 
