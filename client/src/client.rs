@@ -52,6 +52,7 @@ mod rollback;
 mod room;
 mod rules;
 pub mod settings;
+mod stage;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -27,6 +27,8 @@ use std::{io::Read, num::NonZeroU64, time::Duration};
 use secrecy::SecretString;
 
 pub use coding::{Accepted, Coding};
+#[cfg(feature = "install")]
+pub(crate) use download::Arrival;
 pub use download::Download;
 pub use http::{CertificateAuthority, HttpTransport};
 pub use mirror::Mirror;

@@ -48,6 +48,7 @@ mod retain;
 pub(crate) mod room;
 pub(crate) mod script;
 mod settle;
+mod stage;
 
 #[cfg(test)]
 mod tests;
@@ -124,7 +125,7 @@ impl Installation {
             Some(journal) => journal,
             None => new_journal(&layout)?,
         };
-        let mut engine = Engine { layout, limits, files, journal };
+        let mut engine = Engine { layout, limits, files, journal, staged: None };
         let settled = engine.settle(Cause::Stopped)?;
         let ended = end_probation(&mut engine, now)?.as_ref().map(engine::told);
         let recovery = [settled, ended].into_iter().flatten().collect::<Vec<_>>().join("; ");
@@ -162,18 +163,54 @@ impl Installation {
         self.record().kept_tree(version).is_some() && self.layout().tree(version).is_dir()
     }
 
+    /// Unpacks `payload` beside the versions, so that [`install`](Self::install) of the same attempt
+    /// needs none. Nothing else changes, and nothing of the tree is seen, or durable, before that. It
+    /// waits for as long as this installation is open.
+    ///
+    /// `payload` is read on another thread, and may still be arriving. Where it breaks off, or is not
+    /// the one that was signed, nothing of it stays.
+    pub fn stage(
+        &mut self,
+        attempt: &Attempt,
+        payload: &mut (dyn Read + Send),
+    ) -> Result<(), Error> {
+        self.engine.settle(Cause::Failed("it had failed"))?;
+        self.expect_allowed(attempt)?;
+        let staged = self.engine.stage(&attempt.version, &attempt.artifact, payload);
+        if let Err(error) = &staged
+            && error.kind() != ErrorKind::Transfer
+        {
+            // That it failed is worth more than that this could not be written.
+            let _ = self.engine.give_up(attempt, &sentence(error));
+        }
+        staged
+    }
+
     /// Lets `attempt.version` run.
     ///
-    /// With no payload the kept tree is used, where nothing has changed in it since it was known to
-    /// be what was signed, or after it was compared with that; where it differs the error is
-    /// [`ErrorKind::TreeModified`], and where there is none
+    /// With no payload the tree is used that [`stage`](Self::stage) made, or else the kept one, where
+    /// nothing has changed in it since it was known to be what was signed, or after it was compared
+    /// with that; where it differs the error is [`ErrorKind::TreeModified`], and where there is none
     /// [`ErrorKind::NotInstalled`]. `now` is asked once, when the time to confirm starts. A
     /// rollback during a probation undoes that first. After an error what ran before runs, or
     /// [`open`](Self::open) brings it back.
     pub fn install(
         &mut self,
         attempt: Attempt,
-        payload: Option<&mut dyn Read>,
+        payload: Option<&mut (dyn Read + Send)>,
+        now: &dyn Fn() -> Moment,
+    ) -> Result<Outcome, Error> {
+        let result = self.install_staged(attempt, payload, now);
+        if self.engine.staged.take().is_some() {
+            self.engine.sweep();
+        }
+        result
+    }
+
+    fn install_staged(
+        &mut self,
+        attempt: Attempt,
+        payload: Option<&mut (dyn Read + Send)>,
         now: &dyn Fn() -> Moment,
     ) -> Result<Outcome, Error> {
         self.engine.settle(Cause::Failed("it had failed"))?;
@@ -188,8 +225,11 @@ impl Installation {
             // What runs now may be below where the order leads.
             self.expect_allowed(&attempt)?;
         }
+        if let Some(payload) = payload {
+            self.stage(&attempt, payload)?;
+        }
         let (from, run) = (self.running().cloned(), run_name()?);
-        let result = change(&mut self.engine, Change { from, attempt, run }, payload, now);
+        let result = change(&mut self.engine, Change { from, attempt, run }, now);
         if let Err(error) = &result {
             // Where this fails too, the next call or the next `open` tries again.
             let _ = self.engine.settle(Cause::Failed(&sentence(error)));
@@ -326,13 +366,8 @@ impl Installation {
 }
 
 /// From idle to committed, on probation or undone.
-fn change(
-    engine: &mut Engine,
-    change: Change,
-    payload: Option<&mut (dyn Read + '_)>,
-    now: &dyn Fn() -> Moment,
-) -> Result<Outcome, Error> {
-    let ready = match engine.idle()?.fetch(change)?.stage(payload)?.prepare()? {
+fn change(engine: &mut Engine, change: Change, now: &dyn Fn() -> Moment) -> Result<Outcome, Error> {
+    let ready = match engine.idle()?.fetch(change)?.stage()?.prepare()? {
         Prepared::Ready(ready) => ready,
         Prepared::Halted(halted, trouble) => return halted.abort(trouble),
     };

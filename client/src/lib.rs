@@ -127,4 +127,6 @@ pub mod hex;
 #[cfg(feature = "install")]
 pub mod install;
 pub mod pack;
+#[cfg(feature = "install")]
+mod pipe;
 pub mod tuf;

@@ -42,12 +42,16 @@
 //! `--answer-timeout SECONDS` (`MAINSTAY_ANSWER_TIMEOUT`) is how long the server has until it has begun
 //! to answer: a minute.
 //!
-//! The artifact is fetched (resumed where it was cut) and verified, then decompressed, verified again and
-//! unpacked in one pass; the data are copied, `current` is switched by one rename, and the release's own
-//! health check runs. Where it fails, takes too long or cannot start, the data are put back, `current`
-//! is switched back, the version is blocked here, and the server is told. Each step is written to a
-//! journal first: after a crash or power cut at any instant the next command ends in exactly the old
-//! version or the new one.
+//! While the artifact arrives it is written to the cache, hashed, decompressed, hashed again and unpacked
+//! beside the versions, where no program looks: one pass, in a few mebibytes of memory beside the window
+//! that its release announces. Nothing of it is used before the digests of artifact and payload are those
+//! that were signed, and the tree is durable; otherwise the tree is removed. A connection that breaks is
+//! gone on with where it broke, and so is the unpacking; where the agent ends, the next one reads what is
+//! in the cache, unpacks it anew and fetches the rest. Then the data are copied, `current` is switched by
+//! one rename, and the release's own health check runs. Where it fails, takes too long or cannot start,
+//! the data are put back, `current` is switched back, the version is blocked here, and the server is told.
+//! From the whole tree on each step is written to a journal first: after a crash or power cut at any
+//! instant the next command ends in exactly the old version or the new one.
 //!
 //! One agent or program at a time works on an installation (`.mainstay/lock`); another ends with 31, or
 //! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 1 unless set, and 60 for `confirm` and `run`.

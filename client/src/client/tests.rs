@@ -8,6 +8,7 @@ mod healing;
 mod history;
 mod preflight;
 mod room;
+mod streaming;
 mod updater;
 pub(crate) mod vendor;
 

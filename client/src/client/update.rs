@@ -1,7 +1,4 @@
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use super::{
     Check, Client, Preflight, files, manifest, preflight::Purpose, rules, trust_store::Noted,
@@ -14,25 +11,31 @@ use crate::{
     },
     fs::LocalFileSystem,
     install::{self, Attempt, AttemptKind, Outcome},
-    pack::{Payload, PayloadIdentity},
 };
 
 /// How far an update has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// The artifact arrives.
+    /// The artifact arrives, and is unpacked while it does where it is to be installed at once.
     Downloading {
         /// How many bytes are here.
         received: u64,
         /// How many there will be.
         length: u64,
     },
-    /// The release is unpacked, switched on and checked.
+    /// The release is here, whole, and is switched on and checked.
     Installing {
         /// The release.
         version: Version,
     },
+}
+
+impl Progress {
+    /// What is told of a download of `length` bytes.
+    pub(super) fn downloading(length: u64, progress: &mut dyn FnMut(Self)) -> impl FnMut(u64) {
+        move |received| progress(Self::Downloading { received, length })
+    }
 }
 
 /// What came of [`Client::update`].
@@ -286,13 +289,8 @@ impl Client {
         // What would be refused in the end is refused before anything is fetched.
         self.installation.expect_allowed(&wanted.attempt())?;
         let cache = self.installation.layout().cache();
-        let length = wanted.file.length;
-        // What an update that was superseded left behind is of no use any more.
-        sweep(&cache, &wanted.file.sha256.to_string())?;
         let download = self.remote.download(&self.enrolment.product, &wanted.file);
-        download.into_cache(&cache, &mut |received| {
-            progress(Progress::Downloading { received, length });
-        })
+        download.into_cache(&cache, &mut Progress::downloading(wanted.file.length, progress))
     }
 
     fn fetch_and_install(
@@ -300,15 +298,11 @@ impl Client {
         wanted: &Wanted,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Outcome, Error> {
-        let path = self.download(wanted, progress)?;
+        let artifact = self.stage(wanted, progress)?;
+        // Of no use any more, and before the tree is made durable: it need not reach the disk.
+        files::remove(&LocalFileSystem, &artifact)?;
         progress(Progress::Installing { version: wanted.version.clone() });
-        let file = File::open(&path).map_err(|error| Error::disk(&path, error))?;
-        let identity = PayloadIdentity::from(&wanted.artifact);
-        let mut payload = Payload::new(file, identity, wanted.artifact.window_log)?;
-        let outcome =
-            self.installation.install(wanted.attempt(), Some(&mut payload), &*self.clock)?;
-        files::remove(&LocalFileSystem, &path)?;
-        Ok(outcome)
+        Ok(self.installation.install(wanted.attempt(), None, &*self.clock)?)
     }
 }
 
@@ -324,7 +318,7 @@ impl Wanted {
         }
     }
 
-    fn attempt(&self) -> Attempt {
+    pub(super) fn attempt(&self) -> Attempt {
         Attempt {
             kind: self.kind.clone(),
             version: self.version.clone(),
@@ -333,16 +327,4 @@ impl Wanted {
             floor: self.floor.clone(),
         }
     }
-}
-
-/// Removes everything from the folder `cache` but the file called `keep` and its part.
-fn sweep(cache: &Path, keep: &str) -> Result<(), Error> {
-    let Ok(entries) = std::fs::read_dir(cache) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if !name.to_string_lossy().starts_with(keep) {
-            files::remove(&LocalFileSystem, &entry.path())?;
-        }
-    }
-    Ok(())
 }

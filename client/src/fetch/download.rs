@@ -1,6 +1,6 @@
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Seek as _, Write as _},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -23,15 +23,24 @@ pub struct Download<'a> {
     retry: Retry,
 }
 
-/// How a try ended that did not fail.
-enum Try {
-    Whole,
-    /// The part turned out wrong and is gone. Where it had been begun by an earlier try, it is
-    /// worth beginning anew: a disk may have lost what a connection brought.
-    Wrong {
-        resumed: bool,
-        found: Digest,
-    },
+/// What became of a file that has arrived.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// It is the one that was announced, and it is here.
+    Whole(PathBuf),
+    /// It is not, and is gone. Where it had been begun by an earlier try, it is worth beginning anew:
+    /// a disk may have lost what a connection brought.
+    Wrong { resumed: bool, refusal: Error },
+}
+
+impl Arrival {
+    /// Where the file is.
+    pub(crate) fn whole(self) -> Result<PathBuf, Error> {
+        match self {
+            Self::Whole(path) => Ok(path),
+            Self::Wrong { refusal, .. } => Err(refusal),
+        }
+    }
 }
 
 impl<'a> Download<'a> {
@@ -56,26 +65,74 @@ impl<'a> Download<'a> {
         cache: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<PathBuf, Error> {
-        std::fs::create_dir_all(cache).map_err(|error| Error::disk(cache, error))?;
-        let whole = cache.join(self.digest.to_string());
-        let part = cache.join(format!("{}.part", self.digest));
-        remove_others(cache, &[&whole, &part]);
-        if self.is_whole(&whole)? {
-            progress(self.length);
-            return Ok(whole);
+        let mut arrival = self.through_cache(cache, &mut io::sink(), progress)?;
+        if let Arrival::Wrong { resumed: true, .. } = arrival {
+            arrival = self.through_cache(cache, &mut io::sink(), progress)?;
         }
-        let (mut failures, mut begun_anew) = (0, false);
-        loop {
-            let before = length_of(&part);
-            match self.attempt(&part, progress) {
-                Ok(Try::Whole) => {
-                    std::fs::rename(&part, &whole).map_err(|error| Error::disk(&whole, error))?;
-                    return Ok(whole);
-                }
-                Ok(Try::Wrong { resumed: true, .. }) if !begun_anew => begun_anew = true,
-                Ok(Try::Wrong { found, .. }) => return Err(self.wrong_digest(found)),
+        let (path, whole) = (arrival.whole()?, self.whole(cache));
+        if path != whole {
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .and_then(|()| std::fs::rename(&path, &whole))
+                .map_err(|error| Error::disk(&whole, error))?;
+        }
+        Ok(whole)
+    }
+
+    /// The same, and `to` is written the file as it arrives: first what is here of it, then what the
+    /// server sends, each byte once however often the connection breaks. Whether it was the announced
+    /// file is known in the end. It comes to its end, and its bytes are kept, although `to` may not
+    /// take more. What is here then bears the name of a part, and is not durable.
+    pub(crate) fn through_cache(
+        &self,
+        cache: &Path,
+        to: &mut dyn Write,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Arrival, Error> {
+        std::fs::create_dir_all(cache).map_err(|error| Error::disk(cache, error))?;
+        let (whole, part) = (self.whole(cache), cache.join(format!("{}.part", self.digest)));
+        remove_others(cache, &[&whole, &part]);
+        let path = if self.has_length(&whole)? { whole } else { part };
+        let mut part = Part::open(&path, to)?;
+        part.take_in(self.length, &mut |length| {
+            progress(length);
+            self.remote.expect_wanted()
+        })?;
+        let resumed = self.complete(&mut part, progress)? || part.was_here;
+        let found = part.hasher.clone().finish();
+        if found == self.digest {
+            return Ok(Arrival::Whole(path));
+        }
+        part.remove()?;
+        Ok(Arrival::Wrong { resumed, refusal: self.wrong_digest(found) })
+    }
+
+    fn whole(&self, cache: &Path) -> PathBuf {
+        cache.join(self.digest.to_string())
+    }
+
+    /// Whether the file `whole` is in the cache and as long as announced. One that is not is removed.
+    fn has_length(&self, whole: &Path) -> Result<bool, Error> {
+        match whole.metadata() {
+            Ok(metadata) if metadata.len() == self.length => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            _ => std::fs::remove_file(whole)
+                .map(|()| false)
+                .map_err(|error| Error::disk(whole, error)),
+        }
+    }
+
+    /// Fetches what `part` lacks, and says whether that took going on with something.
+    fn complete(&self, part: &mut Part<'_>, progress: &mut dyn FnMut(u64)) -> Result<bool, Error> {
+        let (mut failures, mut resumed) = (0, false);
+        while part.length < self.length {
+            let before = part.length;
+            progress(before);
+            resumed |= before > 0;
+            match self.attempt(part, progress) {
+                Ok(()) => {}
                 Err(error) if error.is_retryable() => {
-                    let brought = length_of(&part).saturating_sub(before);
+                    let brought = part.length - before;
                     failures = if brought >= Self::PROGRESS_BYTES_MIN { 0 } else { failures + 1 };
                     if failures >= self.retry.tries {
                         return Err(error);
@@ -85,58 +142,27 @@ impl<'a> Download<'a> {
                 Err(error) => return Err(error),
             }
         }
+        Ok(resumed)
     }
 
-    /// Whether the whole file is in the cache already. One that is wrong is removed.
-    fn is_whole(&self, whole: &Path) -> Result<bool, Error> {
-        let mut file = match File::open(whole) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(Error::disk(whole, error)),
-        };
-        let mut hasher = Hasher::new();
-        let length = io::copy(&mut file, &mut hasher).map_err(|error| Error::disk(whole, error))?;
-        if length == self.length && hasher.finish() == self.digest {
-            return Ok(true);
+    fn attempt(&self, part: &mut Part<'_>, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
+        let answer = self.ask(part);
+        // Nothing of a file that the server will not go on with is of use. That the caller will not
+        // says nothing about the file.
+        let is_useless =
+            |error: &Error| !error.is_retryable() && error.kind() != ErrorKind::Cancelled;
+        if answer.as_ref().is_err_and(is_useless) {
+            part.remove()?;
         }
-        std::fs::remove_file(whole).map_err(|error| Error::disk(whole, error))?;
-        Ok(false)
-    }
-
-    fn attempt(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Try, Error> {
-        let mut part = Part::open(path, self.length)?;
-        let resumed = part.length > 0;
-        progress(part.length);
-        if part.length < self.length {
-            let answer = self.ask(&part);
-            // Nothing of a file that the server will not go on with is of use. That the caller will not
-            // says nothing about the file.
-            let is_useless =
-                |error: &Error| !error.is_retryable() && error.kind() != ErrorKind::Cancelled;
-            if answer.as_ref().is_err_and(is_useless) {
-                part.remove()?;
-            }
-            let answer = answer?;
-            if part.length > 0 && answer.range_start != Some(part.length) {
-                part.restart()?;
-            }
-            let received = self.receive(&mut part, answer, progress);
-            // What arrived is kept for the next try, unless it cannot be a part of the file, or the
-            // disk has no room for the rest: then the machine needs the room more.
-            let is_useless =
-                |error: &Error| matches!(error.kind(), ErrorKind::Trust | ErrorKind::Local);
-            if received.as_ref().is_err_and(is_useless) {
-                part.remove()?;
-            }
-            received?;
+        let received = self.receive(part, answer?, progress);
+        // What arrived is kept for the next try, unless it cannot be a part of the file, or the
+        // disk has no room for the rest: then the machine needs the room more.
+        let is_useless =
+            |error: &Error| matches!(error.kind(), ErrorKind::Trust | ErrorKind::Local);
+        if received.as_ref().is_err_and(is_useless) {
+            part.remove()?;
         }
-        if part.hasher.clone().finish() == self.digest {
-            part.file.sync_all().map_err(|error| Error::disk(path, error))?;
-            return Ok(Try::Whole);
-        }
-        let found = part.hasher.clone().finish();
-        part.remove()?;
-        Ok(Try::Wrong { resumed, found })
+        received
     }
 
     fn ask(&self, part: &Part<'_>) -> Result<Answer, Error> {
@@ -167,7 +193,8 @@ impl<'a> Download<'a> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), Error> {
         // One byte more than announced is enough to know that there is more.
-        let mut body = answer.body.take((self.length - part.length).saturating_add(1));
+        let mut body = answer.body.take(self.length.saturating_add(1));
+        let mut position = answer.range_start.unwrap_or(0);
         let mut buffer = vec![0; Self::BUFFER_BYTES];
         loop {
             let count = match body.read(&mut buffer) {
@@ -175,15 +202,16 @@ impl<'a> Download<'a> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Error::network(&self.route, error)),
             };
-            let bytes = buffer.get(..count).unwrap_or_default();
-            if part.length + count as u64 > self.length {
+            let known = usize::try_from(part.length - position).unwrap_or(count).min(count);
+            position += count as u64;
+            if position > self.length {
                 let detail = format!("{} is longer than the announced {}", self.route, self.length);
                 return Err(Error::rule(Rule::Length.as_str(), detail));
             }
             if count == 0 {
                 break;
             }
-            part.append(bytes)?;
+            part.append(buffer.get(known..count).unwrap_or_default())?;
             progress(part.length);
             self.remote.expect_wanted()?;
         }
@@ -211,53 +239,64 @@ fn remove_others(cache: &Path, kept: &[&Path]) {
     }
 }
 
-fn length_of(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
 /// What is here of a file, and the state of its hash.
 struct Part<'a> {
     path: &'a Path,
     file: File,
+    /// Whether there was something before this try.
+    was_here: bool,
     hasher: Hasher,
     length: u64,
+    /// Who is told of its bytes; nobody once no more are wanted.
+    to: Option<&'a mut dyn Write>,
 }
 
 impl<'a> Part<'a> {
-    /// Opens the part at `path`, hashing what is there. One longer than `length_max` is begun anew.
-    fn open(path: &'a Path, length_max: u64) -> Result<Self, Error> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(|error| Error::disk(path, error))?;
-        let mut hasher = Hasher::new();
-        let length = io::copy(&mut (&mut file).take(length_max.saturating_add(1)), &mut hasher)
-            .map_err(|error| Error::disk(path, error))?;
-        let mut part = Self { path, file, hasher, length };
-        if length > length_max {
-            part.restart()?;
+    fn open(path: &'a Path, to: &'a mut dyn Write) -> Result<Self, Error> {
+        let open = || {
+            let mut options = OpenOptions::new();
+            let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+            let was_here = file.metadata()?.len() > 0;
+            Ok((file, was_here))
+        };
+        let (file, was_here) = open().map_err(|error| Error::disk(path, error))?;
+        Ok(Self { path, file, was_here, hasher: Hasher::new(), length: 0, to: Some(to) })
+    }
+
+    /// Takes in what is here already, telling `seen` how much that is. One longer than `length_max`
+    /// is begun anew.
+    fn take_in(
+        &mut self,
+        length_max: u64,
+        seen: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let read = |error| Error::disk(self.path, error);
+        if self.file.metadata().map_err(read)?.len() > length_max {
+            self.was_here = false;
+            return self.file.set_len(0).map_err(read);
         }
-        Ok(part)
+        let mut buffer = vec![0; Download::BUFFER_BYTES];
+        loop {
+            let count = match self.file.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                count => count.map_err(|error| Error::disk(self.path, error))?,
+            };
+            let Some(bytes @ [_, ..]) = buffer.get(..count) else { return Ok(()) };
+            self.see(bytes);
+            seen(self.length)?;
+        }
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file.write_all(bytes).map_err(|error| Error::disk(self.path, error))?;
-        self.hasher.update(bytes);
-        self.length += bytes.len() as u64;
+        self.see(bytes);
         Ok(())
     }
 
-    fn restart(&mut self) -> Result<(), Error> {
-        self.file
-            .set_len(0)
-            .and_then(|()| self.file.rewind())
-            .map_err(|error| Error::disk(self.path, error))?;
-        self.hasher = Hasher::new();
-        self.length = 0;
-        Ok(())
+    fn see(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        self.to = self.to.take().and_then(|to| to.write_all(bytes).is_ok().then_some(to));
     }
 
     fn remove(&self) -> Result<(), Error> {

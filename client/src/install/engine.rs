@@ -9,6 +9,7 @@ use super::{
     retain,
     script::{Occasion, Place, Verdict},
     settle::DataFate,
+    stage::StagedTree,
 };
 use crate::{
     format::{Version, wire::EventKind},
@@ -23,6 +24,8 @@ pub(super) struct Engine {
     pub(super) files: Box<dyn FileSystem>,
     /// As it is on the disk.
     pub(super) journal: Journal,
+    /// The tree that waits to be put in its place. After a crash nobody knows of it.
+    pub(super) staged: Option<StagedTree>,
 }
 
 impl Engine {
@@ -268,9 +271,12 @@ impl Engine {
                 self.remove(&entry.path())?;
             }
         }
+        let waits = self.staged.as_ref().map(|tree| self.layout.staged_tree(&tree.version));
         for directory in [self.layout.staging(), self.layout.trash()] {
             for entry in entries(&directory)? {
-                self.remove(&entry.path())?;
+                if waits.as_ref() != Some(&entry.path()) {
+                    self.remove(&entry.path())?;
+                }
             }
         }
         self.remove(&self.layout.staged_journal())

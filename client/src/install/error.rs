@@ -116,17 +116,6 @@ pub(super) enum Reason {
     #[error("version {version} cannot be unpacked into `{}`", path.display())]
     Unpack { version: Version, path: PathBuf, source: pack::Error },
     #[error(
-        "the payload of version {version} has {found_length} bytes with digest {found}: \
-         {expected_length} bytes with digest {expected} were signed; fetch the release again"
-    )]
-    Payload {
-        version: Version,
-        expected_length: u64,
-        expected: Digest,
-        found_length: u64,
-        found: Digest,
-    },
-    #[error(
         "`{}` is {found}: expected a directory on the file system of `{}`, so that it can be \
          snapshotted and restored in one step", path.display(), root.display()
     )]
@@ -186,7 +175,6 @@ impl Error {
                 pack::ErrorKind::FileSystem => file_system_kind(source),
                 _ => ErrorKind::Unpack,
             },
-            Reason::Payload { .. } => ErrorKind::Unpack,
             Reason::DataUnusable { .. } => ErrorKind::DataUnusable,
             Reason::DataTooLarge { .. } => ErrorKind::DataTooLarge,
             Reason::DataUnreadable { .. } => ErrorKind::DataUnreadable,

@@ -76,7 +76,7 @@ pub(super) enum Stage {
     /// Nothing is going on: what runs is confirmed.
     #[default]
     Idle,
-    /// The tree is being staged.
+    /// The tree is being put in its place.
     Fetched(Change),
     /// The tree is in its place; nothing else has changed.
     Staged(Change),

@@ -12,10 +12,7 @@
 //! Every transition is one durable journal write. A change that fails on its way is left to
 //! `Engine::settle`, as one that was interrupted is.
 
-use std::{
-    io::{self, Read},
-    path::Path,
-};
+use std::path::Path;
 
 use super::{
     Moment, Watch,
@@ -24,13 +21,13 @@ use super::{
     journal::{Change, Draft, Fault, Stage, Switch, Undoing},
     record::{AttemptKind, KeptTree, Outcome, Probation, Verification, later},
     retain,
-    room::Need,
     script::{Occasion, Verdict},
     settle::DataFate,
+    stage::StagedTree,
 };
 use crate::{
     clock,
-    format::{Artifact, Hasher, Version, wire::EventKind},
+    format::{Artifact, Version, wire::EventKind},
     pack::{self, FileTime, PayloadIdentity, Seal, TreePlan},
 };
 
@@ -42,7 +39,7 @@ pub(super) struct Live<'a, S> {
 
 /// Nothing is going on.
 pub(super) struct Idle;
-/// The change is decided and its tree is being staged.
+/// The change is decided and its tree is here.
 pub(super) struct Fetched(Change);
 /// The tree is in its place.
 pub(super) struct Staged(Change);
@@ -147,40 +144,13 @@ impl Engine {
         })
     }
 
-    /// Unpacks `payload` to where the tree of `version` belongs, if it is the one that was signed,
-    /// and gives its seal.
-    pub(super) fn unpack(
-        &self,
-        version: &Version,
-        artifact: &Artifact,
-        payload: &mut dyn Read,
-    ) -> Result<Option<Seal>, Error> {
-        let need = Need { path: self.layout.staging(), bytes: artifact.payload_length };
-        self.expect_room("the release", &[need])?;
-        let staged = self.layout.staged_tree(version);
-        self.remove(&staged)?;
-        let mut limits = self.limits.pack.clone();
-        limits.payload_bytes_max = limits.payload_bytes_max.min(artifact.payload_length);
-        let mut payload = Measured { inner: payload, length: 0, hasher: Hasher::new() };
-        let unpack =
-            |source| Reason::Unpack { version: version.clone(), path: staged.clone(), source };
-        self.files.unpack_tree(&mut payload, &staged, &limits).map_err(unpack)?;
-        let (found_length, found) = (payload.length, payload.hasher.finish());
-        if (found_length, found) != (artifact.payload_length, artifact.payload_sha256) {
-            return Err(Reason::Payload {
-                version: version.clone(),
-                expected_length: artifact.payload_length,
-                expected: artifact.payload_sha256,
-                found_length,
-                found,
-            }
-            .into());
-        }
-        let unpacked = clock::file_stamp();
-        self.sync_tree(&staged)?;
-        clock::outlast(unpacked);
-        let tree = self.layout.tree(version);
-        self.put_tree_in_place(&staged, &tree)?;
+    /// Makes the staged tree durable, puts it among the versions, and gives its seal.
+    pub(super) fn enter(&self, staged: &StagedTree) -> Result<Option<Seal>, Error> {
+        let version = &staged.version;
+        let (path, tree) = (self.layout.staged_tree(version), self.layout.tree(version));
+        self.sync_tree(&path)?;
+        clock::outlast(staged.unpacked);
+        self.put_tree_in_place(&path, &tree)?;
         self.sync_directory(&self.layout.versions())?;
         let now = file_time(&self.layout.versions())?;
         // What cannot be looked through is no worse than before: it is read in full when needed.
@@ -196,16 +166,13 @@ impl<'a> Live<'a, Idle> {
 }
 
 impl<'a> Live<'a, Fetched> {
-    /// Puts the tree in its place, from the payload or, with none, by checking the kept one.
-    pub(super) fn stage(
-        self,
-        payload: Option<&mut (dyn Read + '_)>,
-    ) -> Result<Live<'a, Staged>, Error> {
+    /// Puts the staged tree in its place or, where there is none, checks the kept one.
+    pub(super) fn stage(self) -> Result<Live<'a, Staged>, Error> {
         let Live { engine, state: Fetched(change) } = self;
         let attempt = &change.attempt;
-        let seal = match payload {
-            None => engine.expect_tree(&attempt.version, &attempt.artifact)?,
-            Some(payload) => engine.unpack(&attempt.version, &attempt.artifact, payload)?,
+        let seal = match engine.staged.take() {
+            Some(staged) if staged.is_of(attempt) => engine.enter(&staged)?,
+            _ => engine.expect_tree(&attempt.version, &attempt.artifact)?,
         };
         engine.write(|journal| {
             journal.stage = Stage::Staged(change.clone());
@@ -387,22 +354,4 @@ impl Live<'_, OnProbation> {
 
 fn file_time(folder: &Path) -> Result<FileTime, Error> {
     FileTime::of_folder(folder).map_err(|source| Error::io("examine", folder, source))
-}
-
-/// Measures what is read.
-struct Measured<'a> {
-    inner: &'a mut dyn Read,
-    length: u64,
-    hasher: Hasher,
-}
-
-impl Read for Measured<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        if let Some(bytes) = buffer.get(..read) {
-            self.hasher.update(bytes);
-            self.length = self.length.saturating_add(bytes.len() as u64);
-        }
-        Ok(read)
-    }
 }

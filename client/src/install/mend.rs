@@ -68,7 +68,7 @@ impl Mending {
         }
         let lock = Lock::take(&layout.lock(), limits.lock_wait)?;
         let journal = Journal::default();
-        Ok(Self { engine: Engine { layout, limits, files, journal }, _lock: lock })
+        Ok(Self { engine: Engine { layout, limits, files, journal, staged: None }, _lock: lock })
     }
 
     /// Where everything is.
@@ -162,9 +162,11 @@ impl Mending {
         &mut self,
         version: &Version,
         artifact: &Artifact,
-        payload: &mut dyn Read,
+        payload: &mut (dyn Read + Send),
     ) -> Result<(), Error> {
-        let seal = self.engine.unpack(version, artifact, payload)?;
+        self.engine.stage(version, artifact, payload)?;
+        let staged = self.engine.staged.take();
+        let seal = staged.map(|staged| self.engine.enter(&staged)).transpose()?.flatten();
         if self.with_journal().is_err() {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use super::{
     journal::{Change, Draft, Fault, GivenUp, Journal, Stage, Stopped, Switch, Undoing, shorten},
     observed::{Current, Observed},
     orphans,
+    record::Attempt,
     recover::{Action, recover},
 };
 use crate::format::{Version, wire::EventKind};
@@ -188,27 +189,20 @@ impl Engine {
         self.point(change.from.as_ref())?;
         let Change { from, attempt, .. } = change;
         let limits = self.limits.clone();
-        let given_up = GivenUp { version: attempt.version.clone(), cause: shorten(cause) };
         self.write(|journal| {
             journal.stage = Stage::Idle;
             journal.recoveries = 0;
-            if journal.given_up.as_ref() != Some(&given_up) {
-                journal.queue(
-                    &Draft {
-                        kind: EventKind::Interrupted,
-                        from: from.as_ref(),
-                        to: &attempt.version,
-                        order: attempt.kind.order(),
-                        detail: &given_up.cause,
-                    },
-                    &limits,
-                );
-            }
-            journal.given_up = Some(given_up);
+            journal.give_up(attempt, from.as_ref(), cause, &limits);
         })?;
         let version = &attempt.version;
         let from = describe(from.as_ref());
         Ok(format!("the installation of {version} was given up ({cause}); {from} runs"))
+    }
+
+    /// Notes that an attempt came to nothing before anything was changed.
+    pub(super) fn give_up(&mut self, attempt: &Attempt, cause: &str) -> Result<(), Error> {
+        let (from, limits) = (self.journal.record.running.clone(), self.limits.clone());
+        self.write(|journal| journal.give_up(attempt, from.as_ref(), cause, &limits))
     }
 
     fn finish(&mut self, switch: &Switch) -> Result<String, Error> {
@@ -220,5 +214,23 @@ impl Engine {
         let (version, from) = (&switch.change.attempt.version, &switch.change.from);
         let from = describe(from.as_ref());
         Ok(format!("{version} runs, for the tree of {from}, which ran before, is gone"))
+    }
+}
+
+impl Journal {
+    /// Queues the event that an attempt was given up, unless it is what was told of last.
+    fn give_up(&mut self, attempt: &Attempt, from: Option<&Version>, cause: &str, limits: &Limits) {
+        let given_up = GivenUp { version: attempt.version.clone(), cause: shorten(cause) };
+        if self.given_up.as_ref() != Some(&given_up) {
+            let draft = Draft {
+                kind: EventKind::Interrupted,
+                from,
+                to: &attempt.version,
+                order: attempt.kind.order(),
+                detail: &given_up.cause,
+            };
+            self.queue(&draft, limits);
+        }
+        self.given_up = Some(given_up);
     }
 }

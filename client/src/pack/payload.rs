@@ -1,9 +1,7 @@
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 
-use zstd::stream::read::Decoder;
-
-use super::{Compression, Error, error::Reason};
-use crate::format::{Artifact, Digest, Hasher, ReleaseManifest};
+use super::{Decompressed, Error, copy::BUFFER_BYTES, error::Reason};
+use crate::format::{Artifact, Digest, Hasher};
 
 /// By what a payload is known: its length and digest, as signed in a release manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,51 +18,43 @@ impl From<&Artifact> for PayloadIdentity {
     }
 }
 
-/// Decompresses an artifact and holds the payload to its signed length and digest.
+/// A payload that is held to its signed length and digest.
 ///
 /// Whoever has read the signed length has read a payload with the signed digest: the read that
 /// would complete it fails where the digest differs, or where anything follows. Before that, the
-/// bytes are not verified. Never more than the signed length comes out, whatever the artifact would
-/// expand to, and memory is bounded by the window.
-pub struct Payload<R: Read> {
-    decoder: Decoder<'static, BufReader<Source<R>>>,
-    window_log: u32,
+/// bytes are not verified.
+pub struct Verified<R> {
+    payload: R,
     expected: PayloadIdentity,
-    hasher: Hasher,
     length: u64,
     state: State,
 }
 
-#[derive(Clone, Copy)]
 enum State {
-    Reading,
-    Verified,
+    Reading(Hasher),
+    Whole,
     Refused,
 }
+
+/// The payload of an artifact, decompressed and verified.
+///
+/// Never more than the signed length comes out, whatever the artifact would expand to, and memory is
+/// bounded by the window.
+pub type Payload<R> = Verified<Decompressed<BufReader<R>>>;
 
 impl<R: Read> Payload<R> {
     /// The payload of `artifact`, which needs a window of 2^`window_log` bytes and no more.
     pub fn new(artifact: R, expected: PayloadIdentity, window_log: u32) -> Result<Self, Error> {
-        if window_log > ReleaseManifest::WINDOW_LOG_MAX {
-            return Err(Reason::Setting {
-                what: "window_log",
-                found: window_log.into(),
-                low: Compression::WINDOW_LOG_MIN.into(),
-                high: ReleaseManifest::WINDOW_LOG_MAX.into(),
-            }
-            .into());
-        }
-        let decoder = Self::decoder(artifact, window_log)
-            .map_err(|source| Reason::Decompress { window_log, source })?;
-        let hasher = Hasher::new();
-        Ok(Self { decoder, window_log, expected, hasher, length: 0, state: State::Reading })
+        let artifact = BufReader::with_capacity(BUFFER_BYTES, artifact);
+        let payload = Decompressed::new(artifact, expected.length, window_log)?;
+        Ok(Self::of(payload, expected))
     }
+}
 
-    fn decoder(artifact: R, window_log: u32) -> io::Result<Decoder<'static, BufReader<Source<R>>>> {
-        let mut decoder = Decoder::new(Source(artifact))?.single_frame();
-        // A smaller maximum than the smallest window would be an error of its own.
-        decoder.window_log_max(window_log.max(Compression::WINDOW_LOG_MIN))?;
-        Ok(decoder)
+impl<R: Read> Verified<R> {
+    /// All of `payload`, which must be what was signed.
+    pub fn of(payload: R, expected: PayloadIdentity) -> Self {
+        Self { payload, expected, length: 0, state: State::Reading(Hasher::new()) }
     }
 
     /// Reads what is left of the payload and verifies it.
@@ -73,79 +63,52 @@ impl<R: Read> Payload<R> {
         Ok(())
     }
 
-    fn read_verified(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let remaining = self.expected.length - self.length;
-        if remaining == 0 {
-            self.expect_end()?;
-            return Ok(0);
+    /// Takes in what was read last, which is nothing at the end.
+    fn take_in(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let State::Reading(mut hasher) = std::mem::replace(&mut self.state, State::Refused) else {
+            return Ok(());
+        };
+        let expected = self.expected.length;
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        hasher.update(bytes);
+        if self.length < expected && !bytes.is_empty() {
+            self.state = State::Reading(hasher);
+            return Ok(());
         }
-        let room = usize::try_from(remaining).map_or(buffer.len(), |it| it.min(buffer.len()));
-        let buffer = buffer.get_mut(..room).unwrap_or_default();
-        let read = self.decompress(buffer)?;
-        if read == 0 {
-            let expected = self.expected.length;
+        if self.length < expected {
             return Err(Reason::PayloadShort { expected, found: self.length }.into());
         }
-        self.hasher.update(buffer.get(..read).unwrap_or_default());
-        self.length += read as u64;
-        if self.length == self.expected.length {
-            self.expect_end()?;
+        if self.length > expected || self.goes_on()? {
+            return Err(Reason::PayloadLong { expected }.into());
         }
-        Ok(read)
-    }
-
-    fn decompress(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let window_log = self.window_log;
-        self.decoder.read(buffer).map_err(|source| {
-            // An error of the source carries its reason; any other is zstd's.
-            source
-                .downcast::<Error>()
-                .unwrap_or_else(|source| Reason::Decompress { window_log, source }.into())
-        })
-    }
-
-    fn expect_end(&mut self) -> Result<(), Error> {
-        if self.decompress(&mut [0])? > 0 {
-            return Err(Reason::PayloadLong { expected: self.expected.length }.into());
-        }
-        let rest = self.decoder.get_mut().fill_buf().map_err(Error::from_read)?;
-        if !rest.is_empty() {
-            return Err(Reason::FrameTrailing.into());
-        }
-        let found = std::mem::take(&mut self.hasher).finish();
-        if found != self.expected.sha256 {
-            let expected = self.expected.sha256;
+        let (found, expected) = (hasher.finish(), self.expected.sha256);
+        if found != expected {
             return Err(Reason::PayloadDigest { expected, found }.into());
         }
-        self.state = State::Verified;
+        self.state = State::Whole;
         Ok(())
     }
-}
 
-impl<R: Read> Read for Payload<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.state {
-            State::Verified => Ok(0),
-            State::Refused => Err(Error::from(Reason::AlreadyRefused).into()),
-            State::Reading if buffer.is_empty() => Ok(0),
-            State::Reading => self.read_verified(buffer).map_err(|error| {
-                self.state = State::Refused;
-                error.into()
-            }),
+    fn goes_on(&mut self) -> Result<bool, Error> {
+        loop {
+            match self.payload.read(&mut [0]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                count => return count.map(|count| count > 0).map_err(Error::from_read),
+            }
         }
     }
 }
 
-/// The artifact's bytes. An error of reading them is marked, so that it can be told from one of
-/// decompressing them, and an interrupted read is repeated.
-struct Source<R>(R);
-
-impl<R: Read> Read for Source<R> {
+impl<R: Read> Read for Verified<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.0.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map_err(|error| Error::from_read(error).into()),
+        match self.state {
+            State::Whole => Ok(0),
+            State::Refused => Err(Error::from(Reason::AlreadyRefused).into()),
+            State::Reading(_) if buffer.is_empty() => Ok(0),
+            State::Reading(_) => {
+                let count = self.payload.read(buffer)?;
+                self.take_in(buffer.get(..count).unwrap_or_default())?;
+                Ok(count)
             }
         }
     }

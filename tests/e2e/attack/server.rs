@@ -1,7 +1,7 @@
 //! A server that answers as a scenario tells it to, over HTTP/1.1 on loopback.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -42,6 +42,8 @@ pub(crate) enum Reply {
     TrickleHead,
     /// So many bytes announced, these sent, and the connection closed.
     Cut(usize, Vec<u8>),
+    /// So many bytes announced, these sent, and nothing more for as long as somebody waits.
+    Stall(usize, Vec<u8>),
     /// Bytes that are said to come in this content coding.
     Coded(&'static str, Vec<u8>),
     /// Ask there instead.
@@ -157,7 +159,9 @@ fn send(connection: &mut TcpStream, reply: &Reply) -> io::Result<()> {
             (200, format!("content-encoding: {name}\r\ncontent-length: {}", bytes.len()))
         }
         Reply::TrickleHead => (200, "x-patience: ".to_owned()),
-        Reply::Cut(length, _) => (200, format!("content-length: {length}")),
+        Reply::Cut(length, _) | Reply::Stall(length, _) => {
+            (200, format!("content-length: {length}"))
+        }
         Reply::Elsewhere(url) => (302, format!("location: {url}\r\ncontent-length: 0")),
     };
     let head = format!("HTTP/1.1 {status} Test\r\n{framing}\r\nconnection: close\r\n\r\n");
@@ -169,6 +173,10 @@ fn send(connection: &mut TcpStream, reply: &Reply) -> io::Result<()> {
     match reply {
         Reply::Whole(_, bytes) | Reply::Cut(_, bytes) | Reply::Coded(_, bytes) => {
             connection.write_all(bytes)
+        }
+        Reply::Stall(_, bytes) => {
+            connection.write_all(bytes)?;
+            connection.read(&mut [0]).map(drop)
         }
         Reply::Elsewhere(_) | Reply::TrickleHead => Ok(()),
         Reply::Endless(_) => {

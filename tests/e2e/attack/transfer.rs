@@ -1,7 +1,10 @@
 //! Answers without an end, slow ones, cut ones, and a mirror that hands out what it likes.
 
 use std::{
+    fs,
     io::Write as _,
+    path::Path,
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,10 +18,14 @@ use mainstay_client::{
 
 use super::{
     server::{Asked, HostileServer, Reply},
-    victim::{NETWORK, SERVER, TRUST, Victim, release},
-    world::{Edition, Role},
+    victim::{NETWORK, SERVER, TRUST, Victim, now, release, tree},
+    world::{Edition, Release, Role},
 };
-use crate::{fleet::enroll, harness::Machine};
+use crate::{
+    by_hand::Packed,
+    fleet::{enroll, noise},
+    harness::{Machine, eventually},
+};
 
 /// How often an agent tries before it gives up.
 const TRIES: usize = 4;
@@ -42,7 +49,7 @@ fn body(reply: Reply) -> Vec<u8> {
 /// sends none along with the plan.
 fn that_fetches_everything() -> Victim {
     let mut victim = Victim::new();
-    std::fs::remove_dir_all(victim.trust_dir()).unwrap();
+    fs::remove_dir_all(victim.trust_dir()).unwrap();
     victim.remember();
     victim.tamper(|edition| edition.metadata.clear());
     victim
@@ -358,6 +365,42 @@ fn an_artifact_that_is_cut_each_time() {
     });
     victim.fails(NETWORK, "network", &[".tar.zst"]);
     victim.recovers();
+}
+
+/// Half of the tree is there by then, and the server has not sent the rest.
+#[test]
+fn an_agent_that_is_killed_while_it_unpacks_leaves_no_tree_and_goes_on_with_the_part() {
+    let victim = Victim::new();
+    let tree = tree("1.0.1");
+    fs::write(tree.path().join("large"), noise(4 << 20)).unwrap();
+    let mut world = victim.honest.clone();
+    world.publish(Release::new("1.0.1", Packed::tree(tree.path()), now()));
+    victim.server.serve(world.edition());
+    victim.server.meddle(|asked, honest| match honest {
+        Reply::Whole(200, bytes) if is_for(asked, ".tar.zst") => {
+            Reply::Stall(bytes.len(), bytes[..bytes.len() / 2].to_vec())
+        }
+        other => other,
+    });
+    let mut agent = victim.machine.command(&["update"]);
+    let mut agent = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let private = victim.machine.root().join(".mainstay");
+    let large = private.join("staging/1.0.1/large");
+    eventually("half of the tree is there", || large.exists().then_some(()));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let count = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    assert_eq!(count(&victim.machine.root().join("versions")), 1);
+    victim.machine.agent(&["recover"]).succeeds();
+    assert_eq!((count(&private.join("staging")), count(&private.join("cache"))), (0, 1));
+    assert_eq!(victim.machine.running().as_deref(), Some("1.0.0"));
+
+    victim.server.serve(world.edition());
+    victim.machine.agent(&["update"]).succeeds();
+    assert_eq!(victim.machine.running().as_deref(), Some("1.0.1"));
+    let asked = victim.server.asked();
+    let last = asked.iter().rfind(|asked| is_for(asked, ".tar.zst")).unwrap();
+    assert!(last.header("range").is_some_and(|range| range.starts_with("bytes=")), "{last:?}");
 }
 
 #[test]

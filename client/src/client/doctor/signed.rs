@@ -1,7 +1,7 @@
 //! What the vendor signed: the repository as it is now, verified down from the root that this machine
 //! has pinned, and the release of one version in it.
 
-use std::{collections::BTreeMap, fs::File};
+use std::{collections::BTreeMap, fs::File, io::BufReader};
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::{
     },
     fs::LocalFileSystem,
     install::{KeptTree, Mending},
-    pack::{Payload, PayloadIdentity},
+    pack::Decompressed,
     tuf::{DIRECTOR, Limits, Refusal, Rule, TargetKind, TrustedRepository},
 };
 
@@ -211,13 +211,12 @@ impl Signed {
         let artifact: &Artifact = &release.kept.artifact;
         let cache = mending.layout().cache();
         let download = self.source.remote.download(&self.source.enrolment.product, file);
-        let path = download.into_cache(&cache, &mut |received| {
-            progress(Progress::Downloading { received, length: file.length });
-        })?;
+        let path =
+            download.into_cache(&cache, &mut Progress::downloading(file.length, progress))?;
         progress(Progress::Installing { version: version.clone() });
         let packed = File::open(&path).map_err(|error| Error::disk(&path, error))?;
-        let mut payload =
-            Payload::new(packed, PayloadIdentity::from(artifact), artifact.window_log)?;
+        let (length, window_log) = (artifact.payload_length, artifact.window_log);
+        let mut payload = Decompressed::new(BufReader::new(packed), length, window_log)?;
         mending.put_tree(version, artifact, &mut payload)?;
         files::remove(&LocalFileSystem, &path)
     }

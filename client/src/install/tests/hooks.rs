@@ -128,8 +128,9 @@ fn a_stop_during_the_hook_before_leaves_the_old_version_which_is_started_again()
     let new = noting("1.1.0", 0, 0, 0);
     let from = installation.running().cloned();
     let change = Change { from, attempt: new.attempt(AttemptKind::Update), run: String::new() };
+    installation.stage(&change.attempt, &mut &*new.payload).unwrap();
     let fetched = installation.engine.idle().unwrap().fetch(change).unwrap();
-    drop(fetched.stage(Some(&mut &*new.payload)).unwrap().prepare().unwrap());
+    drop(fetched.stage().unwrap().prepare().unwrap());
     drop(installation);
     let installation = machine.open();
     assert!(installation.recovery().unwrap().contains("given up"));

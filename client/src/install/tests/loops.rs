@@ -30,10 +30,9 @@ fn stop_while_switching(installation: &mut Installation, release: &Release) {
     let from = installation.running().cloned();
     let attempt = release.attempt(AttemptKind::Update);
     let change = Change { from, attempt, run: String::new() };
+    installation.stage(&change.attempt, &mut &*release.payload).unwrap();
     let fetched = installation.engine.idle().unwrap().fetch(change).unwrap();
-    let mut payload = &*release.payload;
-    let Prepared::Ready(ready) = fetched.stage(Some(&mut payload)).unwrap().prepare().unwrap()
-    else {
+    let Prepared::Ready(ready) = fetched.stage().unwrap().prepare().unwrap() else {
         panic!("there is no hook");
     };
     ready.switch().unwrap();

@@ -241,8 +241,8 @@ fn everything_is_durable_before_the_journal_says_so() {
 rename to .mainstay/journal
 sync .mainstay";
     let expected = format!(
-        "{journal}
-unpack .mainstay/staging/1.1.0
+        "unpack .mainstay/staging/1.1.0
+{journal}
 sync all of .mainstay/staging/1.1.0
 rename to versions/1.1.0
 sync versions
