@@ -6,6 +6,7 @@ mod receiver;
 mod smtp;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::SignedDuration;
 use mainstay_client::format::Digest;
 use serde_json::{Value, json};
 
@@ -318,6 +319,45 @@ fn while_a_secret_is_rotated_the_old_one_and_the_new_one_verify() {
         assert!(!trail.contains(secret.as_str()));
         assert!(!records.windows(bytes.len()).any(|window| window == bytes));
     }
+}
+
+#[test]
+fn a_contract_that_ends_soon_is_told_once_however_often_somebody_looks() {
+    let mut scene = Scene::new(CONFIG);
+    let end = scene.server.publishing_state().now + SignedDuration::from_hours(20 * 24);
+    for customer in ["initech", "globex"] {
+        scene.server.customer(customer, "basic", "2020-01-01T00:00:00Z", &end.to_string());
+    }
+    let receiver = Receiver::new(Behaviour::Answer(200));
+    let of = ["--url", &receiver.url(), "--type", "contract.ending"];
+    let (id, _) = scene.endpoint(&[&of[..], &["--customer", "initech"]].concat());
+    let (everything, _) = scene.endpoint(&["--url", &receiver.url()]);
+    for round in 1..=2 {
+        // Dates are looked at when the server starts.
+        scene.server.kill_and_restart();
+        eventually("a look at dates", || {
+            let token = scene.server.token("viewer");
+            let answer = scene.server.request("GET", "/metrics", &token, b"").has_status(200);
+            let told = String::from_utf8(answer.body).unwrap();
+            let series = "mainstay_job_last_success_timestamp_seconds{job=\"dates\"} ";
+            let at = told.lines().find_map(|line| line.strip_prefix(series)).unwrap();
+            (at != "0").then_some(())
+        });
+        // What comes last is told last.
+        scene.refuse(round);
+        eventually("what is told last", || {
+            let found = scene.deliveries(&["--webhook", &everything, "--state", "delivered"]);
+            let is_refusal = |it: &&Value| it["notification"]["type"] == "machine.update_failed";
+            (found.iter().filter(is_refusal).count() as u64 == round).then_some(())
+        });
+    }
+    let told = scene.deliveries(&["--webhook", &id]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let data = &told[0]["notification"]["data"];
+    assert_eq!((&data["contract"], &data["within_days"]), (&json!("initech"), &json!(30)));
+    assert_eq!(data["ends_at"], json!(end));
+    // The one of everybody else's, too.
+    assert_eq!(scene.deliveries(&["--webhook", &everything]).len(), 4);
 }
 
 #[test]
