@@ -133,8 +133,10 @@ fn a_stream_tells_how_far_an_update_has_come_and_last_what_came_of_it() {
 
     let updated = lines(&machine.agent(&["--json=stream", "update"]).succeeds());
     let outcomes: Vec<_> = updated.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
-    assert_eq!(outcomes, ["downloading", "installing", "committed"], "it was here already");
-    assert_eq!(updated[1]["version_to"], "1.0.1");
+    let (arriving, rest) = outcomes.split_at(outcomes.len() - 2);
+    assert!(arriving.iter().all(|outcome| *outcome == "downloading"), "{outcomes:?}");
+    assert_eq!(rest, ["installing", "committed"]);
+    assert_eq!(updated[arriving.len()]["version_to"], "1.0.1");
 
     let refused = lines(&machine.agent(&["--json=stream", "rollback", "--to", "9.9.9"]).exits(36));
     assert_eq!(refused.len(), 1);

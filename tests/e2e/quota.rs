@@ -82,6 +82,7 @@ fn a_quota_that_ends_a_download_or_an_unpacking_leaves_what_runs() {
 
     // What is whole stays, and need not be fetched again.
     quota.limit(10 * MIB);
+    machine.agent(&["fetch"]).succeeds();
     let (exit, update) = machine.agent_json(&["update"]);
     assert_eq!(exit, 35, "{update}");
     says_quota(&update, machine.root());

@@ -87,7 +87,7 @@ typedef enum mainstay_result {
 typedef enum mainstay_phase {
     /* The artifact arrives: `received` of `length` bytes. */
     MAINSTAY_DOWNLOADING = 1,
-    /* `version` is unpacked, switched on and checked. */
+    /* `version` is here, whole, and is switched on and checked. */
     MAINSTAY_INSTALLING = 2
 } mainstay_phase;
 

@@ -81,14 +81,26 @@ impl Schedule {
 
     fn openings_on(&self, day: Date) -> impl Iterator<Item = Timestamp> {
         let windows = self.open.0.iter().filter(move |window| window.is_on(day.weekday()));
-        let openings = windows.filter_map(move |window| {
+        let begins = windows.filter_map(move |window| {
             let hour = i8::try_from(window.from / 60).ok()?;
             let minute = i8::try_from(window.from % 60).ok()?;
             let local = DateTime::from_parts(day, Time::new(hour, minute, 0, 0).ok()?);
-            self.zone.0.to_timestamp(local).ok()
+            Some(self.zone.0.to_ambiguous_timestamp(local))
         });
-        // An hour that is left out when clocks are put forward opens nothing.
+        // What begins in an hour that clocks go through twice opens twice.
+        let openings = begins.flat_map(|it| [it.earlier(), it.later()]).filter_map(Result::ok);
+        // What begins in an hour that is left out is open from the end of that, if it lasts so long.
+        let openings = openings.chain(self.clock_changes_on(day));
         openings.filter(|opening| self.is_open(*opening))
+    }
+
+    fn clock_changes_on(&self, day: Date) -> impl Iterator<Item = Timestamp> {
+        let midnight = |day: Date| self.zone.0.to_timestamp(day.at(0, 0, 0, 0)).ok();
+        let next = day.tomorrow().ok().and_then(midnight);
+        let changes = midnight(day).into_iter().flat_map(|start| self.zone.0.following(start));
+        changes
+            .map(|change| change.timestamp())
+            .take_while(move |change| next.is_some_and(|next| *change < next))
     }
 }
 
@@ -260,6 +272,22 @@ mod tests {
         let gap = schedule("Europe/Berlin", "sun 02:00-03:00");
         let opens = gap.next_open(at("2026-03-28T12:00:00Z"));
         assert_eq!(opens, Some(at("2026-04-05T00:00:00Z")));
+        let longer = schedule("Europe/Berlin", "sun 02:30-03:30");
+        let opens = longer.next_open(at("2026-03-28T12:00:00Z"));
+        assert_eq!(opens, Some(at("2026-03-29T01:00:00Z")), "from 03:00, where the gap ends");
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_opens_twice() {
+        // On 2026-10-25, a Sunday, Berlin goes through the time between 02:00 and 03:00 twice.
+        let twice = schedule("Europe/Berlin", "sun 02:15-02:30");
+        for (from, opens) in [
+            ("2026-10-25T00:00:00Z", "2026-10-25T00:15:00Z"),
+            ("2026-10-25T00:30:00Z", "2026-10-25T01:15:00Z"),
+            ("2026-10-25T01:30:00Z", "2026-11-01T01:15:00Z"),
+        ] {
+            assert_eq!(twice.next_open(at(from)), Some(at(opens)), "{from}");
+        }
     }
 
     fn hours() -> impl Strategy<Value = String> {
