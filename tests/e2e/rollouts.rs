@@ -141,7 +141,7 @@ fn health_checks_that_fail_pause_a_rollout() {
     let (_, check) = third.agent_json(&["check"]);
     assert_eq!(withheld(&check, "1.0.1"), Some("WITHDRAWN"));
     let list = server.mainstay(&["release", "list", "--product", PRODUCT]).succeeds().stdout();
-    let of_it = list.lines().find(|line| line.starts_with("1.0.1"));
+    let of_it = list.lines().find(|line| line.trim_start().starts_with("1.0.1"));
     assert!(of_it.is_some_and(|line| line.contains("withdrawn")), "{list}");
     let trail = server.mainstay(&["--json", "audit"]).succeeds().json();
     let actions = trail.as_array().unwrap().iter();
