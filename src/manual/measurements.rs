@@ -167,9 +167,9 @@
 //! | one report that changes no count, durable | 0.41 | 0.40 | 1/24919 |
 //! | one report of another version, durable | 0.56 | 0.69 | 1/14208 |
 //!
-//! The two runs came one after the other, the first while more others worked: three times the machines cost
-//! none of it more but reading them all. A report is durable when it is acknowledged, so it
-//! takes as long as the disk's fsync, which was short here.
+//! The two runs came one after the other, the first while more others worked: with three times the machines
+//! reading them all took twice as long, and nothing else much longer. A report is durable when it is
+//! acknowledged, so it takes as long as the disk's fsync, which was short here.
 //!
 //! # Memory of the server
 //!
