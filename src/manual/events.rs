@@ -124,7 +124,7 @@
 //!
 //! # Known limits
 //!
-//! - Nothing emits `rollout.paused` and `exposure.…` yet.
+//! - Nothing emits `exposure.…` yet.
 //! - A receiver that answers slowly and always fails gets its notifications late: one at a time, each by the
 //!   schedule.
 //! - A receiver that verifies with a clock that is wrong refuses everything; the dead letters say so by its

@@ -15,7 +15,8 @@ use super::{
     entry, expect_audited, expect_conflict, fleet, missing, trail,
 };
 use crate::policy::{
-    Outcomes, Rollout, RolloutState, Status,
+    Occasion, Outcomes, Rollout, RolloutState, Status,
+    notification::RolloutNews,
     rollout::{Advance, Canaries, Terms, Threshold, Thresholds},
 };
 
@@ -146,8 +147,30 @@ async fn pauses(store: &dyn MetaStore, product: &ProductName, machine: &MachineR
     assert_eq!((told.len(), action.as_str(), actor.as_str()), (1, "rollout.pause", "server"));
     assert_eq!((subject, reason), (&paused.subject(), &Some(paused.changed.reason.clone())));
     assert_eq!(before.as_ref().unwrap()["state"], "running");
+    let told = pauses_told(store, product).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].automatic, told[0].failed, told[0].tried), (true, 2, 3));
 
     holds(store, &paused).await;
+
+    let running = store.rollout(product, &version("1.3.0")).await.unwrap();
+    change_audited(store, &state(&running, RolloutState::Paused)).await;
+    let paused = store.rollout(product, &version("1.3.0")).await.unwrap();
+    let again = RolloutRecord { changed: word("still"), ..paused };
+    change_audited(store, &again).await;
+    let told = pauses_told(store, product).await;
+    assert_eq!(told.len(), 2, "by hand, and not again while it is paused");
+    assert!(!told[1].automatic);
+}
+
+/// The pauses of the product's rollouts that wait to be told.
+async fn pauses_told(store: &dyn MetaStore, product: &ProductName) -> Vec<RolloutNews> {
+    let told = store.announced(usize::MAX).await.unwrap().into_iter();
+    let news = told.filter_map(|(_, notification)| match notification.occasion {
+        Occasion::RolloutPaused(news) => Some(news),
+        _ => None,
+    });
+    news.filter(|news| news.product == *product).collect()
 }
 
 /// Too few successes hold it, and more of them let it go on.

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{AuditEntry, Word};
 use crate::policy::{
-    Outcomes, Rollout, RolloutState,
+    Notification, Occasion, Outcomes, Rollout, RolloutState,
+    notification::RolloutNews,
     rollout::{Advance, Threshold},
 };
 
@@ -45,6 +46,25 @@ impl RolloutRecord {
             "waves": self.rollout.terms.waves,
             "waves_begun": self.rollout.progress.opened.len(),
             "changed": self.changed,
+        })
+    }
+
+    /// What is told elsewhere of a change to this record that pauses it, when machines had told `outcomes`;
+    /// nothing where it was paused before.
+    pub fn pause_told(&self, before: &Self, outcomes: Outcomes) -> Option<Notification> {
+        let is_paused = |record: &Self| record.rollout.state == RolloutState::Paused;
+        let Outcomes { tried, failed, .. } = outcomes.since(before.rollout.baseline);
+        let news = || RolloutNews {
+            product: self.product.clone(),
+            version: self.version.clone(),
+            automatic: self.changed.by == SERVER,
+            failed,
+            tried,
+            reason: self.changed.reason.clone(),
+        };
+        (is_paused(self) && !is_paused(before)).then(|| Notification {
+            timestamp: self.changed.at,
+            occasion: Occasion::RolloutPaused(news()),
         })
     }
 

@@ -8,10 +8,10 @@ use super::{
         AuditEntry, EventRecord, MachineRecord, ReleaseRecord, RolloutRecord, StopRecord,
         StoreError, StoreResult,
     },
-    audit,
+    audit, outbox,
     tables::{LIVE_ROLLOUTS, MACHINE_OUTCOMES, OUTCOMES, PRODUCTS, RELEASES, ROLLOUTS, STOPS},
 };
-use crate::policy::{Release, RolloutState, Status, rollout::Outcome};
+use crate::policy::{Notification, Release, RolloutState, Status, rollout::Outcome};
 
 /// Adds the rollout of a release that becomes visible in the same transaction.
 pub(super) fn add(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
@@ -27,9 +27,14 @@ pub(super) fn change_rollout(
 ) -> StoreResult<()> {
     let key = own_key(record);
     let release = RELEASES.read(transaction, &key)?;
-    let stored = ROLLOUTS.find(transaction, &key)?.map_or(0, |stored| stored.revision);
-    require_revision(&ROLLOUTS.shown(&key), stored, record.revision)?;
+    let stored = ROLLOUTS.find(transaction, &key)?;
+    let revision = stored.as_ref().map_or(0, |stored| stored.revision);
+    require_revision(&ROLLOUTS.shown(&key), revision, record.revision)?;
     put(transaction, record)?;
+    if let Some(stored) = stored {
+        let outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default();
+        tell(transaction, record.pause_told(&stored, outcomes).as_ref())?;
+    }
     if record.rollout.state == RolloutState::Withdrawn {
         let release = ReleaseRecord {
             release: Release { status: Status::Withdrawn, ..release.release },
@@ -70,14 +75,19 @@ pub(super) fn count(
     let key = (machine.product.clone(), version.clone());
     let outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default().after(before, outcome);
     OUTCOMES.put(transaction, &key, &outcomes)?;
-    let rollout = ROLLOUTS.find(transaction, &key)?;
-    match rollout.and_then(|rollout| rollout.heed(outcomes, told.at)) {
+    let Some(before) = ROLLOUTS.find(transaction, &key)? else { return Ok(()) };
+    match before.heed(outcomes, told.at) {
         None => Ok(()),
         Some((rollout, entry)) => {
             put(transaction, &rollout)?;
+            tell(transaction, rollout.pause_told(&before, outcomes).as_ref())?;
             audit::append(transaction, &entry)
         }
     }
+}
+
+fn tell(transaction: &TransactionalTree, told: Option<&Notification>) -> StoreResult<()> {
+    told.map_or(Ok(()), |notification| outbox::append(transaction, notification))
 }
 
 fn put(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {

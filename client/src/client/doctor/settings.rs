@@ -15,7 +15,7 @@ use toml::{
 use crate::{
     client::{
         Enrolment, PreflightSettings,
-        settings::{Consents, DataSettings, NetworkSettings, UpdateSettings, Window},
+        settings::{Consents, DataSettings, DiskSettings, NetworkSettings, UpdateSettings, Window},
     },
     format::{ContractName, CustomerName, Digest, MachineName, ProductName},
 };
@@ -98,6 +98,7 @@ fn known_keys(table: &str) -> Option<&'static [&'static str]> {
     Some(match table {
         "" => fields_of::<Enrolment>(),
         "data" => fields_of::<DataSettings>(),
+        "disk" => fields_of::<DiskSettings>(),
         "network" => fields_of::<NetworkSettings>(),
         "updates" => fields_of::<UpdateSettings>(),
         "updates.channels" => fields_of::<Consents>(),
@@ -107,8 +108,8 @@ fn known_keys(table: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-const TABLES: [&str; 7] =
-    ["", "data", "network", "updates", "updates.channels", "updates.windows", "preflight"];
+const TABLES: [&str; 8] =
+    ["", "data", "disk", "network", "updates", "updates.channels", "updates.windows", "preflight"];
 
 /// Takes every key out of the table called `name`, and of those in it, that means nothing.
 fn take_unknown_keys(name: &str, table: &mut DeTable<'_>, text: &str, found: &mut Vec<Problem>) {
@@ -199,6 +200,7 @@ fn value_error(key: &str, value: Spanned<DeValue<'_>>) -> Option<toml::de::Error
         "root_version" => error_of::<u64>(value),
         "root_sha256" => error_of::<Digest>(value),
         "data" => error_of::<DataSettings>(value),
+        "disk" => error_of::<DiskSettings>(value),
         "network" => error_of::<NetworkSettings>(value),
         "updates" => error_of::<UpdateSettings>(value),
         "preflight" => error_of::<PreflightSettings>(value),
