@@ -53,9 +53,10 @@ pub struct Limits {
     pub allocations_max: usize,
     /// How many records one page of a listing has.
     pub page_records_max: usize,
-    /// How many denied attempts of one actor are written down in ten minutes.
+    /// How many denied attempts of one actor are written down in ten minutes, of a machine in a day.
     pub denials_of_actor_max: usize,
-    /// Of how many actors denied attempts are written down in ten minutes.
+    /// Of how many people denied attempts are written down in ten minutes, and of how many machines in a
+    /// day.
     pub denied_actors_max: usize,
     /// How many endpoints notifications are sent to.
     pub endpoints_max: usize,

@@ -113,6 +113,15 @@ pub struct Retirement {
     pub files: Vec<RepositoryFile>,
 }
 
+/// What changes with the updates of a product in one step.
+#[derive(Clone, Debug)]
+pub struct StopChange {
+    /// Whether they are stopped.
+    pub stop: StopRecord,
+    /// The rollouts that this changes, each with its audit entry.
+    pub rollouts: Vec<(RolloutRecord, AuditEntry)>,
+}
+
 /// What changes with a machine in one step.
 #[derive(Clone, Debug)]
 pub struct MachineChange {
@@ -212,7 +221,7 @@ pub trait MetaStore: Outbox {
 
     /// Adds or changes the rollout of an existing release, if it is still at the revision that `rollout`
     /// carries, which is 0 where there was none. The revision rises by one. With a rollout that is
-    /// withdrawn the release is so too.
+    /// withdrawn the release is so too. While all updates of the product are stopped no rollout goes on.
     async fn change_rollout(&self, rollout: RolloutRecord, audit: AuditEntry) -> StoreResult<()>;
 
     /// What machines have told of a release that they were offered, each counted once.
@@ -222,8 +231,9 @@ pub trait MetaStore: Outbox {
     async fn stop(&self, product: &ProductName) -> StoreResult<Option<StopRecord>>;
 
     /// Stops all updates of an existing product or lets them go on, if that is still at the revision that
-    /// `stop` carries, which is 0 where there was none. The revision rises by one.
-    async fn change_stop(&self, stop: StopRecord, audit: AuditEntry) -> StoreResult<()>;
+    /// `change.stop` carries, which is 0 where there was none, and changes rollouts as
+    /// [`change_rollout`](Self::change_rollout) does, all or none. The revision rises by one.
+    async fn change_stop(&self, change: StopChange, audit: AuditEntry) -> StoreResult<()>;
 
     /// All releases of a product by version.
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>>;

@@ -120,7 +120,9 @@
 //!
 //! Denied attempts are in it (`denied`), with whom the token was made for, `nobody` where it is not known,
 //! and the code that they were told. Of what one actor tries again within ten minutes the first is written
-//! down, and of what differs 100; the next tells how many were passed over.
+//! down, and of what differs 100; the next tells how many were passed over. For a machine it is a day: one
+//! that is retired goes on trying. Of more than 1,000 people, or 1,000 machines, nothing is written down in
+//! that time.
 //!
 //! Whoever could write to the store could write the whole trail anew: note where it ends, elsewhere and often,
 //! and give that to the next `verify`. It exits with 6 where a record is missing, was changed, or came in

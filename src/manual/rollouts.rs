@@ -100,7 +100,9 @@
 //! it and go back to it. That cannot be undone: publish a higher version.
 //!
 //! The *emergency stop* of a product keeps every release of it from every machine, until it is lifted.
-//! Orders to go back are carried out all the same.
+//! Orders to go back are carried out all the same. What is being rolled out is paused with it, what is
+//! published meanwhile begins paused, and both stay so until somebody resumes them: otherwise the next waves
+//! would come with the end of the stop, and nobody would have tried the release in between.
 //!
 //! Publishers and support technicians may do all of this; everybody of the vendor's may look. Customers
 //! see of their machines which wave they are in and when it begins, never why somebody paused.

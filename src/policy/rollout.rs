@@ -223,6 +223,12 @@ impl Rollout {
         (0..course.waves.count()).map(|wave| self.progress.opened.get(wave).copied()).collect()
     }
 
+    /// Whether further waves come with time, at `now`.
+    pub fn goes_on(&self, now: Timestamp) -> bool {
+        let begun = self.waves_begun(now);
+        self.state == RolloutState::Running && begun < self.terms.waves.count()
+    }
+
     /// Whether all waves have had their time by `now`, so that everybody may have the release.
     pub fn is_over(&self, now: Timestamp) -> bool {
         let waves = &self.terms.waves;

@@ -14,8 +14,10 @@ use crate::{
     store::{AuditEntry, StoreError, StoreResult},
 };
 
-/// How long attempts of somebody that are alike are one.
+/// How long attempts of a person that are alike are one.
 const WINDOW: SignedDuration = SignedDuration::from_mins(10);
+/// How long those of a machine are: one that is retired goes on trying for as long as it runs.
+const MACHINE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// Somebody was turned away.
 #[derive(Clone, Debug)]
@@ -35,13 +37,18 @@ impl Service {
     /// ago. How many were passed over is told by the next that is written.
     pub async fn record_denial(&self, denial: Denial<'_>) -> ServiceResult<()> {
         let Denial { token, address, request, error } = denial;
-        let actor = match token {
-            Some(token) => self.bearer_of(token).await?.unwrap_or_else(|| "nobody".to_owned()),
-            None => "nobody".to_owned(),
+        let bearer = match token {
+            Some(token) => self.bearer_of(token).await?,
+            None => Bearer::Nobody,
         };
         let now = self.clock.now();
         let attempt = format!("{request} {}", error.code());
-        let Some(passed_over) = self.denials.note(&actor, attempt, now, &self.limits) else {
+        let denials = match bearer {
+            Bearer::Machine(_) => &self.denials.machines,
+            Bearer::Person(_) | Bearer::Nobody => &self.denials.people,
+        };
+        let actor = bearer.name();
+        let Some(passed_over) = denials.note(&actor, attempt, now, &self.limits) else {
             return Ok(());
         };
         tracing::info!(actor, address, request, code = error.code(), "denied");
@@ -64,14 +71,33 @@ impl Service {
     }
 
     /// Who a token was made for, whether or not it is accepted now.
-    async fn bearer_of(&self, token: &str) -> ServiceResult<Option<String>> {
+    async fn bearer_of(&self, token: &str) -> ServiceResult<Bearer> {
         let digest = Digest::of(token.as_bytes());
-        Ok(if token.starts_with(MACHINE_TOKEN_PREFIX) {
-            found(self.meta.machine_by_token(&digest).await)?.map(|machine| machine.as_actor())
+        let bearer = if token.starts_with(MACHINE_TOKEN_PREFIX) {
+            let machine = found(self.meta.machine_by_token(&digest).await)?;
+            machine.map(|machine| Bearer::Machine(machine.as_actor()))
         } else {
             let token = found(self.meta.token(&digest).await)?;
-            token.map(|token| format!("{} ({})", token.id, token.label))
-        })
+            token.map(|token| Bearer::Person(format!("{} ({})", token.id, token.label)))
+        };
+        Ok(bearer.unwrap_or(Bearer::Nobody))
+    }
+}
+
+/// Who was turned away.
+enum Bearer {
+    Machine(String),
+    Person(String),
+    /// Somebody whose token is not known, or who has none.
+    Nobody,
+}
+
+impl Bearer {
+    fn name(self) -> String {
+        match self {
+            Self::Machine(name) | Self::Person(name) => name,
+            Self::Nobody => "nobody".to_owned(),
+        }
     }
 }
 
@@ -82,51 +108,69 @@ fn found<T>(outcome: StoreResult<T>) -> StoreResult<Option<T>> {
     }
 }
 
-/// What was written down lately.
-#[derive(Debug, Default)]
-pub(super) struct Denials(Mutex<BTreeMap<String, Lately>>);
+/// What was written down lately. Machines are counted apart: however many of them are turned away,
+/// what people try is written down.
+#[derive(Debug)]
+pub(super) struct Denials {
+    people: Lately,
+    machines: Lately,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self { people: Lately::new(WINDOW), machines: Lately::new(MACHINE_WINDOW) }
+    }
+}
+
+/// What was written down lately of actors of one kind.
+#[derive(Debug)]
+struct Lately {
+    window: SignedDuration,
+    actors: Mutex<BTreeMap<String, Attempts>>,
+}
 
 /// What was written down of one actor.
 #[derive(Debug)]
-struct Lately {
+struct Attempts {
     since: Timestamp,
-    attempts: BTreeSet<String>,
+    known: BTreeSet<String>,
     passed_over: u64,
 }
 
-impl Denials {
+impl Lately {
+    const fn new(window: SignedDuration) -> Self {
+        Self { window, actors: Mutex::new(BTreeMap::new()) }
+    }
+
     /// Whether an attempt is to be written down: then how many of the actor's were passed over before.
     fn note(&self, actor: &str, attempt: String, now: Timestamp, limits: &Limits) -> Option<u64> {
-        let mut actors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = |attempts: &Attempts| now.duration_since(attempts.since) >= self.window;
         if !actors.contains_key(actor) && actors.len() >= limits.denied_actors_max {
-            actors.retain(|_, lately| !lately.is_over(now));
+            actors.retain(|_, attempts| !is_over(attempts));
             if actors.len() >= limits.denied_actors_max {
                 return None;
             }
         }
-        let lately = actors.entry(actor.to_owned()).or_insert_with(|| Lately::new(now));
-        if lately.is_over(now) {
-            let passed_over = lately.passed_over;
-            *lately = Lately { passed_over, ..Lately::new(now) };
+        let attempts = actors.entry(actor.to_owned()).or_insert_with(|| Attempts::new(now));
+        if is_over(attempts) {
+            let passed_over = attempts.passed_over;
+            *attempts = Attempts { passed_over, ..Attempts::new(now) };
         }
         let is_new =
-            lately.attempts.len() < limits.denials_of_actor_max && lately.attempts.insert(attempt);
+            attempts.known.len() < limits.denials_of_actor_max && attempts.known.insert(attempt);
         if is_new {
-            Some(std::mem::take(&mut lately.passed_over))
+            Some(std::mem::take(&mut attempts.passed_over))
         } else {
-            lately.passed_over += 1;
+            attempts.passed_over += 1;
             None
         }
     }
 }
 
-impl Lately {
-    const fn new(now: Timestamp) -> Self {
-        Self { since: now, attempts: BTreeSet::new(), passed_over: 0 }
-    }
-
-    fn is_over(&self, now: Timestamp) -> bool {
-        now.duration_since(self.since) >= WINDOW
+impl Attempts {
+    const fn new(since: Timestamp) -> Self {
+        Self { since, known: BTreeSet::new(), passed_over: 0 }
     }
 }
 
@@ -143,9 +187,9 @@ mod tests {
 
     #[test]
     fn what_is_alike_is_written_once_in_a_while_and_the_rest_is_counted() {
-        let denials = Denials::default();
+        let people = Lately::new(WINDOW);
         let note =
-            |minutes, attempt: &str| denials.note("one", attempt.to_owned(), at(minutes), &LIMITS);
+            |minutes, attempt: &str| people.note("one", attempt.to_owned(), at(minutes), &LIMITS);
         assert_eq!(note(0, "a"), Some(0));
         assert_eq!(note(1, "a"), None);
         assert_eq!(note(1, "b"), Some(1));
@@ -157,9 +201,9 @@ mod tests {
 
     #[test]
     fn one_who_floods_keeps_nobody_else_out_and_many_do_not_fill_the_memory() {
-        let denials = Denials::default();
+        let people = Lately::new(WINDOW);
         let note = |minutes, actor: &str, attempt: u64| {
-            denials.note(actor, attempt.to_string(), at(minutes), &LIMITS)
+            people.note(actor, attempt.to_string(), at(minutes), &LIMITS)
         };
         for attempt in 0..100 {
             assert_eq!(note(0, "one", attempt).is_some(), attempt < 2);
@@ -167,6 +211,6 @@ mod tests {
         assert_eq!(note(5, "other", 0), Some(0));
         assert_eq!(note(6, "third", 0), None, "there is room for two");
         assert_eq!(note(12, "third", 0), Some(0), "the first is forgotten");
-        assert_eq!(denials.0.lock().unwrap().len(), 2);
+        assert_eq!(people.actors.lock().unwrap().len(), 2);
     }
 }

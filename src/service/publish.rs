@@ -148,7 +148,8 @@ impl Service {
             let signed = self.sign_with_channel(&product, &channel, channel_metadata).await?;
             signed.verify(name, self.clock.now(), &[&channel])?;
             let (repository, files) = self.store_repository(signed).await?;
-            let (release, rollout) = (release.clone(), Some(rollout.clone()));
+            let rollout = Some(self.paused_where_stopped(rollout.clone()).await?);
+            let release = release.clone();
             let publication = Publication { release, rollout, repository, files };
             attempts += 1;
             match self

@@ -18,7 +18,7 @@ pub use self::{
 use super::{Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult};
 use crate::{
     policy::{Outcomes, Release, Rollout, RolloutStep, RolloutWish},
-    store::{Role, RolloutRecord, StoreError, StoreResult, Word},
+    store::{Role, RolloutRecord, StopRecord, StopState, StoreError, StoreResult, Word},
 };
 
 /// What somebody wants of a rollout.
@@ -168,6 +168,23 @@ impl Service {
         })
     }
 
+    /// A rollout as it begins: paused, where all updates of the product are stopped.
+    pub(super) async fn paused_where_stopped(
+        &self,
+        record: RolloutRecord,
+    ) -> ServiceResult<RolloutRecord> {
+        let stop = self.meta.stop(&record.product).await?;
+        let at = record.changed.at;
+        let stop = stop.filter(|it| it.state == StopState::Stopped && record.rollout.goes_on(at));
+        let paused = record.rollout.after(RolloutStep::Pause, Outcomes::default(), at);
+        Ok(match (stop, paused) {
+            (Some(StopRecord { word, .. }), Some(rollout)) => {
+                RolloutRecord { changed: Word { at, ..word }, rollout, ..record }
+            }
+            _ => record,
+        })
+    }
+
     /// The rollout of a release.
     pub async fn rollout(
         &self,
@@ -213,8 +230,13 @@ impl Service {
         audit.ticket.clone_from(&record.changed.ticket);
         audit.detail = detail(&record.rollout);
         audit.before = acted.before.as_ref().map(RolloutRecord::before);
+        let goes_on = record.rollout.goes_on(record.changed.at);
         match self.meta.change_rollout(record, audit).await {
             Err(StoreError::Conflict(_)) => {
+                let stop = self.meta.stop(product).await?;
+                if let Some(stop) = stop.filter(|it| goes_on && it.state == StopState::Stopped) {
+                    return Err(while_stopped(&stop));
+                }
                 let newest = found(self.meta.rollout(product, version).await)?;
                 Err(changed_meanwhile((product, version), newest.as_ref()))
             }
@@ -321,6 +343,20 @@ impl Service {
         }
         Ok(finished)
     }
+}
+
+/// Why a rollout cannot go on: nothing of the product does.
+fn while_stopped(stop: &StopRecord) -> ServiceError {
+    let StopRecord { product, word, .. } = stop;
+    ServiceError::new(
+        ErrorClass::Conflict,
+        "ROLLOUT_IMPOSSIBLE",
+        format!(
+            "all updates of {product} are stopped, by {} at {}: {}; lift that first (`mainstay rollout \
+             unstop`)",
+            word.by, word.at, word.reason
+        ),
+    )
 }
 
 /// A rollout before and after an action that is not recorded yet.

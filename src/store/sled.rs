@@ -57,7 +57,7 @@ use super::{
     CustomerRecord, EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore,
     OrganisationRecord, PlanSummary, PrivateChannelRecord, ProductRecord, Publication,
     ReleaseRecord, Repository, RepositoryFile, Retirement, RolloutRecord, SafeguardRecord,
-    Selection, StopRecord, StoreResult, StoredFile, TokenRecord, Word,
+    Selection, StopChange, StopRecord, StoreResult, StoredFile, TokenRecord, Word,
 };
 
 use crate::{
@@ -252,8 +252,8 @@ impl MetaStore for SledStore {
         STOPS.find(&*self.database, product)
     }
 
-    async fn change_stop(&self, stop: StopRecord, audit: AuditEntry) -> StoreResult<()> {
-        self.write(move |transaction| rollouts::change_stop(transaction, &stop, &audit)).await
+    async fn change_stop(&self, change: StopChange, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| rollouts::change_stop(transaction, &change, &audit)).await
     }
 
     async fn releases(&self, product: &ProductName) -> StoreResult<Vec<ReleaseRecord>> {

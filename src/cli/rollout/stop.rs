@@ -25,8 +25,8 @@ pub(in crate::cli) struct OfProduct {
 impl OfProduct {
     pub(super) fn stop(self, output: Output) -> CliResult {
         let told = format!(
-            "No machine is updated to anything of {} until that is lifted. Orders to go back are \
-             carried out, and what runs goes on running.",
+            "No machine is updated to anything of {} until that is lifted, and what is being rolled out \
+             is paused. Orders to go back are carried out, and what runs goes on running.",
             self.product
         );
         self.run("stop", &told, output)
@@ -34,7 +34,8 @@ impl OfProduct {
 
     pub(super) fn unstop(self, output: Output) -> CliResult {
         let told = format!(
-            "Machines are updated again to what their contracts and the rollouts of {} let them have.",
+            "Machines are updated again to what their contracts and the rollouts of {} let them have. \
+             Rollouts that are paused stay so until they are resumed (`mainstay rollout resume`).",
             self.product
         );
         self.run("unstop", &told, output)

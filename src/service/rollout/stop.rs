@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    super::{Actor, ErrorClass, Service, ServiceError, ServiceResult},
+    super::{ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult},
     RolloutView,
 };
-use crate::store::{StopRecord, StopState, StoreError, Word};
+use crate::{
+    policy::RolloutStep,
+    store::{AuditEntry, RolloutRecord, StopChange, StopRecord, StopState, StoreError, Word},
+};
 
 /// `POST /v1/products/{product}/stop`, and `…/unstop`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +49,8 @@ impl Service {
         Ok(ProductRollouts { stop, rollouts })
     }
 
-    /// Stops all updates of a product. Orders to go back are carried out all the same.
+    /// Stops all updates of a product, and pauses what is being rolled out. Orders to go back are carried
+    /// out all the same.
     pub async fn stop_product(
         &self,
         actor: &Actor,
@@ -56,7 +60,8 @@ impl Service {
         self.change_stop(actor, product, request, StopState::Stopped).await
     }
 
-    /// Lets the updates of a product go on.
+    /// Lets the updates of a product go on. What was being rolled out stays paused: whoever stopped
+    /// everything may not have known which release it was.
     pub async fn unstop_product(
         &self,
         actor: &Actor,
@@ -89,14 +94,54 @@ impl Service {
         audit.reason = Some(word.reason.clone());
         audit.ticket.clone_from(&word.ticket);
         audit.before = Some(json!({ "stop": before }));
-        let record = StopRecord { product: product.clone(), revision, state, word };
-        match self.meta.change_stop(record.clone(), audit).await {
-            Err(StoreError::Conflict(_)) => {
-                Err(is_otherwise(product, self.meta.stop(product).await?.as_ref()))
+        let stop = StopRecord { product: product.clone(), revision, state, word };
+        for _ in 0..ATTEMPTS_MAX {
+            let rollouts = match state {
+                StopState::Stopped => self.paused_with(actor, &stop).await?,
+                StopState::Lifted => Vec::new(),
+            };
+            let change = StopChange { stop: stop.clone(), rollouts };
+            match self.meta.change_stop(change, audit.clone()).await {
+                Err(StoreError::Conflict(_)) => {
+                    let newest = self.meta.stop(product).await?;
+                    if newest.as_ref().map_or(0, |newest| newest.revision) != revision {
+                        return Err(is_otherwise(product, newest.as_ref()));
+                    }
+                    // A rollout has changed, by what a machine reported for example.
+                }
+                Err(error) => return Err(error.into()),
+                Ok(()) => return Ok(StopRecord { revision: revision + 1, ..stop }),
             }
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(StopRecord { revision: revision + 1, ..record }),
         }
+        Err(ServiceError::new(
+            ErrorClass::Unavailable,
+            "BUSY",
+            format!("the rollouts of {product} keep changing; try again"),
+        ))
+    }
+
+    /// The rollouts that go on, as a stop of everything leaves them: paused. They stay so until somebody
+    /// resumes them.
+    async fn paused_with(
+        &self,
+        actor: &Actor,
+        stop: &StopRecord,
+    ) -> ServiceResult<Vec<(RolloutRecord, AuditEntry)>> {
+        let mut paused = Vec::new();
+        for record in self.meta.live_rollouts(&stop.product).await? {
+            let at = stop.word.at;
+            let outcomes = self.meta.outcomes(&record.product, &record.version).await?;
+            let goes_on = record.rollout.goes_on(at);
+            let after = record.rollout.after(RolloutStep::Pause, outcomes, at);
+            let Some(rollout) = after.filter(|_| goes_on) else { continue };
+            let mut audit = self.audit(actor, "rollout.pause", record.subject());
+            audit.reason = Some(stop.word.reason.clone());
+            audit.ticket.clone_from(&stop.word.ticket);
+            audit.before = Some(record.before());
+            let changed = stop.word.clone();
+            paused.push((RolloutRecord { changed, rollout, ..record }, audit));
+        }
+        Ok(paused)
     }
 }
 

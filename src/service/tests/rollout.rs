@@ -276,6 +276,38 @@ async fn a_stop_is_for_everything_but_going_back() {
     assert_eq!(all.stop.unwrap().state, StopState::Lifted);
 }
 
+/// Nobody tries a release while everything is stopped, so the next waves do not come meanwhile.
+#[tokio::test]
+async fn what_is_being_rolled_out_does_not_go_on_behind_a_stop() {
+    let (world, names) = world(12).await;
+    publish(&world, 2, "1.0.1", wish("25%:5d,100%:5d")).await;
+    let first = reached(&world, 2, &names).await;
+    assert!((1..12).contains(&first), "{first} of 12");
+    let change = |expected_revision| ChangeStop {
+        expected_revision,
+        reason: "something deletes data".to_owned(),
+        ticket: None,
+    };
+    world.on_day(3).stop_product(&actor(), &product(), change(0)).await.unwrap();
+    publish(&world, 4, "1.0.2", wish("25%:5d,100%:5d")).await;
+    world.on_day(60).finish_rollouts().await.unwrap();
+    for of in ["1.0.1", "1.0.2"] {
+        let view = show(&world, 60, of).await;
+        assert_eq!(view.record.rollout.state, RolloutState::Paused, "{of}");
+        assert_eq!(view.record.changed.reason, "something deletes data");
+        let early = act(&world, 60, of, RolloutAction::Resume {}).await.unwrap_err();
+        assert_eq!(early.code(), "ROLLOUT_IMPOSSIBLE");
+        assert!(early.message().contains("lift that first"), "{}", early.message());
+    }
+    act(&world, 60, "1.0.2", RolloutAction::Withdraw {}).await.unwrap();
+    world.on_day(61).unstop_product(&actor(), &product(), change(1)).await.unwrap();
+    assert_eq!(reached(&world, 61, &names).await, 0, "until somebody resumes it");
+    act(&world, 61, "1.0.1", RolloutAction::Resume {}).await.unwrap();
+    assert_eq!(reached(&world, 61, &names).await, first, "the same ones, and no more");
+    assert_eq!(reached(&world, 64, &names).await, first, "one day of the five was over before");
+    assert_eq!(reached(&world, 65, &names).await, 12);
+}
+
 #[tokio::test]
 async fn rings_canaries_and_pins_come_first() {
     let (world, names) = world(4).await;

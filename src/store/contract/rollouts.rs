@@ -8,7 +8,7 @@ use mainstay_client::format::{
 use super::{
     super::{
         AuditEntry, EventRecord, Listed, MachineChange, MachineRecord, MetaStore, Publication,
-        RolloutRecord, Selection, StopRecord, StopState, StoreResult, Word,
+        RolloutRecord, Selection, StopChange, StopRecord, StopState, StoreResult, Word,
     },
     at,
     catalogue::{self, publication},
@@ -210,17 +210,60 @@ pub(super) async fn stops(store: &dyn MetaStore, scope: &str) {
         word: word("it deletes data"),
     };
     let stopped = stop(0, StopState::Stopped);
-    expect_audited(store, "stop", store.change_stop(stopped.clone(), entry("stop"))).await;
+    expect_audited(store, "stop", store.change_stop(alone(&stopped), entry("stop"))).await;
     let stored = StopRecord { revision: 1, ..stopped.clone() };
     assert_eq!(store.stop(&product).await.unwrap(), Some(stored));
-    let message = expect_conflict(store, store.change_stop(stopped, entry("stop"))).await;
+    let message = expect_conflict(store, store.change_stop(alone(&stopped), entry("stop"))).await;
     assert!(message.contains("at revision 1: expected 0"), "{message}");
     let lifted = stop(1, StopState::Lifted);
-    expect_audited(store, "unstop", store.change_stop(lifted.clone(), entry("unstop"))).await;
+    expect_audited(store, "unstop", store.change_stop(alone(&lifted), entry("unstop"))).await;
     let stored = StopRecord { revision: 2, ..lifted.clone() };
     assert_eq!(store.stop(&product).await.unwrap(), Some(stored));
     let nowhere = StopRecord { product: "nowhere".parse().unwrap(), ..lifted };
-    missing(store.change_stop(nowhere, entry("x")).await);
+    missing(store.change_stop(alone(&nowhere), entry("x")).await);
+    stopped_rollouts(store, &product).await;
+}
+
+/// A stop that changes no rollout.
+fn alone(stop: &StopRecord) -> StopChange {
+    StopChange { stop: stop.clone(), rollouts: Vec::new() }
+}
+
+/// What a stop pauses is paused with it or not at all, and nothing goes on while it lasts.
+async fn stopped_rollouts(store: &dyn MetaStore, product: &ProductName) {
+    let publish = |number: u64, version: &str, state| {
+        let rollout = Some(record(product, version, state));
+        let publication = Publication { rollout, ..publication(version, number + 1) };
+        store.publish_release(product, number, publication, entry("publish"))
+    };
+    publish(1, "1.0.0", RolloutState::Running).await.unwrap();
+    let running = store.rollout(product, &version("1.0.0")).await.unwrap();
+    let paused = state(&running, RolloutState::Paused);
+    let stop = StopRecord {
+        product: product.clone(),
+        revision: 2,
+        state: StopState::Stopped,
+        word: word("it deletes data"),
+    };
+    let stale = RolloutRecord { revision: 7, ..paused.clone() };
+    let change = StopChange { stop: stop.clone(), rollouts: vec![(stale, entry("x"))] };
+    expect_conflict(store, store.change_stop(change, entry("x"))).await;
+    assert_eq!(store.stop(product).await.unwrap().unwrap().revision, 2);
+    assert_eq!(store.rollout(product, &version("1.0.0")).await.unwrap(), running);
+
+    let newest = trail(store, 0).await.len() as u64;
+    let change = StopChange { stop, rollouts: vec![(paused, entry("pause"))] };
+    store.change_stop(change, entry("stop")).await.unwrap();
+    let told: Vec<_> =
+        trail(store, newest).await.into_iter().map(|record| record.entry.action).collect();
+    assert_eq!(told, ["stop", "pause"]);
+    let paused = store.rollout(product, &version("1.0.0")).await.unwrap();
+    assert_eq!(paused.rollout.state, RolloutState::Paused);
+    let resumed = state(&paused, RolloutState::Running);
+    let told = expect_conflict(store, self::change(store, &resumed)).await;
+    assert!(told.contains("are stopped, by token-1"), "{told}");
+    expect_conflict(store, publish(2, "1.0.1", RolloutState::Running)).await;
+    publish(2, "1.0.1", RolloutState::Paused).await.unwrap();
 }
 
 fn word(reason: &str) -> Word {

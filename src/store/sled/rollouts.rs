@@ -5,8 +5,8 @@ use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
-        AuditEntry, EventRecord, MachineRecord, ReleaseRecord, RolloutRecord, StopRecord,
-        StoreError, StoreResult,
+        AuditEntry, EventRecord, MachineRecord, ReleaseRecord, RolloutRecord, StopChange,
+        StopRecord, StopState, StoreError, StoreResult,
     },
     audit, outbox,
     tables::{LIVE_ROLLOUTS, MACHINE_OUTCOMES, OUTCOMES, PRODUCTS, RELEASES, ROLLOUTS, STOPS},
@@ -15,6 +15,7 @@ use crate::policy::{Notification, Release, RolloutState, Status, rollout::Outcom
 
 /// Adds the rollout of a release that becomes visible in the same transaction.
 pub(super) fn add(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
+    require_none_goes_on(transaction, record)?;
     let record = RolloutRecord { revision: 1, ..record.clone() };
     ROLLOUTS.add(transaction, &own_key(&record), &record)?;
     index(transaction, &record)
@@ -30,6 +31,7 @@ pub(super) fn change_rollout(
     let stored = ROLLOUTS.find(transaction, &key)?;
     let revision = stored.as_ref().map_or(0, |stored| stored.revision);
     require_revision(&ROLLOUTS.shown(&key), revision, record.revision)?;
+    require_none_goes_on(transaction, record)?;
     put(transaction, record)?;
     if let Some(stored) = stored {
         let outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default();
@@ -47,15 +49,35 @@ pub(super) fn change_rollout(
 
 pub(super) fn change_stop(
     transaction: &TransactionalTree,
-    record: &StopRecord,
+    change: &StopChange,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
+    let StopChange { stop: record, rollouts } = change;
     let product = &record.product;
     PRODUCTS.read(transaction, product)?;
     let stored = STOPS.find(transaction, product)?.map_or(0, |stored| stored.revision);
     require_revision(&STOPS.shown(product), stored, record.revision)?;
-    STOPS.put(transaction, product, &StopRecord { revision: stored + 1, ..record.clone() })?;
-    audit::append(transaction, entry)
+    audit::append(transaction, entry)?;
+    rollouts.iter().try_for_each(|(rollout, entry)| change_rollout(transaction, rollout, entry))?;
+    STOPS.put(transaction, product, &StopRecord { revision: stored + 1, ..record.clone() })
+}
+
+/// While all updates are stopped no time is to go by for a rollout: its next waves would come to
+/// machines when the stop is lifted, with nobody having tried the release in the meantime.
+fn require_none_goes_on(
+    transaction: &TransactionalTree,
+    record: &RolloutRecord,
+) -> StoreResult<()> {
+    let goes_on = record.rollout.goes_on(record.changed.at);
+    let stop = STOPS.find(transaction, &record.product)?;
+    match stop.filter(|stop| goes_on && stop.state == StopState::Stopped) {
+        None => Ok(()),
+        Some(StopRecord { product, word, .. }) => Err(StoreError::Conflict(format!(
+            "all updates of {product} are stopped, by {} at {}: {}; expected that no rollout goes on \
+             meanwhile",
+            word.by, word.at, word.reason
+        ))),
+    }
 }
 
 /// Counts what a machine's event says of a release that it was offered, and lets the rollout heed it.
