@@ -176,14 +176,19 @@ impl Installation {
     ) -> Result<(), Error> {
         self.engine.settle(Cause::Failed("it had failed"))?;
         self.expect_allowed(attempt)?;
-        let staged = self.engine.stage(&attempt.version, &attempt.artifact, payload);
-        if let Err(error) = &staged
-            && error.kind() != ErrorKind::Transfer
-        {
+        self.engine.stage(&attempt.version, &attempt.artifact, payload)
+    }
+
+    /// Queues the event that `attempt` came to nothing for `error`, with which [`stage`](Self::stage)
+    /// has ended. That a payload broke off is no end of an attempt, and is not told.
+    ///
+    /// Whoever stages says so, once it is known that nothing but what was signed had arrived: until
+    /// then the error may be the way's and not the release's.
+    pub fn note_unstaged(&mut self, attempt: &Attempt, error: &Error) {
+        if error.kind() != ErrorKind::Transfer {
             // That it failed is worth more than that this could not be written.
             let _ = self.engine.give_up(attempt, &sentence(error));
         }
-        staged
     }
 
     /// Lets `attempt.version` run.
@@ -226,7 +231,8 @@ impl Installation {
             self.expect_allowed(&attempt)?;
         }
         if let Some(payload) = payload {
-            self.stage(&attempt, payload)?;
+            let staged = self.stage(&attempt, payload);
+            staged.inspect_err(|error| self.note_unstaged(&attempt, error))?;
         }
         let (from, run) = (self.running().cloned(), run_name()?);
         let result = change(&mut self.engine, Change { from, attempt, run }, now);

@@ -35,11 +35,12 @@ impl Client {
         let mut payload = Decompressed::new(arriving, length, window_log)?;
         let cache = self.installation.layout().cache();
         let download = self.remote.download(&self.enrolment.product, &wanted.file);
-        let (installation, attempt) = (&mut self.installation, wanted.attempt());
-        thread::scope(move |scope| {
+        let attempt = &wanted.attempt();
+        let installation = &mut self.installation;
+        let (arrival, staged) = thread::scope(|scope| {
             let staging = thread::Builder::new()
                 .name("unpack".to_owned())
-                .spawn_scoped(scope, move || installation.stage(&attempt, &mut payload))
+                .spawn_scoped(scope, move || installation.stage(attempt, &mut payload))
                 .map_err(|error| no_thread(&error))?;
             let mut told = Progress::downloading(wanted.file.length, progress);
             let arrival = download.through_cache(&cache, &mut artifact, &mut told);
@@ -49,13 +50,13 @@ impl Client {
                 _ => drop(artifact),
             }
             let staged = staging.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
-            // What the bytes are is judged before what is in them.
-            let arrival = arrival?;
-            if let Arrival::Whole(_) = arrival {
-                staged?;
-            }
-            Ok(arrival)
-        })
+            Ok::<_, Error>((arrival?, staged))
+        })?;
+        // What the bytes are is judged before what is in them.
+        if let Arrival::Whole(_) = arrival {
+            staged.inspect_err(|error| self.installation.note_unstaged(attempt, error))?;
+        }
+        Ok(arrival)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::ErrorKind,
     fetch::test_server::{Body, Received, Reply},
-    format::{Artifact, Digest},
+    format::{Artifact, Digest, wire::EventKind},
     fs::Failure,
     pack::{Compression, Compressor},
 };
@@ -31,6 +31,11 @@ fn names(machine: &Machine, folder: &str) -> Vec<String> {
     entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
 
+/// What the server was told of, in this order.
+fn told(machine: &Machine) -> Vec<EventKind> {
+    machine.server().events.iter().map(|event| event.kind).collect()
+}
+
 /// Expects an update to be refused by the rule `code`, in words that have `says` in them, with
 /// nothing left of it but what runs.
 #[track_caller]
@@ -50,6 +55,15 @@ fn offered(spoil: fn(&mut Vec<u8>, &mut Artifact)) -> Machine {
     let machine = Machine::running("2.4.0");
     let spoilt = Particulars { spoil: Some(spoil), ..Particulars::default() };
     machine.server().offer("2.4.1", &spoilt);
+    machine
+}
+
+/// A machine to which the vendor offers an artifact of which what comes first is looked at long before
+/// its digest is known.
+fn offered_large() -> Machine {
+    let machine = Machine::running("2.4.0");
+    let large = Particulars { noise_bytes: 2 << 20, ..Particulars::default() };
+    machine.server().offer("2.4.1", &large);
     machine
 }
 
@@ -151,14 +165,33 @@ fn what_is_in_the_cache_is_unpacked_and_only_the_rest_is_fetched() {
 
 #[test]
 fn a_cache_that_a_disk_has_spoilt_is_unpacked_and_then_all_is_begun_anew() {
-    let machine = offered(|_, _| {});
-    meddle(&machine, |_, rest| Reply::ok(rest).cut_after(20));
+    let machine = offered_large();
+    meddle(&machine, |_, rest| Reply::ok(rest).cut_after(400_000));
     machine.update().unwrap_err();
     let part = machine.folder.path().join(".mainstay/cache").join(&names(&machine, "cache")[0]);
     let length = fs::metadata(&part).unwrap().len();
     fs::write(&part, vec![0; usize::try_from(length).unwrap()]).unwrap();
     machine.server().meddle = None;
     expect_unpacked(&machine, 2);
+    assert_eq!(told(&machine), [EventKind::Installed, EventKind::Confirmed]);
+}
+
+#[test]
+fn what_was_never_signed_is_refused_for_its_digest_and_nothing_else_is_told() {
+    let machine = offered_large();
+    meddle(&machine, |_, honest| Reply::ok(vec![0; honest.len()]));
+    expect_refused(&machine, "digest", "was announced");
+    machine.server().meddle = None;
+    machine.client().report().unwrap();
+    assert_eq!(told(&machine), [EventKind::Refused]);
+}
+
+#[test]
+fn a_release_that_was_signed_as_it_is_and_cannot_be_unpacked_is_given_up() {
+    let machine = offered(|packed, _| packed.truncate(packed.len() - 4));
+    expect_refused(&machine, "payload", "cannot decompress");
+    machine.client().report().unwrap();
+    assert_eq!(told(&machine), [EventKind::Interrupted, EventKind::Refused]);
 }
 
 #[test]

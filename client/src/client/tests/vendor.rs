@@ -52,6 +52,8 @@ pub(crate) struct Particulars {
     pub(crate) confirm_within_seconds: Option<u32>,
     pub(crate) data: Option<DataEpochs>,
     pub(crate) requires: Requirements,
+    /// How many bytes that do not get shorter are beside its program.
+    pub(crate) noise_bytes: usize,
     /// What becomes of the artifact's bytes, and of what is said of the payload, before both are signed.
     pub(crate) spoil: Option<fn(&mut Vec<u8>, &mut Artifact)>,
 }
@@ -325,6 +327,11 @@ fn pack_release(version: &str, particulars: &Particulars) -> (Vec<u8>, Artifact)
     let tree = tempfile::tempdir().unwrap();
     std::fs::create_dir(tree.path().join("bin")).unwrap();
     std::fs::write(tree.path().join("bin/acme-db"), format!("version {version}\n")).unwrap();
+    if particulars.noise_bytes > 0 {
+        let blocks = 0..particulars.noise_bytes / 32;
+        let noise = blocks.flat_map(|block| *Digest::of(&block.to_le_bytes()).as_bytes());
+        std::fs::write(tree.path().join("noise"), noise.collect::<Vec<_>>()).unwrap();
+    }
     let limits = pack::Limits::default();
     let (payload, _) = pack::pack_tree(tree.path(), Vec::new(), &limits, &mut |_| {}).unwrap();
     let compression = pack::Compression { level: 3, window_log: 20, workers: 0 };
