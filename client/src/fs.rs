@@ -11,6 +11,7 @@ mod power_loss;
 use std::{
     fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions},
     io::{self, Read, Write as _},
+    os::fd::AsRawFd as _,
     os::unix::fs::{
         DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
     },
@@ -19,8 +20,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, Gid, OFlags, RenameFlags, Uid, XattrFlags, chownat, lgetxattr, llistxattr,
-        lsetxattr, renameat_with,
+        AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Uid, XattrFlags, chownat, fstat,
+        lgetxattr, llistxattr, lsetxattr, renameat_with,
     },
     io::Errno,
 };
@@ -50,8 +51,10 @@ pub trait FileSystem: std::fmt::Debug + Send {
     /// its blocks with the original where the file system can do that. A symbolic link is refused.
     fn copy_file(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Gives a file or directory, which is no symbolic link, the permission bits `mode`.
-    fn set_permissions(&self, path: &Path, mode: u32) -> io::Result<()>;
+    /// Gives the file or directory `below`, a path within `root`, the permission bits `mode`. A
+    /// symbolic link is refused, at its end and on the way from `root`: whoever may write there would
+    /// choose what is changed in the name of this process.
+    fn set_permissions(&self, root: &Path, below: &Path, mode: u32) -> io::Result<()>;
 
     /// Makes `link` another name of the file `original`.
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()>;
@@ -123,8 +126,19 @@ impl FileSystem for LocalFileSystem {
         give_attributes(&original.metadata()?, to)
     }
 
-    fn set_permissions(&self, path: &Path, mode: u32) -> io::Result<()> {
-        fs::set_permissions(path, Permissions::from_mode(mode))
+    fn set_permissions(&self, root: &Path, below: &Path, mode: u32) -> io::Result<()> {
+        // To be named and no more: what its owner may not read can be given its permissions too.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut found = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        for name in below {
+            found = rustix::fs::openat(&found, name, flags, Mode::empty())?;
+        }
+        if FileType::from_raw_mode(fstat(&found)?.st_mode) == FileType::Symlink {
+            return Err(Errno::LOOP.into());
+        }
+        // What was opened so takes no permissions by itself, but by its name in `/proc`.
+        let opened = format!("/proc/self/fd/{}", found.as_raw_fd());
+        fs::set_permissions(opened, Permissions::from_mode(mode))
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {
@@ -282,6 +296,27 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         LocalFileSystem.copy_attributes(&from, &folder).unwrap();
         assert_eq!(extended(&folder).as_deref(), Some(&b"kept"[..]));
+    }
+
+    #[test]
+    fn permissions_are_given_below_a_root_and_through_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("link-to-root");
+        std::os::unix::fs::symlink(".", &root).unwrap();
+        fs::create_dir(root.join("folder")).unwrap();
+        fs::write(root.join("folder/file"), "").unwrap();
+        std::os::unix::fs::symlink("file", root.join("folder/link")).unwrap();
+        std::os::unix::fs::symlink("folder", root.join("other")).unwrap();
+        let give = |below: &str, mode| LocalFileSystem.set_permissions(&root, below.as_ref(), mode);
+        let mode = |below: &str| fs::metadata(root.join(below)).unwrap().mode() & 0o7777;
+
+        give("folder/file", 0o000).unwrap();
+        give("folder/file", 0o604).unwrap();
+        give("folder", 0o705).unwrap();
+        for below in ["folder/link", "other/file", "other", "nothing", "folder/file/file"] {
+            assert!(give(below, 0o640).is_err(), "{below}");
+        }
+        assert_eq!((mode("folder/file"), mode("folder")), (0o604, 0o705));
     }
 
     #[test]

@@ -59,6 +59,7 @@ use std::{
 };
 
 pub(crate) use examine::examine;
+pub(crate) use finding::add_news;
 pub(crate) use mend::{Mending, Proven};
 pub(crate) use permissions::unreadable;
 

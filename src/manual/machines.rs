@@ -572,7 +572,7 @@
 //! | `permissions` | Mainstay's own files or directories, or the root of a version, have other permissions than Mainstay gives them | gives them back |
 //! | `missing` | one of Mainstay's directories is gone | makes it |
 //! | `unreadable` | something belongs to somebody else | nothing: `chown` it, or run the agent as the user that owns the installation |
-//! | `obstructed` | something else stands in a place of Mainstay's | nothing: move it away |
+//! | `obstructed` | something else stands in a place of Mainstay's, a symbolic link among others: what that leads to is neither looked at nor changed | nothing: move it away |
 //! | `journal` | the journal was damaged, edited by hand, or is gone | makes it anew of what is proven, [see below](#a-journal-made-anew) |
 //! | `journal_format` | a newer agent wrote the journal | nothing: use that agent |
 //! | `unfinished` | a change was cut off | finishes or undoes it, as any command does first |

@@ -88,11 +88,7 @@ impl Diagnosis {
             let store = TrustStore::new(layout.trust(), tuf_limits, Box::new(LocalFileSystem));
             beside.extend(trust::examine(&store, enrolment, tuf_limits));
         }
-        for finding in beside {
-            if finding.is_news(&findings) {
-                findings.push(finding);
-            }
-        }
+        install::add_news(&mut findings, beside);
         Self { enrolment, findings }
     }
 

@@ -144,8 +144,9 @@ impl FileSystem for FailingFileSystem {
         self.change("copy to", to, half, || LocalFileSystem.copy_file(from, to))
     }
 
-    fn set_permissions(&self, path: &Path, mode: u32) -> io::Result<()> {
-        self.simple("permissions of", path, || LocalFileSystem.set_permissions(path, mode))
+    fn set_permissions(&self, root: &Path, below: &Path, mode: u32) -> io::Result<()> {
+        let change = || LocalFileSystem.set_permissions(root, below, mode);
+        self.simple("permissions of", &root.join(below), change)
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {

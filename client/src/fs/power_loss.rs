@@ -247,8 +247,8 @@ impl FileSystem for PowerLossFileSystem {
         self.change(|| LocalFileSystem.copy_file(from, to), |disk| disk.take_in(to))
     }
 
-    fn set_permissions(&self, path: &Path, mode: u32) -> io::Result<()> {
-        self.change(|| LocalFileSystem.set_permissions(path, mode), |_| {})
+    fn set_permissions(&self, root: &Path, below: &Path, mode: u32) -> io::Result<()> {
+        self.change(|| LocalFileSystem.set_permissions(root, below, mode), |_| {})
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {

@@ -334,7 +334,11 @@ impl Journal {
     }
 }
 
+/// What is in `directory`. What a link in its place leads to is somebody else's, and not to be swept.
 fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, Error> {
+    if fs::symlink_metadata(directory).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Ok(Vec::new());
+    }
     fs::read_dir(directory)
         .and_then(Iterator::collect)
         .map_err(|source| Error::io("list", directory, source))

@@ -9,10 +9,10 @@ use std::{
 use super::{
     Layout, Limits,
     error::ErrorKind,
-    finding::{Finding, Repair, What},
+    finding::{Finding, Repair, What, add_news},
     journal::{Journal, Stage},
     observed::{Current, Observed},
-    permissions::{self, unreadable},
+    permissions::{self, entries, unreadable},
     record::{KeptTree, Recorded},
     sentence,
 };
@@ -28,29 +28,28 @@ use crate::{
 /// are put right: what others need comes first.
 pub(crate) fn examine(layout: &Layout, limits: &Limits) -> Vec<Finding> {
     let mut found = permissions::examine(layout);
-    found.extend(missing_directories(layout));
+    add_news(&mut found, missing_directories(layout));
     let journal = Observed::of(layout)
         .map_err(|error| Finding::by_hand(What::Unreadable, &layout.versions(), sentence(&error)))
         .and_then(|observed| Ok((journal(layout, limits, &observed)?, observed)));
     let (journal, observed) = match journal {
         Ok(read) => read,
         Err(finding) => {
-            found.extend(Some(finding).filter(|finding| finding.is_news(&found)));
+            add_news(&mut found, [finding]);
             // Who does not know what should be there cannot say what else is wrong.
             return found;
         }
     };
     let is_settled = matches!(journal.stage, Stage::Idle | Stage::Probation(_));
     if !is_settled {
-        found.push(unfinished(layout, &journal));
+        add_news(&mut found, [unfinished(layout, &journal)]);
     }
     for kept in &journal.record.trees {
-        let tree = tree(layout, limits, kept).filter(|tree| tree.is_news(&found));
-        found.extend(tree);
+        add_news(&mut found, tree(layout, limits, kept));
     }
     if is_settled {
         found.extend(current(layout, &observed.current, journal.record.running.as_ref()));
-        found.extend(left_over(layout, &journal));
+        add_news(&mut found, left_over(layout, &journal));
     }
     found
 }
@@ -202,11 +201,6 @@ fn left_over(layout: &Layout, journal: &Journal) -> Vec<Finding> {
         Finding::by_hand(What::LeftOver, &path, message).repaired_by(Repair::Remove)
     };
     paths.into_iter().map(finding).collect()
-}
-
-fn entries(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
 }
 
 fn name_of(path: &Path) -> String {

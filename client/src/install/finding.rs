@@ -131,17 +131,54 @@ impl Finding {
     }
 
     /// Whether it is more than a consequence of one of `others`: what is in a directory that is closed
-    /// cannot be read.
-    pub(crate) fn is_news(&self, others: &[Self]) -> bool {
-        let hides = |other: &Self| {
-            matches!(other.what, What::Permissions | What::Unreadable)
-                && self.path.starts_with(&other.path)
+    /// cannot be read, and what is behind a link in the place of one is not Mainstay's.
+    fn is_news(&self, others: &[Self]) -> bool {
+        let hides = |other: &Self| match other.what {
+            What::Permissions | What::Unreadable => self.what == What::Unreadable,
+            What::Obstructed => self.path != other.path,
+            _ => false,
         };
-        self.what != What::Unreadable || !others.iter().any(hides)
+        !others.iter().any(|other| hides(other) && self.path.starts_with(&other.path))
     }
 
     /// The same finding, which `repair` puts right.
     pub(crate) fn repaired_by(self, repair: Repair) -> Self {
         Self { repair: Some(repair), ..self }
+    }
+}
+
+/// Adds those of `more` to `found` that are no mere consequence of what is there already.
+pub(crate) fn add_news(found: &mut Vec<Finding>, more: impl IntoIterator<Item = Finding>) {
+    for finding in more {
+        if finding.is_news(found) {
+            found.push(finding);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(what: What, path: &str) -> Finding {
+        Finding::by_hand(what, Path::new(path), "")
+    }
+
+    #[test]
+    fn a_closed_directory_is_one_finding_whatever_is_in_it() {
+        let mut found = vec![at(What::Permissions, "/a/b")];
+        let more = ["/a/b/c", "/a/bc"].map(|path| at(What::Unreadable, path));
+        add_news(&mut found, more.into_iter().chain([at(What::Permissions, "/a/b/d")]));
+        let paths: Vec<_> = found.iter().map(|it| it.path.to_str().unwrap()).collect();
+        assert_eq!(paths, ["/a/b", "/a/bc", "/a/b/d"]);
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_is_behind_a_link() {
+        let mut found = vec![at(What::Obstructed, "/a/b")];
+        let more = ["/a/b", "/a/b/c", "/a/bc"].map(|path| at(What::LeftOver, path));
+        add_news(&mut found, more);
+        let paths: Vec<_> = found.iter().map(|it| it.path.to_str().unwrap()).collect();
+        assert_eq!(paths, ["/a/b", "/a/b", "/a/bc"]);
     }
 }

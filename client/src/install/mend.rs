@@ -59,11 +59,9 @@ impl Mending {
     ) -> Result<Self, Error> {
         // Without these two there is no lock to be had.
         for (path, least) in [(layout.private(), 0o700), (layout.lock(), 0o600)] {
-            let Ok(metadata) = fs::metadata(&path) else { continue };
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
             if metadata.permissions().mode() & least != least {
-                files
-                    .set_permissions(&path, least)
-                    .map_err(|source| Error::io("set the permissions of", &path, source))?;
+                give_permissions(&*files, &layout, &path, least)?;
             }
         }
         let lock = Lock::take(&layout.lock(), limits.lock_wait)?;
@@ -104,10 +102,7 @@ impl Mending {
 
     /// Gives `path` the permissions `mode`.
     pub(crate) fn give_permissions(&self, path: &Path, mode: u32) -> Result<(), Error> {
-        self.engine
-            .files
-            .set_permissions(path, mode)
-            .map_err(|source| Error::io("set the permissions of", path, source))
+        give_permissions(&*self.engine.files, self.layout(), path, mode)
     }
 
     /// Makes the directory `path` with the permissions `mode`.
@@ -280,6 +275,19 @@ impl Mending {
         }
         Ok(Some(aside))
     }
+}
+
+fn give_permissions(
+    files: &dyn FileSystem,
+    layout: &Layout,
+    path: &Path,
+    mode: u32,
+) -> Result<(), Error> {
+    let root = layout.root();
+    let below = path.strip_prefix(root).unwrap_or(path);
+    files
+        .set_permissions(root, below, mode)
+        .map_err(|source| Error::io("set the permissions of", path, source))
 }
 
 impl Engine {

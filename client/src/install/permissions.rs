@@ -1,10 +1,14 @@
 //! The permissions that Mainstay gives its own files and directories, and those that it bears with.
 
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Layout,
-    finding::{Finding, Repair, What},
+    finding::{Finding, Repair, What, add_news},
     observed::Observed,
 };
 
@@ -55,15 +59,20 @@ impl Custom {
 
     /// What is wrong with the one at `path`. What is not there is no matter of permissions.
     fn look(self, path: &Path) -> Option<Finding> {
-        let metadata = match fs::metadata(path) {
+        let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => return Some(unreadable(path, &error)),
         };
-        if metadata.is_dir() != (self.kind == Kind::Directory) {
-            let (found, expected) = match self.kind {
-                Kind::File => ("a directory", "a file"),
-                Kind::Directory => ("no directory", "a directory"),
+        if metadata.is_symlink() || metadata.is_dir() != (self.kind == Kind::Directory) {
+            let expected = match self.kind {
+                Kind::File => "a file",
+                Kind::Directory => "a directory",
+            };
+            let found = match metadata.file_type() {
+                it if it.is_symlink() => "a symbolic link",
+                it if it.is_dir() => "a directory",
+                _ => "no directory",
             };
             let message = format!("it is {found}: expected {expected}; move it away");
             return Some(Finding::by_hand(What::Obstructed, path, message));
@@ -117,27 +126,28 @@ pub(super) fn examine(layout: &Layout) -> Vec<Finding> {
     for version in Observed::of(layout).map(|it| it.trees).unwrap_or_default() {
         found.extend(Custom::TREE.look(&layout.tree(&version)));
     }
-    without_consequences(found)
+    let mut news = Vec::new();
+    add_news(&mut news, found);
+    news
 }
 
 /// The files in `directory`, in the order of their names.
-fn files_in(directory: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<_> =
-        entries.map(|entry| entry.path()).filter(|path| !path.is_dir()).collect();
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let is_directory =
+        |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    let mut files = entries(directory);
+    files.retain(|path| !is_directory(path));
     files.sort_unstable();
     files
 }
 
-/// What is in a directory that cannot be looked into says nothing of its own.
-fn without_consequences(found: Vec<Finding>) -> Vec<Finding> {
-    let mut kept: Vec<Finding> = Vec::new();
-    for finding in found {
-        if finding.is_news(&kept) {
-            kept.push(finding);
-        }
+/// What is in `directory`. What a link in its place leads to is somebody else's.
+pub(super) fn entries(directory: &Path) -> Vec<PathBuf> {
+    if fs::symlink_metadata(directory).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Vec::new();
     }
-    kept
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
@@ -162,13 +172,5 @@ mod tests {
             }
             assert!(custom.admits(custom.given), "{custom:?}");
         }
-    }
-
-    #[test]
-    fn a_closed_directory_is_one_finding_whatever_is_in_it() {
-        let closed = Finding::by_hand(What::Permissions, Path::new("/a/b"), "");
-        let unreadable = |path: &str| Finding::by_hand(What::Unreadable, Path::new(path), "");
-        let found = vec![closed.clone(), unreadable("/a/b/c"), unreadable("/a/bc")];
-        assert_eq!(without_consequences(found), [closed, unreadable("/a/bc")]);
     }
 }

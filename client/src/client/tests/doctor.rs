@@ -606,3 +606,36 @@ fn a_newer_journal_is_left_alone() {
     assert_eq!(machine.found(), [What::JournalFormat]);
     assert!(Path::new(&machine.at(".mainstay/journal")).exists());
 }
+
+#[test]
+fn a_link_in_the_place_of_a_private_file_is_said_and_what_it_leads_to_left_alone() {
+    let machine = Machine::well();
+    let (secret, folder) = (machine.at("of-another"), machine.at("of-others"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("theirs"), "").unwrap();
+    fs::write(folder.join(".new-theirs"), "").unwrap();
+    fs::rename(machine.at(".mainstay/token"), &secret).unwrap();
+    fs::remove_dir(machine.at(".mainstay/staging")).unwrap();
+    fs::remove_dir_all(machine.at(".mainstay/components")).unwrap_or_default();
+    for path in ["of-another", "of-others", "of-others/theirs", "of-others/.new-theirs"] {
+        machine.close(path, 0o644);
+    }
+    let links = ["token", "staging", "components"];
+    for (name, target) in links.iter().zip([&secret, &folder, &folder]) {
+        symlink(target, machine.at(".mainstay").join(name)).unwrap();
+    }
+    let before = machine.everything();
+    let treatment = machine.treat();
+    let left = &treatment.diagnosis.findings;
+    let mut named: Vec<_> = left.iter().map(|it| it.path.file_name().unwrap()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["components", "staging", "token"], "{left:#?}");
+    for finding in left {
+        assert_eq!((finding.what, &finding.repair), (What::Obstructed, &None), "{finding:#?}");
+        assert!(finding.message.contains("symbolic link"), "{finding:#?}");
+    }
+    assert_eq!(treatment.repairs, []);
+    assert_eq!(machine.everything(), before);
+    drop(machine.client());
+    assert!(folder.join("theirs").exists(), "nor is there anything swept by other commands");
+}
