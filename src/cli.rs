@@ -24,6 +24,7 @@ mod rollout;
 mod safeguard;
 mod selected;
 mod serve;
+mod simulate;
 mod spreadsheet;
 mod status;
 mod token;
@@ -76,6 +77,8 @@ enum Command {
     /// Show how releases spread, steer that, and stop it.
     #[command(subcommand)]
     Rollout(rollout::RolloutCommand),
+    /// Show by made-up machines how far a bad release gets before its rollout is paused. No server is asked.
+    Simulate(simulate::Simulate),
     /// Add and list customers.
     #[command(subcommand)]
     Customer(customer::Customer),
@@ -162,6 +165,7 @@ impl Cli {
             Command::Publish(command) => command.run(output),
             Command::Release(command) => command.run(output),
             Command::Rollout(command) => command.run(output),
+            Command::Simulate(command) => command.run(output),
             Command::Customer(command) => command.run(output),
             Command::Contract(command) => command.run(output),
             Command::Organisation(command) => command.run(output),

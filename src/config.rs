@@ -16,7 +16,10 @@ use crate::{
     outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
     policy::{
         Bridge, Fallback, Preset, RolloutRules, RolloutWish, Silence, Tier, Tiers, delivery,
-        rollout::{Approval, Canaries, CriticalSecurity, Pace, Schedule, Threshold, Waves},
+        rollout::{
+            Approval, Canaries, CriticalSecurity, FailureThreshold, Pace, Schedule, Threshold,
+            Waves,
+        },
     },
 };
 
@@ -106,7 +109,7 @@ struct RolloutSection {
     waves: Option<Waves>,
     canaries: Option<Canaries>,
     schedule: Option<Schedule>,
-    failure: Option<Threshold>,
+    failure: Option<FailureThreshold>,
     success: Option<Threshold>,
     #[serde(default)]
     channels: BTreeMap<Channel, RolloutWish>,

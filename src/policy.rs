@@ -17,6 +17,7 @@
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
 //! | [`seats`] | which machines of a contract have a seat? |
 //! | [`census`] | as what is a machine counted, and what changes in the counts when it changes? |
+//! | [`simulation`] | how many machines does a bad release reach before it is stopped? |
 //! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`lifecycle`] | how near are the ends of a line and of the paid time, and what is said of that? |
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
@@ -40,6 +41,7 @@ pub mod rollout;
 pub mod safeguard;
 pub mod scenario;
 pub mod seats;
+pub mod simulation;
 pub mod upgrade;
 
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};

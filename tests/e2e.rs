@@ -114,6 +114,8 @@ mod server;
 mod service;
 #[path = "e2e/signing_memory.rs"]
 mod signing_memory;
+#[path = "e2e/simulate.rs"]
+mod simulate;
 #[path = "e2e/space.rs"]
 mod space;
 #[path = "e2e/status.rs"]

@@ -43,9 +43,9 @@
 //!
 //! // What a server does that is not told otherwise.
 //! let usual = RolloutRules::default().terms;
-//! assert_eq!(usual.waves.to_string(), "early:4h,1%:12h,10%:1d,100%:1d,last:1d");
+//! assert_eq!(usual.waves.to_string(), "early:4h,1.5%:12h,5%:12h,20%:1d,100%:1d,last:1d");
 //! let failure = usual.thresholds.failure.unwrap();
-//! assert_eq!((failure.share.to_string(), failure.tried_min.get()), ("2%".to_owned(), 20));
+//! assert_eq!(failure.to_string(), "2% of at least 3, 3 or more");
 //! # Ok::<(), mainstay::policy::rollout::TermsError>(())
 //! ```
 //!
@@ -57,8 +57,9 @@
 //! full disk) or is put off counts as nothing, and so does what a machine says of a version that it was
 //! never offered.
 //!
-//! - Where the share of those that failed reaches the `failure` threshold, the rollout *pauses*, in the
-//!   same step that counts the report: no crash comes in between. The audit trail says so, as `server`.
+//! - Where the share of those that failed reaches the `failure` threshold, and they are at least
+//!   `failed_min` (1 where nothing is said), the rollout *pauses*, in the same step that counts the report:
+//!   no crash comes in between. The audit trail says so, as `server`.
 //! - While the share of those that succeeded is below the `success` threshold, no further wave begins.
 //!   It goes on by itself when enough have.
 //!
@@ -120,7 +121,7 @@
 //! waves = "canaries:4h,early:1d,1%:1d,10%:2d,100%"
 //! canaries = { customers = ["our-own-shop"], machines = ["m-0123456789ab"] }
 //! schedule = { zone = "Europe/Berlin", open = "mon-thu, fri 00:00-16:00" }
-//! failure = { share = "2%", tried_min = 50 }
+//! failure = { share = "2%", tried_min = 50, failed_min = 4 }
 //! success = { share = "80%", tried_min = 50 }
 //! approval = "second_person"          # or "none", as it is without this line
 //! critical_security = "in_waves"      # or "at_once", as it is without this line

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::progress::Course;
 pub use self::{
-    outcome::{Outcome, Outcomes, Threshold, Thresholds, Verdict, verdict},
+    outcome::{FailureThreshold, Outcome, Outcomes, Threshold, Thresholds, Verdict, verdict},
     progress::{Advance, Progress},
     rules::{Approval, CriticalSecurity, Pace, RolloutRules, RolloutWish},
     schedule::{Hours, Schedule, Zone},

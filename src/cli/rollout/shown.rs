@@ -52,14 +52,8 @@ pub(super) fn page(view: &RolloutView) -> String {
     let Outcomes { tried, succeeded, failed } = view.outcomes;
     let terms = &record.rollout.terms;
     let thresholds = [
-        terms
-            .thresholds
-            .failure
-            .map(|it| format!("pauses at {} failures of {}", it.share, it.tried_min)),
-        terms
-            .thresholds
-            .success
-            .map(|it| format!("holds below {} successes of {}", it.share, it.tried_min)),
+        terms.thresholds.failure.map(|it| format!("pauses at failures of {it}")),
+        terms.thresholds.success.map(|it| format!("holds below successes of {it}")),
     ];
     let thresholds: Vec<_> = thresholds.into_iter().flatten().collect();
     let canaries = terms.canaries.customers.iter().map(ToString::to_string);

@@ -1,6 +1,6 @@
 //! What became of a release on the machines that tried it, and what a rollout makes of that.
 
-use std::num::NonZeroU32;
+use std::{fmt, num::NonZeroU32};
 
 use mainstay_client::format::{
     Version,
@@ -95,13 +95,60 @@ pub struct Threshold {
     pub tried_min: NonZeroU32,
 }
 
+impl fmt::Display for Threshold {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} of at least {}", self.share, self.tried_min)
+    }
+}
+
+/// How many failures are too many.
+///
+/// One failure among the first few machines says little, a share of many says much: so a share and a
+/// number, and both must be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailureThreshold {
+    /// The share of the machines that tried the release.
+    pub share: Share,
+    /// How many machines must have tried it before the share means anything.
+    pub tried_min: NonZeroU32,
+    /// How many machines must have failed, however large a share they are.
+    #[serde(default = "FailureThreshold::any")]
+    pub failed_min: NonZeroU32,
+}
+
+impl FailureThreshold {
+    /// What a threshold wants that says no number: one failure is enough, if it is the share.
+    fn any() -> NonZeroU32 {
+        NonZeroU32::MIN
+    }
+
+    /// Whether so many have failed.
+    fn is_reached_by(&self, Outcomes { tried, failed, .. }: Outcomes) -> bool {
+        tried >= u64::from(self.tried_min.get())
+            && failed >= u64::from(self.failed_min.get())
+            && self.share.is_reached_by(failed, tried)
+    }
+}
+
+impl fmt::Display for FailureThreshold {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { share, tried_min, failed_min } = self;
+        write!(formatter, "{share} of at least {tried_min}")?;
+        match failed_min.get() {
+            1 => Ok(()),
+            count => write!(formatter, ", {count} or more"),
+        }
+    }
+}
+
 /// What is too bad, and what is good enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
     /// The rollout pauses where so many have failed.
     #[serde(default)]
-    pub failure: Option<Threshold>,
+    pub failure: Option<FailureThreshold>,
     /// No further wave begins while fewer than so many have succeeded.
     #[serde(default)]
     pub success: Option<Threshold>,
@@ -111,8 +158,10 @@ impl Thresholds {
     /// Those of a server that is not told otherwise; see [`Waves::usual`](super::Waves::usual).
     pub fn usual() -> Self {
         let share = Share::of_basis_points(200);
-        let tried_min = NonZeroU32::MIN.saturating_add(19);
-        Self { failure: share.map(|share| Threshold { share, tried_min }), success: None }
+        let three = NonZeroU32::MIN.saturating_add(2);
+        let failure =
+            share.map(|share| FailureThreshold { share, tried_min: three, failed_min: three });
+        Self { failure, success: None }
     }
 }
 
@@ -129,11 +178,10 @@ pub enum Verdict {
 
 /// What the outcomes mean by the thresholds.
 pub fn verdict(thresholds: &Thresholds, outcomes: Outcomes) -> Verdict {
-    let Outcomes { tried, succeeded, failed } = outcomes;
+    let Outcomes { tried, succeeded, .. } = outcomes;
     let counts = |it: &Threshold| tried >= u64::from(it.tried_min.get());
-    let is_bad = |it: Threshold| it.share.is_reached_by(failed, tried);
     let is_good = |it: Threshold| it.share.is_reached_by(succeeded, tried);
-    if thresholds.failure.filter(counts).is_some_and(is_bad) {
+    if thresholds.failure.is_some_and(|it| it.is_reached_by(outcomes)) {
         Verdict::Pause
     } else if thresholds.success.filter(counts).is_some_and(|it| !is_good(it)) {
         Verdict::Hold
@@ -153,13 +201,18 @@ mod tests {
         Threshold { share: share.parse().unwrap(), tried_min }
     }
 
+    fn failures(share: &str, tried_min: u32, failed_min: u32) -> FailureThreshold {
+        let [tried_min, failed_min] = [tried_min, failed_min].map(|it| it.try_into().unwrap());
+        FailureThreshold { share: share.parse().unwrap(), tried_min, failed_min }
+    }
+
     fn outcomes(tried: u64, succeeded: u64, failed: u64) -> Outcomes {
         Outcomes { tried, succeeded, failed }
     }
 
     #[test]
     fn too_many_failures_pause_once_enough_have_tried() {
-        let thresholds = Thresholds { failure: Some(threshold("5%", 20)), success: None };
+        let thresholds = Thresholds { failure: Some(failures("5%", 20, 1)), success: None };
         for (tried, failed, expected) in [
             (0, 0, Verdict::Continue),
             (19, 19, Verdict::Continue),
@@ -176,9 +229,36 @@ mod tests {
     }
 
     #[test]
+    fn a_few_failures_pause_nothing_before_there_are_so_many() {
+        let thresholds = Thresholds { failure: Some(failures("2%", 3, 3)), success: None };
+        for (tried, failed, expected) in [
+            (2, 2, Verdict::Continue),
+            (20, 2, Verdict::Continue),
+            (3, 3, Verdict::Pause),
+            (150, 3, Verdict::Pause),
+            (151, 3, Verdict::Continue),
+            (200, 4, Verdict::Pause),
+        ] {
+            let found = verdict(&thresholds, outcomes(tried, 0, failed));
+            assert_eq!(found, expected, "{failed} of {tried}");
+        }
+    }
+
+    /// What was agreed of a rollout before there was `failed_min` means what it meant.
+    #[test]
+    fn a_threshold_without_a_number_of_failures_wants_one() {
+        let read = serde_json::from_str(r#"{"share":"2%","tried_min":20}"#).unwrap();
+        assert_eq!(failures("2%", 20, 1), read);
+        let none = r#"{"share":"2%","tried_min":20,"failed_min":0}"#;
+        assert!(serde_json::from_str::<FailureThreshold>(none).is_err());
+    }
+
+    #[test]
     fn too_few_successes_hold_and_failures_weigh_more() {
-        let thresholds =
-            Thresholds { failure: Some(threshold("50%", 10)), success: Some(threshold("90%", 10)) };
+        let thresholds = Thresholds {
+            failure: Some(failures("50%", 10, 1)),
+            success: Some(threshold("90%", 10)),
+        };
         for (tried, succeeded, failed, expected) in [
             (9, 0, 0, Verdict::Continue),
             (10, 8, 0, Verdict::Hold),

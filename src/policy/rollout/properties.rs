@@ -49,10 +49,18 @@ fn agreed() -> impl Strategy<Value = Terms> {
             (share, tried_min).prop_map(|(share, tried_min)| Threshold { share, tried_min }),
         )
     };
-    (waves(), schedule(), threshold(), threshold()).prop_map(
-        |(waves, schedule, failure, success)| Terms {
+    let failed_min = (1..4_u32).prop_map(|min| min.try_into().unwrap());
+    (waves(), schedule(), threshold(), failed_min, threshold()).prop_map(
+        |(waves, schedule, failure, failed_min, success)| Terms {
             schedule,
-            thresholds: Thresholds { failure, success },
+            thresholds: Thresholds {
+                failure: failure.map(|Threshold { share, tried_min }| FailureThreshold {
+                    share,
+                    tried_min,
+                    failed_min,
+                }),
+                success,
+            },
             ..terms(&waves)
         },
     )

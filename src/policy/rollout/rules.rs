@@ -6,7 +6,9 @@ use mainstay_client::format::{Channel, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Canaries, RolloutState, Schedule, Terms, Threshold, Thresholds, Waves};
+use super::{
+    Canaries, FailureThreshold, RolloutState, Schedule, Terms, Threshold, Thresholds, Waves,
+};
 use crate::policy::Release;
 
 /// The rules by which rollouts start.
@@ -62,7 +64,7 @@ pub struct RolloutWish {
     pub schedule: Option<Schedule>,
     /// Where so many have failed it pauses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Threshold>,
+    pub failure: Option<FailureThreshold>,
     /// While fewer than so many have succeeded, no further wave begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub success: Option<Threshold>,

@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use jiff::SignedDuration;
 
 use super::*;
@@ -175,7 +177,9 @@ fn thresholds(failure: &str, success: Option<&str>) -> Thresholds {
         share: share.parse().unwrap(),
         tried_min: 10.try_into().unwrap(),
     };
-    Thresholds { failure: Some(threshold(failure)), success: success.map(threshold) }
+    let Threshold { share, tried_min } = threshold(failure);
+    let failure = FailureThreshold { share, tried_min, failed_min: NonZeroU32::MIN };
+    Thresholds { failure: Some(failure), success: success.map(threshold) }
 }
 
 #[test]

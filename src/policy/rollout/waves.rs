@@ -210,14 +210,16 @@ impl Waves {
 
     /// The waves of a server that is not told otherwise.
     ///
-    /// This and [`Thresholds::usual`](super::Thresholds::usual) are the only place where they are.
+    /// This and [`Thresholds::usual`](super::Thresholds::usual) are the only place where they are. Why they
+    /// are so is in [`manual::rollouts`](crate::manual::rollouts).
     pub fn usual() -> Self {
         let general = |basis_points| Reach::General(Share(basis_points));
         let wave = |reach, hours| Wave { reach, soak: Soak::hours(hours) };
         Self(vec![
             wave(Reach::Early, 4),
-            wave(general(100), 12),
-            wave(general(1000), 24),
+            wave(general(150), 12),
+            wave(general(500), 12),
+            wave(general(2000), 24),
             wave(general(10_000), 24),
             wave(Reach::Last, 24),
         ])

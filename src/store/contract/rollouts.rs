@@ -1,5 +1,7 @@
 //! Rollouts, what machines tell of releases, and the stop of a product.
 
+use std::num::NonZeroU32;
+
 use mainstay_client::format::{
     MachineName, ProductName, Version,
     wire::{Event, EventKind},
@@ -17,7 +19,7 @@ use super::{
 use crate::policy::{
     Occasion, Outcomes, Rollout, RolloutState, Status,
     notification::RolloutNews,
-    rollout::{Advance, Canaries, Terms, Threshold, Thresholds},
+    rollout::{Advance, Canaries, FailureThreshold, Terms, Threshold, Thresholds},
 };
 
 pub(super) async fn rollouts(store: &dyn MetaStore, scope: &str) {
@@ -276,11 +278,13 @@ fn threshold(share: &str, tried_min: u32) -> Threshold {
 }
 
 fn record(product: &ProductName, of: &str, state: RolloutState) -> RolloutRecord {
+    let Threshold { share, tried_min } = threshold("50%", 3);
+    let failure = FailureThreshold { share, tried_min, failed_min: NonZeroU32::MIN };
     let terms = Terms {
         waves: "canaries:1h,2.5%:4h,100%".parse().unwrap(),
         canaries: Canaries { customers: ["globex".parse().unwrap()].into(), ..Canaries::default() },
         schedule: serde_json::from_str(r#"{"zone":"Europe/Berlin","open":"mon-thu"}"#).unwrap(),
-        thresholds: Thresholds { failure: Some(threshold("50%", 3)), success: None },
+        thresholds: Thresholds { failure: Some(failure), success: None },
     };
     RolloutRecord {
         product: product.clone(),

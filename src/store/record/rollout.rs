@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::{AuditEntry, Word};
 use crate::policy::{
-    Notification, Occasion, Outcomes, Rollout, RolloutState,
-    notification::RolloutNews,
-    rollout::{Advance, Threshold},
+    Notification, Occasion, Outcomes, Rollout, RolloutState, notification::RolloutNews,
+    rollout::Advance,
 };
 
 /// Who acts where nobody does.
@@ -75,26 +74,21 @@ impl RolloutRecord {
         let counted = outcomes.since(self.rollout.baseline);
         let thresholds = &self.rollout.terms.thresholds;
         let Outcomes { tried, succeeded, failed } = counted;
+        let success = || thresholds.success.map(|it| it.to_string());
         let (action, told, threshold) = match (rollout.state, rollout.advance) {
             (RolloutState::Paused, _) => (
                 "rollout.pause",
                 format!("{failed} of {tried} machines failed"),
-                thresholds.failure,
+                thresholds.failure.map(|it| it.to_string()),
             ),
-            (_, Advance::Held) => (
-                "rollout.hold",
-                format!("{succeeded} of {tried} machines succeeded"),
-                thresholds.success,
-            ),
-            (_, Advance::Free) => (
-                "rollout.go_on",
-                format!("{succeeded} of {tried} machines succeeded"),
-                thresholds.success,
-            ),
+            (_, Advance::Held) => {
+                ("rollout.hold", format!("{succeeded} of {tried} machines succeeded"), success())
+            }
+            (_, Advance::Free) => {
+                ("rollout.go_on", format!("{succeeded} of {tried} machines succeeded"), success())
+            }
         };
-        let limit = threshold.map(|Threshold { share, tried_min }| {
-            format!("; the threshold is {share} of at least {tried_min}")
-        });
+        let limit = threshold.map(|it| format!("; the threshold is {it}"));
         let reason = format!("{told}{}", limit.unwrap_or_default());
         let (by, ticket) = (SERVER.to_owned(), None);
         let changed = Word { at, by: by.clone(), reason: reason.clone(), ticket };
