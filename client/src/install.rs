@@ -58,7 +58,7 @@ use std::{
     path::Path,
 };
 
-pub(crate) use examine::examine;
+pub(crate) use examine::{Looking, examine};
 pub(crate) use finding::add_news;
 pub(crate) use mend::{Mending, Proven};
 pub(crate) use permissions::unreadable;

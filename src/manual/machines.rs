@@ -558,10 +558,13 @@
 //! ```
 //!
 //! `doctor` looks at everything that it can look at, also where every other command refuses because the
-//! settings or the journal cannot be read, and tells all that is wrong at once. It needs no network, takes
-//! no lock, and reads every byte of every kept version. It ends with 0 where nothing is wrong and with 19
-//! where something is; with `--repair`, with 0 where nothing is left and with 19 where something is. While
-//! another agent is at work, to look may find unfinished what that is just doing, and `--repair` ends with 31.
+//! settings or the journal cannot be read, and tells all that is wrong at once. It needs no network, waits
+//! for no lock, and reads every byte of every kept version. It ends with 0 where nothing is wrong and with 19
+//! where something is; with `--repair`, with 0 where nothing is left and with 19 where something is.
+//!
+//! While another agent is at work, `--repair` ends with 31. To look passes over everything that would be
+//! `left_over` otherwise, since the other agent may be just making it: an update that is downloaded and
+//! unpacked is nothing wrong. From the switch on until that has come to its end it is found `unfinished`.
 //!
 //! What can be repaired is repaired from what the vendor signed, or from what the installation itself
 //! proves. Nothing is guessed: what neither proves is said and left. Each repair can be cut off at any instant;

@@ -1,8 +1,9 @@
 //! What is wrong with an installation, and its repair.
 //!
 //! [`Diagnosis::read`] looks at everything that can be looked at, also where
-//! [`Client::open`](super::Client::open) refuses, and says all that it finds. It takes no lock, needs no
-//! server, and changes nothing.
+//! [`Client::open`](super::Client::open) refuses, and says all that it finds. It does not wait for the
+//! lock, needs no server, and changes nothing. While another process has the lock, what that is just
+//! making is passed over.
 //!
 //! [`Doctor::treat`] puts right what can be put right from what the vendor signed and from what the
 //! installation itself proves. Nothing is guessed: what neither proves is said and left. Each repair may
@@ -34,7 +35,7 @@ use crate::{
     error::Error,
     fetch::{self, Cancellation, Retry},
     fs::LocalFileSystem,
-    install::{self, Layout, Mending},
+    install::{self, Layout, Looking, Mending},
     tuf,
 };
 
@@ -75,12 +76,18 @@ impl Diagnosis {
     /// [`NotEnrolled`](crate::error::ErrorKind::NotEnrolled) where there is none.
     pub fn read(root_dir: &Path) -> Result<Self, Error> {
         let layout = layout_of(root_dir)?;
-        Ok(Self::of(&layout, &install::Limits::default(), tuf::Limits::DEFAULT))
+        let limits = install::Limits::default();
+        Ok(Self::of(&layout, Looking::Unlocked, &limits, tuf::Limits::DEFAULT))
     }
 
-    fn of(layout: &Layout, limits: &install::Limits, tuf_limits: tuf::Limits) -> Self {
+    fn of(
+        layout: &Layout,
+        looking: Looking,
+        limits: &install::Limits,
+        tuf_limits: tuf::Limits,
+    ) -> Self {
         let enrolment = Enrolment::read(layout).ok();
-        let mut findings = install::examine(layout, limits);
+        let mut findings = install::examine(layout, limits, looking);
         let mut beside = credential::examine_settings(layout);
         beside.extend(credential::examine_credential(layout));
         if let Some(enrolment) = &enrolment {
@@ -148,7 +155,7 @@ impl Doctor {
 
     /// Looks through the installation.
     pub fn diagnose(&self) -> Diagnosis {
-        Diagnosis::of(self.mending.layout(), &self.limits, self.tuf_limits)
+        Diagnosis::of(self.mending.layout(), Looking::Locked, &self.limits, self.tuf_limits)
     }
 
     /// Puts right what can be put right. `announce` is told what is going to be done before it is

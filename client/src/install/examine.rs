@@ -11,6 +11,7 @@ use super::{
     error::ErrorKind,
     finding::{Finding, Repair, What, add_news},
     journal::{Journal, Stage},
+    lock,
     observed::{Current, Observed},
     permissions::{self, entries, unreadable},
     record::{KeptTree, Recorded},
@@ -21,12 +22,21 @@ use crate::{
     pack::{self, PayloadIdentity},
 };
 
-/// Looks at everything that can be looked at of the installation at `layout`. It takes no lock: what
-/// another process is just doing may be found unfinished.
+/// Whether whoever looks at an installation is the one that has its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looking {
+    /// Nobody else is at work.
+    Locked,
+    /// Somebody else may be.
+    Unlocked,
+}
+
+/// Looks at everything that can be looked at of the installation at `layout`. What another process is
+/// just doing may be found unfinished; what it is just making is not taken for left over.
 ///
 /// Of trees every byte is read, whatever their seals say. Findings stand in the order in which they
 /// are put right: what others need comes first.
-pub(crate) fn examine(layout: &Layout, limits: &Limits) -> Vec<Finding> {
+pub(crate) fn examine(layout: &Layout, limits: &Limits, looking: Looking) -> Vec<Finding> {
     let mut found = permissions::examine(layout);
     add_news(&mut found, missing_directories(layout));
     let journal = Observed::of(layout)
@@ -49,7 +59,7 @@ pub(crate) fn examine(layout: &Layout, limits: &Limits) -> Vec<Finding> {
     }
     if is_settled {
         found.extend(current(layout, &observed.current, journal.record.running.as_ref()));
-        add_news(&mut found, left_over(layout, &journal));
+        add_news(&mut found, left_over(layout, &journal, looking));
     }
     found
 }
@@ -172,8 +182,26 @@ fn current(layout: &Layout, found: &Current, running: Option<&Version>) -> Optio
     }
 }
 
-/// What a crash left, and what nothing names any more.
-fn left_over(layout: &Layout, journal: &Journal) -> Vec<Finding> {
+/// What a crash left, and what nothing names any more. While an update is downloaded and unpacked the
+/// journal names nothing of it, so that is known only where nobody else is at work.
+fn left_over(layout: &Layout, journal: &Journal, looking: Looking) -> Vec<Finding> {
+    let mut paths = unnamed(layout, journal);
+    if looking == Looking::Unlocked && !paths.is_empty() {
+        if lock::is_held(&layout.lock()) {
+            return Vec::new();
+        }
+        // Whoever made it may have come to an end since, and have taken it away.
+        paths.retain(|path| fs::symlink_metadata(path).is_ok());
+    }
+    let finding = |path: PathBuf| {
+        let message = "it was left over: expected nothing that the journal does not name";
+        Finding::by_hand(What::LeftOver, &path, message).repaired_by(Repair::Remove)
+    };
+    paths.into_iter().map(finding).collect()
+}
+
+/// What is there of all that is made and removed again, and the journal does not name.
+fn unnamed(layout: &Layout, journal: &Journal) -> BTreeSet<PathBuf> {
     let mut paths = BTreeSet::new();
     for directory in [layout.staging(), layout.trash()] {
         paths.extend(entries(&directory));
@@ -196,11 +224,7 @@ fn left_over(layout: &Layout, journal: &Journal) -> Vec<Finding> {
         paths.extend(begun);
     }
     paths.extend(Some(layout.staged_journal()).filter(|path| path.exists()));
-    let finding = |path: PathBuf| {
-        let message = "it was left over: expected nothing that the journal does not name";
-        Finding::by_hand(What::LeftOver, &path, message).repaired_by(Repair::Remove)
-    };
-    paths.into_iter().map(finding).collect()
+    paths
 }
 
 fn name_of(path: &Path) -> String {

@@ -43,6 +43,20 @@ impl Lock {
     }
 }
 
+/// Whether somebody has the lock at `path` just now. To know that takes it for an instant where nobody
+/// has.
+pub(super) fn is_held(path: &Path) -> bool {
+    let Ok(file) = OpenOptions::new().write(true).open(path) else { return false };
+    match file.try_lock() {
+        Ok(()) => {
+            let _free = Lock(file);
+            false
+        }
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(_)) => false,
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing is not enough: a process that another thread is just starting still has a copy

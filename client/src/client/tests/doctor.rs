@@ -639,3 +639,22 @@ fn a_link_in_the_place_of_a_private_file_is_said_and_what_it_leads_to_left_alone
     drop(machine.client());
     assert!(folder.join("theirs").exists(), "nor is there anything swept by other commands");
 }
+
+#[test]
+fn what_another_agent_is_just_making_is_not_taken_for_left_over() {
+    let machine = Machine::well();
+    let client = machine.client();
+    for path in [".mainstay/staging/2.4.2", ".mainstay/trash/1.0.0", "versions/2.4.2"] {
+        fs::create_dir(machine.at(path)).unwrap();
+        machine.close(path, 0o755);
+    }
+    assert_eq!(machine.found(), []);
+    fs::write(machine.at("versions/2.4.1/added"), "").unwrap();
+    assert_eq!(machine.found(), [What::TreeChanged], "the rest is looked at as ever");
+    fs::remove_file(machine.at("versions/2.4.1/added")).unwrap();
+    drop(client);
+    assert_eq!(machine.found(), [What::LeftOver; 3]);
+    let doctor = Doctor::open_within(machine.folder.path(), machine.surroundings()).unwrap();
+    assert_eq!(doctor.diagnose().findings.len(), 3, "nobody else is at work while it is locked");
+    assert_all_done(&doctor.treat(&mut |_| {}, &mut |_| {}), "left over");
+}
