@@ -239,8 +239,8 @@
 //! # Ok::<(), toml::de::Error>(())
 //! ```
 //!
-//! Where that is more than is free, `update`, `fetch` and `run` give up what they can do without, one after
-//! the other, until it suffices and no further:
+//! Where that is more than is free, `update`, `fetch`, `run` and `rollback` give up what they can do without,
+//! one after the other, until it suffices and no further:
 //!
 //! 1. downloads, whole and partial, that are not of the release that is to be installed;
 //! 2. kept versions, with the copies of the data as they were when these were left: first those that were
@@ -251,10 +251,11 @@
 //! a failure has left half done needs no order: every command but `status` removes it first. Nothing is given
 //! up where all of it would not suffice, where something else stands in the way, or by `check`. What was is in
 //! `given_up` of the document, and the server is told `made_room`. A rollback that a technician orders to a
-//! version that was given up fetches it again.
+//! version that was given up fetches it again, for which room is made in the same way; so it is for a kept
+//! version that somebody has changed. For a rollback what the release asks for besides need not be free.
 //!
-//! Where it does not suffice, `space` is missing: 18, with how much at which path. `run` says so once,
-//! whatever the numbers are at its later looks, and looks again as often as the server asks for.
+//! Where it does not suffice, `space` is missing: 18, with how much at which path; a rollback ends with 35. `run`
+//! says so once, whatever the numbers are at its later looks, and looks again as often as the server asks for.
 //!
 //! Something else may fill the disk after all of that has been looked at, or a quota may be used up of which
 //! the file system does not tell (those of users, and of Btrfs): then the command ends with 35 and the
@@ -564,7 +565,7 @@
 //!
 //! While another agent is at work, `--repair` ends with 31. To look passes over everything that would be
 //! `left_over` otherwise, since the other agent may be just making it: an update that is downloaded and
-//! unpacked is nothing wrong. From the switch on until that has come to its end it is found `unfinished`.
+//! unpacked is nothing wrong. From its installation on until that has come to its end it is found `unfinished`.
 //!
 //! What can be repaired is repaired from what the vendor signed, or from what the installation itself
 //! proves. Nothing is guessed: what neither proves is said and left. Each repair can be cut off at any instant;

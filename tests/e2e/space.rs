@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     disk::Mounted,
     fleet::{
-        HEALTHY, assert_runs, customer, data, enroll, noise, publish, shown, tree, write_data,
+        HEALTHY, assert_runs, customer, data, enroll, noise, order, publish, shown, tree,
+        write_data,
     },
     harness::{Machine, Server, eventually, write},
     service::Service,
@@ -146,6 +147,51 @@ fn what_runs_and_the_way_back_stay_and_nothing_is_given_up_in_vain() {
     assert_eq!(kept(&machine), ["1.0.2", "1.0.3", "1.0.4"]);
     assert_runs(&server, &machine, "1.0.4");
     assert_nothing_half_written(&machine);
+}
+
+#[test]
+fn a_rollback_to_what_was_given_up_finds_room_for_it_again() {
+    let Some((server, machine, disk)) = with_kept_versions() else { return };
+    disk.fill(8 * MIB);
+    let (_, update) = machine.agent_json(&["update"]);
+    assert_eq!(what(&update["given_up"]), [("version", &json!("1.0.0"))], "{update}");
+    order(&server, &machine, "1.0.0").succeeds();
+    let (exit, rollback) = machine.agent_json(&["update"]);
+    assert_eq!((exit, &rollback["outcome"]), (0, &json!("rolled_back")), "{rollback}");
+    assert_eq!(what(&rollback["given_up"]), [("version", &json!("1.0.1"))], "{rollback}");
+    assert_eq!(kept(&machine), ["1.0.0", "1.0.2", "1.0.3", "1.0.4"]);
+    assert_runs(&server, &machine, "1.0.0");
+    drop(disk);
+}
+
+#[test]
+fn a_kept_tree_that_was_changed_takes_room_like_one_that_is_not_there() {
+    let Some((server, machine, disk)) = with_kept_versions() else { return };
+    machine.agent(&["update"]).succeeds();
+    machine.agent(&["rollback"]).succeeds();
+    machine.agent(&["unblock", "1.0.4"]).succeeds();
+    fs::write(machine.root().join("versions/1.0.4/added"), "by somebody").unwrap();
+    disk.fill(8 * MIB);
+    let (exit, update) = machine.agent_json(&["update"]);
+    assert_eq!((exit, &update["outcome"]), (0, &json!("committed")), "{update}");
+    assert_eq!(what(&update["given_up"]), [("version", &json!("1.0.0"))], "{update}");
+    assert_runs(&server, &machine, "1.0.4");
+}
+
+#[test]
+fn a_rollback_for_which_no_room_can_be_made_gives_nothing_up() {
+    let Some((server, machine, disk)) = with_kept_versions() else { return };
+    disk.fill(8 * MIB);
+    machine.agent(&["update"]).succeeds();
+    order(&server, &machine, "1.0.0").succeeds();
+    let settings = machine.root().join(".mainstay/agent.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, text.replace("spare_bytes = 1048576", "spare_bytes = 30000000")).unwrap();
+    let (exit, refused) = machine.agent_json(&["update"]);
+    assert_eq!((exit, refused.get("given_up")), (35, None), "{refused}");
+    assert_eq!(kept(&machine), ["1.0.1", "1.0.2", "1.0.3", "1.0.4"]);
+    assert_runs(&server, &machine, "1.0.4");
+    drop(disk);
 }
 
 #[test]

@@ -98,7 +98,8 @@ impl Client {
         purpose: Purpose,
     ) -> Result<Preflight, Error> {
         let mut missing = wanted.artifact.requires.missing(&self.facts());
-        let rooms = self.rooms(wanted)?;
+        let origin = self.origin(wanted);
+        let rooms = self.rooms(wanted, origin)?;
         missing.extend(self.lack_of_space(&rooms, &self.spares(wanted)));
         let consent = self.consent(manifest, wanted)?;
         let mut found = match consent {
@@ -117,8 +118,8 @@ impl Client {
         };
         let is_short = rooms.iter().any(|room| room.lack() > 0);
         if found == Preflight::Passed && is_short && purpose == Purpose::Install {
-            self.make_room(wanted)?;
-            let missing = self.lack_of_space(&self.rooms(wanted)?, &[]);
+            self.make_room(wanted, origin)?;
+            let missing = self.lack_of_space(&self.rooms(wanted, origin)?, &[]);
             if !missing.is_empty() {
                 found = Preflight::Missing(missing);
             }

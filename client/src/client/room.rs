@@ -34,17 +34,31 @@ pub enum Spare {
     },
 }
 
+/// Where the tree of what is to be installed comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is kept, as far as is known before it is compared with what was signed.
+    Kept,
+    /// It is downloaded and unpacked.
+    Fetched,
+}
+
 impl Client {
     /// What was given up for want of space since the installation was opened.
     pub fn given_up(&self) -> &[GivenUp] {
         &self.given_up
     }
 
+    /// Where the tree of `wanted` comes from, unless that is kept and turns out to have been changed.
+    pub(super) fn origin(&self, wanted: &Wanted) -> Origin {
+        if self.installation.has_tree(&wanted.version) { Origin::Kept } else { Origin::Fetched }
+    }
+
     /// The space that `wanted` needs, of each file system that it is written to. What is here already
-    /// takes no more.
-    pub(super) fn rooms(&self, wanted: &Wanted) -> Result<Vec<Room>, Error> {
+    /// takes no more. What a release asks for besides is asked for by updates alone.
+    pub(super) fn rooms(&self, wanted: &Wanted, origin: Origin) -> Result<Vec<Room>, Error> {
         let artifact = &wanted.artifact;
-        let (download, payload) = if self.installation.has_tree(&wanted.version) {
+        let (download, payload) = if origin == Origin::Kept {
             (0, 0)
         } else {
             let file = self.installation.layout().cache().join(wanted.file.sha256.to_string());
@@ -52,7 +66,8 @@ impl Client {
             let here = here.iter().filter_map(|path| path.metadata().ok()).map(|it| it.len()).max();
             (artifact.length.saturating_sub(here.unwrap_or(0)), artifact.payload_length)
         };
-        Ok(self.installation.rooms(download, payload, artifact.requires.free_bytes)?)
+        let extra = if wanted.kind.is_rollback() { 0 } else { artifact.requires.free_bytes };
+        Ok(self.installation.rooms(download, payload, extra)?)
     }
 
     /// What could be given up for `wanted`, in the order in which it is.
@@ -71,10 +86,15 @@ impl Client {
         downloads.chain(versions).collect()
     }
 
-    /// Gives up what `wanted` needs the space of, and no more than that.
-    pub(super) fn make_room(&mut self, wanted: &Wanted) -> Result<(), Error> {
+    /// Gives up what `wanted` needs the space of, where that suffices, and no more than that.
+    pub(super) fn make_room(&mut self, wanted: &Wanted, origin: Origin) -> Result<(), Error> {
+        let rooms = self.rooms(wanted, origin)?;
+        let is_short = rooms.iter().any(|room| room.lack() > 0);
+        if !is_short || !self.lack_of_space(&rooms, &self.spares(wanted)).is_empty() {
+            return Ok(());
+        }
         let before = self.given_up.len();
-        let made = self.give_up_for(wanted);
+        let made = self.give_up_for(wanted, origin);
         let given_up = self.given_up.iter().skip(before);
         let said: Vec<_> = given_up.map(GivenUp::to_string).collect();
         if !said.is_empty() {
@@ -83,9 +103,9 @@ impl Client {
         made
     }
 
-    fn give_up_for(&mut self, wanted: &Wanted) -> Result<(), Error> {
+    fn give_up_for(&mut self, wanted: &Wanted, origin: Origin) -> Result<(), Error> {
         for spare in self.spares(wanted) {
-            let rooms = self.rooms(wanted)?;
+            let rooms = self.rooms(wanted, origin)?;
             let device = self.device(&spare);
             if rooms.iter().any(|room| room.lack() > 0 && Some(room.device) == device) {
                 self.give_up(&spare.what)?;

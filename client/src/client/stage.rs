@@ -2,7 +2,7 @@
 
 use std::{io, panic, path::PathBuf, thread};
 
-use super::{Client, Progress, update::Wanted};
+use super::{Client, Progress, room::Origin, update::Wanted};
 use crate::{error::Error, fetch::Arrival, pack::Decompressed, pipe::pipe};
 
 impl Client {
@@ -19,6 +19,9 @@ impl Client {
     ) -> Result<PathBuf, Error> {
         // What would be refused in the end is refused before anything is fetched.
         self.installation.expect_allowed(&wanted.attempt())?;
+        // Of a rollback, and of a kept tree that turned out to have been changed, nobody has asked yet
+        // whether there is room for it.
+        self.make_room(wanted, Origin::Fetched)?;
         match self.pass(wanted, progress)? {
             Arrival::Wrong { resumed: true, .. } => self.pass(wanted, progress)?.whole(),
             arrival => arrival.whole(),

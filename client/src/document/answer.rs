@@ -85,8 +85,8 @@ pub fn confirmed(client: &Client, outcome: Result<Outcome, Error>) -> Result<Ans
 
 /// What has come of [`Client::roll_back`]. To undo a probation is what was wanted then.
 pub fn rolled_back(client: &Client, outcome: &Outcome) -> Answer {
-    let document = Document::of_machine("", client.enrolment()).with_outcome(outcome);
-    (document, Exit::Done)
+    let document = Document::of_machine("", client.enrolment()).with_given_up(client.given_up());
+    (document.with_outcome(outcome), Exit::Done)
 }
 
 /// What is known about a machine.
