@@ -473,8 +473,22 @@
 //!   online keys ([`threat_model`](super::threat_model)).
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There is no console, no export of the store, and no scale-out over PostgreSQL.
-//! - An update downloads the whole artifact before it unpacks, so it takes longer than its slowest stage
-//!   alone ([`measurements`](super::measurements)).
+//! - On a disk an update takes longer than 1.3 times its slowest stage alone, on two cores in memory no more
+//!   than that ([`measurements`](super::measurements)).
+//! - A quota that the file system does not tell of shows when a write fails: nothing is given up to make room
+//!   then, and a download that does not fit is begun anew at each poll.
+//! - An ended download counts as a failed repair of `mainstay-agent doctor --repair` (19). A file of another
+//!   user is reported only where it cannot be read. Where the machine's clock is far behind when a journal is
+//!   made anew, the server takes what the machine reports for old, and passes it over, until the clock is set.
+//! - Agents of a version before `made_room` do not read a journal in which that waits to be told; servers from
+//!   before refuse reports with it.
+//! - `rollout plan`, and what is shown before a rollout is acted on, read all machines of the product and hold
+//!   them in memory; what a safeguard reaches reads them too. Ask while the server has time.
+//! - What an organisation sees of the census costs the more, the more different versions machines of all
+//!   customers report.
+//! - The address of a webhook is shown to all of the vendor's tokens, and stands in the audit trail: where it
+//!   is itself the secret, give the receiver another one. Removing an endpoint removes all of its deliveries
+//!   in one step; dead letters are kept until then.
 //! - A rollback does not read the tree that it goes back to where nothing has touched that; bytes of it
 //!   that decayed on the disk are found only once it runs, by `mainstay-agent verify`
 //!   ([`machines`](super::machines)).

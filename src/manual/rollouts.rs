@@ -224,7 +224,11 @@
 //! - Approval is for the beginning. To pause, resume or finish is one person's word.
 //! - A plan looks at every machine of the product, one by one, and at the releases once for each contract.
 //! - `publish --plan` does not look at what a release requires of machines; `rollout plan` does.
-//! - A stop on the way to a pinned version waits for its own rollout.
+//! - A stop on the way (`--min-from`) waits for its own rollout, on the way to a pinned version and to a critical
+//!   security release too: finish its rollout, or publish the fix for the line that machines are on as well.
+//! - A schedule that is wished for a critical security release, a custom build or a product's first release
+//!   alone, without waves, is not heeded: these are for everybody at once.
+//! - Each check reads the rollouts that are not finished, those that were withdrawn among them.
 //! - A machine that tries a release and is never heard of again has tried it, and no more: the `success`
 //!   threshold is for that.
 //! - Releases that were published before there were rollouts have none: everybody may have them.

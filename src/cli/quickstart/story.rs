@@ -151,7 +151,7 @@ pub(super) fn next_commands(
         format!("{program} machine explain {machine}"),
         format!("{program} audit"),
         format!(
-            "echo 1.1.2 > {0}/VERSION && {program} publish --product {product} --version 1.1.2 \
+            "echo 1.1.2 > {0}/VERSION && {program} publish --product {product} --version 1.1.2 --immediately \
              --channel bugfix --platform {platform}={0} --notes {1}",
             tree.display(),
             notes.display()
