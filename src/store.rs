@@ -75,6 +75,14 @@ pub enum StoreError {
 /// The outcome of a store's method.
 pub type StoreResult<T> = Result<T, StoreError>;
 
+/// What was looked for, or nothing where it does not exist.
+pub(crate) fn found<T>(outcome: StoreResult<T>) -> StoreResult<Option<T>> {
+    match outcome {
+        Err(StoreError::NotFound(_)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// A release as it becomes visible: its record and the metadata that lists it, in one step.
 #[derive(Clone, Debug)]
 pub struct Publication {

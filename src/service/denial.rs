@@ -11,7 +11,7 @@ use mainstay_client::format::Digest;
 use super::{Service, ServiceError, ServiceResult, access::MACHINE_TOKEN_PREFIX};
 use crate::{
     limits::Limits,
-    store::{AuditEntry, StoreError, StoreResult},
+    store::{AuditEntry, found},
 };
 
 /// How long attempts of a person that are alike are one.
@@ -98,13 +98,6 @@ impl Bearer {
             Self::Machine(name) | Self::Person(name) => name,
             Self::Nobody => "nobody".to_owned(),
         }
-    }
-}
-
-fn found<T>(outcome: StoreResult<T>) -> StoreResult<Option<T>> {
-    match outcome {
-        Err(StoreError::NotFound(_)) => Ok(None),
-        other => other.map(Some),
     }
 }
 

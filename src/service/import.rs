@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Actor, Service, ServiceError, ServiceResult, contract::problems_from, instant};
 use crate::{
     policy::{Amendment, Change, Contract},
-    store::{AuditEntry, ContractImport, ContractRecord, CustomerRecord, StoreError, StoreResult},
+    store::{AuditEntry, ContractImport, ContractRecord, CustomerRecord, found},
 };
 
 /// `POST /v1/contracts/import`.
@@ -198,14 +198,6 @@ impl Changes {
             None => self.created.push(record.clone()),
         }
         problems_from(&record, at)
-    }
-}
-
-/// What the store has, or nothing where it has nothing.
-fn found<T>(read: StoreResult<T>) -> ServiceResult<Option<T>> {
-    match read {
-        Err(StoreError::NotFound(_)) => Ok(None),
-        other => Ok(Some(other?)),
     }
 }
 

@@ -18,7 +18,7 @@ pub use self::{
 use super::{Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult};
 use crate::{
     policy::{Outcomes, Release, Rollout, RolloutStep, RolloutWish},
-    store::{Role, RolloutRecord, StopRecord, StopState, StoreError, StoreResult, Word},
+    store::{Role, RolloutRecord, StopRecord, StopState, StoreError, Word, found},
 };
 
 /// What somebody wants of a rollout.
@@ -378,14 +378,6 @@ pub(super) fn require_sound(wish: &RolloutWish) -> ServiceResult<()> {
     match wish.problem() {
         Some(problem) => Err(ServiceError::input(format!("the rollout is {problem}"))),
         None => Ok(()),
-    }
-}
-
-/// The record, where there is one.
-fn found(rollout: StoreResult<RolloutRecord>) -> ServiceResult<Option<RolloutRecord>> {
-    match rollout {
-        Err(StoreError::NotFound(_)) => Ok(None),
-        other => Ok(Some(other?)),
     }
 }
 

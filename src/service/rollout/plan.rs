@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{Actor, Service, ServiceError, ServiceResult, standing::ProductStanding},
-    WaveView, found,
+    WaveView,
     spread::applicant,
     unknown, waves,
 };
@@ -22,7 +22,7 @@ use crate::{
         Outcomes, Release, Resolution, RolloutState, RolloutStep, RolloutWish, Seat, Status,
         rollout::wave_of,
     },
-    store::{MachineRecord, ReleaseRecord, RolloutRecord},
+    store::{MachineRecord, ReleaseRecord, RolloutRecord, found},
 };
 
 /// `POST /v1/products/{product}/rollouts/{version}/plan`.
