@@ -38,9 +38,9 @@ impl ShownFirst {
         output.answer(&act()?, |answer| done(answer))
     }
 
-    /// Whether it is shown before: then what has come of it need not be told at length.
-    pub(super) fn is_shown(&self) -> bool {
-        !self.yes
+    /// What is said once it is done: what has come of it, by `told`, unless that was shown before.
+    pub(super) fn done<D>(&self, answer: &D, told: impl Fn(&D) -> String) -> String {
+        if self.yes { format!("{}\nDone.", told(answer)) } else { "Done.".to_owned() }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{CliError, CliResult};
+use crate::store::Word;
 
 /// How a command answers.
 #[derive(Clone, Copy, Debug, Args)]
@@ -98,6 +99,12 @@ pub(super) fn table<const COLUMNS: usize>(
 /// `value`, or a dash where there is none.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// Who said it, when and why.
+pub(super) fn said(word: &Word) -> String {
+    let ticket = word.ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
+    format!("{} at {}: {}{ticket}", word.by, word.at, word.reason)
 }
 
 #[cfg(test)]

@@ -82,9 +82,7 @@ impl OfMachine {
             server.post(&format!("{path}/preview"), &request)
         };
         let act = || -> Result<ActionOutcome, CliError> { server.post(&path, &request) };
-        let done = |outcome: &ActionOutcome| {
-            if shown.is_shown() { "Done.".to_owned() } else { format!("{}\nDone.", told(outcome)) }
-        };
+        let done = |outcome: &ActionOutcome| shown.done(outcome, told);
         shown.run((preview, told), (act, done), output)
     }
 }

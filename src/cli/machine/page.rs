@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use super::super::output::{or_dash, table};
+use super::super::output::{or_dash, said, table};
 use crate::{
     policy::{Line, State},
     service::{
@@ -8,7 +8,7 @@ use crate::{
         story::{ActionView, ContractDates, MachineView},
         support::{Explanation, MachineStanding},
     },
-    store::{EventRecord, MachineBlock, MachineRecord, OrderRecord, OrderState, PlanSummary, Word},
+    store::{EventRecord, MachineBlock, MachineRecord, OrderRecord, OrderState, PlanSummary},
 };
 
 /// How many events, plans and actions have room on the page, of each.
@@ -138,12 +138,6 @@ fn ordered(order: &OrderRecord) -> String {
         order.reason,
         caution.unwrap_or_default()
     )
-}
-
-/// Who said it, when and why.
-fn said(word: &Word) -> String {
-    let ticket = word.ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
-    format!("{} at {}: {}{ticket}", word.by, word.at, word.reason)
 }
 
 fn blocked(blocks: &[MachineBlock]) -> Option<String> {

@@ -1,10 +1,7 @@
 use clap::Args;
 
 use super::{
-    super::{
-        CliError, CliResult, Connection, Output,
-        confirm::{Consent, confirm},
-    },
+    super::{CliError, CliResult, Connection, Output, confirm::ShownFirst},
     Named, WishArgs, shown,
 };
 use crate::service::rollout::{ActOnRollout, ProductRollouts, RolloutAction, RolloutOutcome};
@@ -39,18 +36,8 @@ pub(super) struct WordArgs {
     /// when the command begins].
     #[arg(long, value_name = "NUMBER")]
     pub(super) revision: Option<u64>,
-    /// Say what would come of it, and do nothing.
-    #[arg(long, conflicts_with = "yes")]
-    pub(super) plan: bool,
-    /// Do not ask.
-    #[arg(long)]
-    yes: bool,
-}
-
-impl WordArgs {
-    pub(super) fn consent(&self) -> Consent {
-        if self.yes { Consent::Given } else { Consent::Asked }
-    }
+    #[command(flatten)]
+    pub(super) shown: ShownFirst,
 }
 
 impl Start {
@@ -69,26 +56,15 @@ impl OfRelease {
             Some(revision) => revision,
             None => revision(&server, &named)?,
         };
-        let consent = word.consent();
-        let (reason, ticket) = (word.reason, word.ticket);
+        let WordArgs { reason, ticket, shown: first, .. } = word;
         let request = ActOnRollout { expected_revision, action, reason, ticket };
         let path = format!("{}/actions", named.path());
         let preview = || -> Result<RolloutOutcome, CliError> {
             server.post(&format!("{path}/preview"), &request)
         };
-        if word.plan {
-            return output.answer(&preview()?, shown::outcome);
-        }
-        if consent == Consent::Asked && !output.is_json() {
-            output.say(&shown::outcome(&preview()?));
-        }
-        confirm("Is that what you want?", consent, output)?;
-        let outcome: RolloutOutcome = server.post(&path, &request)?;
-        output.answer(&outcome, |outcome| {
-            let done =
-                if consent == Consent::Given { shown::outcome(outcome) } else { String::new() };
-            format!("{done}\nDone.").trim_start().to_owned()
-        })
+        let act = || -> Result<RolloutOutcome, CliError> { server.post(&path, &request) };
+        let done = |outcome: &RolloutOutcome| first.done(outcome, shown::outcome);
+        first.run((preview, shown::outcome), (act, done), output)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::super::output::{or_dash, table};
+use super::super::output::{or_dash, said, table};
 use crate::{
     policy::{Outcomes, RolloutState, rollout::Schedule},
     service::rollout::{
         PlannedWave, ProductRollouts, RolloutOutcome, RolloutPlan, RolloutView, WaveView,
     },
-    store::{StopRecord, StopState, Word},
+    store::{StopRecord, StopState},
 };
 
 /// How many customers are named of a wave; a program is told all.
@@ -184,10 +184,4 @@ pub(in crate::cli) fn plan(plan: &RolloutPlan) -> String {
         );
     }
     text
-}
-
-/// Who said it, when and why.
-fn said(word: &Word) -> String {
-    let ticket = word.ticket.as_ref().map(|ticket| format!(" [{ticket}]")).unwrap_or_default();
-    format!("{} at {}: {}{ticket}", word.by, word.at, word.reason)
 }

@@ -2,7 +2,7 @@ use clap::Args;
 use mainstay_client::format::ProductName;
 
 use super::{
-    super::{CliResult, Output, ServerArgs, confirm::confirm},
+    super::{CliError, CliResult, Output, ServerArgs},
     action::WordArgs,
     shown,
 };
@@ -45,18 +45,15 @@ impl OfProduct {
         let Self { server, product, word } = self;
         let server = server.connect()?;
         let before: ProductRollouts = server.get(&format!("/v1/products/{product}/rollouts"))?;
-        if !output.is_json() {
-            output.say(&format!("{}\n{told}", shown::stop(before.stop.as_ref())));
-        }
-        if word.plan {
-            return output.answer(&before.stop, |_| "Nothing was done.".to_owned());
-        }
-        confirm("Is that what you want?", word.consent(), output)?;
-        let seen = before.stop.map_or(0, |stop| stop.revision);
-        let expected_revision = word.revision.unwrap_or(seen);
-        let request = ChangeStop { expected_revision, reason: word.reason, ticket: word.ticket };
+        let WordArgs { reason, ticket, revision, shown: first } = word;
+        let seen = before.stop.as_ref().map_or(0, |stop| stop.revision);
+        let expected_revision = revision.unwrap_or(seen);
+        let request = ChangeStop { expected_revision, reason, ticket };
         let path = format!("/v1/products/{product}/{verb}");
-        let stop: StopRecord = server.post(&path, &request)?;
-        output.answer(&stop, |stop| shown::stop(Some(stop)))
+        let act = || -> Result<StopRecord, CliError> { server.post(&path, &request) };
+        let shown = |stop: Option<&StopRecord>| format!("{}\n{told}", shown::stop(stop));
+        let preview =
+            (|| Ok(before.stop.clone()), |stop: &Option<StopRecord>| shown(stop.as_ref()));
+        first.run(preview, (act, |stop: &StopRecord| shown(Some(stop))), output)
     }
 }
