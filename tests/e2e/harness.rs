@@ -31,26 +31,30 @@ pub(crate) struct Server {
 /// A clock that is wrong by what a file says, by `libfaketime`.
 struct Clock {
     file: PathBuf,
-    library: String,
 }
 
 impl Clock {
+    /// Where Debian has the library, as the dynamic linker understands it (`ld.so(8)`).
+    const LIBRARY: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
+
     fn at(file: PathBuf) -> Self {
         fs::write(&file, "+0").unwrap();
-        // The wrapper knows where its library is.
-        let mut wrapper = Command::new("faketime");
-        let environment = Ran::run(wrapper.args(["-m", "-f", "+0", "env"])).succeeds().stdout();
-        let mut lines = environment.lines();
-        let library = lines.find_map(|line| line.strip_prefix("LD_PRELOAD=")).unwrap().to_owned();
-        Self { file, library }
+        Self { file }
     }
 
     fn rules(&self, command: &mut Command) {
         command
-            .env("LD_PRELOAD", &self.library)
+            .env("LD_PRELOAD", Self::LIBRARY)
             .env("FAKETIME_TIMESTAMP_FILE", &self.file)
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+
+    /// Removes what the library has left in memory, which a process that is killed cannot.
+    fn forget(process: u32) {
+        for name in ["faketime_shm_", "sem.faketime_sem_"] {
+            let _gone = fs::remove_file(format!("/dev/shm/{name}{process}"));
+        }
     }
 }
 
@@ -113,6 +117,13 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.forget_clock();
+    }
+
+    fn forget_clock(&self) {
+        if self.clock.is_some() {
+            Clock::forget(self.child.id());
+        }
     }
 
     /// Asks the server to stop (SIGTERM) and waits for its end.
@@ -264,6 +275,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         let _ended = self.child.wait();
+        self.forget_clock();
     }
 }
 
