@@ -14,7 +14,7 @@ use crate::{
         access::{CreateToken, IssuedToken},
         contract::{
             AmendContract, ContractExplanation, ContractView, CreateActivationKey, CreateContract,
-            CreateCustomer, ExplainContract, IssuedActivationKey,
+            CreateCustomer, ExplainContract, IssuedActivationKey, TagCustomer,
         },
         decisions::{DecisionPage, ListDecisions},
         import::{ImportContracts, Imported},
@@ -30,6 +30,13 @@ pub(super) const ROUTES: &[Route] = &[
     route!(GET, "/v1/customers", Who::Staff(LOOKING), customers, "List the customers."),
     route!(POST, "/v1/customers", Who::Vendor(ACCOUNT), create_customer, "Add a customer."),
     route!(GET, "/v1/customers/{customer}", Who::Staff(LOOKING), customer, "Show a customer."),
+    route!(
+        POST,
+        "/v1/customers/{customer}/tags",
+        Who::Vendor(ACCOUNT),
+        tag_customer,
+        "Give a customer tags, or take them away."
+    ),
     route!(
         GET,
         "/v1/tiers",
@@ -131,6 +138,17 @@ async fn customer(
 ) -> Answer<CustomerRecord> {
     let name: CustomerName = name.parse()?;
     body::ok(&service.customer(&actor, &name).await?)
+}
+
+async fn tag_customer(
+    service: Shared,
+    Staff(actor): Staff,
+    customer: web::Path<String>,
+    body: Body<TagCustomer>,
+) -> Answer<CustomerRecord> {
+    let customer: CustomerName = customer.parse()?;
+    let request = body.read(&service).await?;
+    body::ok(&service.tag_customer(&actor, &customer, request).await?)
 }
 
 async fn tiers(service: Shared, _: Staff) -> Answer<Tiers> {

@@ -1,5 +1,5 @@
 use actix_web::web;
-use mainstay_client::format::{CustomerName, ProductName};
+use mainstay_client::format::ProductName;
 
 use super::{
     Route, Shared, Who,
@@ -8,8 +8,8 @@ use super::{
     route::route,
 };
 use crate::{
-    service::safeguard::{CreateSafeguard, LiftSafeguard, SafeguardReach, Safeguards, TagCustomer},
-    store::{CustomerRecord, Role, SafeguardRecord},
+    service::safeguard::{CreateSafeguard, LiftSafeguard, SafeguardReach, Safeguards},
+    store::{Role, SafeguardRecord},
 };
 
 const SAFEGUARDS: &str = "/v1/products/{product}/safeguards";
@@ -43,13 +43,6 @@ pub(super) const ROUTES: &[Route] = &[
         Who::Vendor(GUARDING),
         lift_safeguard,
         "Lift a safeguard."
-    ),
-    route!(
-        POST,
-        "/v1/customers/{customer}/tags",
-        Who::Vendor(&[Role::Account]),
-        tag_customer,
-        "Give a customer tags, or take them away."
     ),
 ];
 
@@ -89,15 +82,4 @@ async fn lift_safeguard(
     let (product, number): (ProductName, u64) = (path.0.parse()?, path.1);
     let request = body.read(&service).await?;
     body::ok(&service.lift_safeguard(&actor, &product, number, request).await?)
-}
-
-async fn tag_customer(
-    service: Shared,
-    Staff(actor): Staff,
-    customer: web::Path<String>,
-    body: Body<TagCustomer>,
-) -> Answer<CustomerRecord> {
-    let customer: CustomerName = customer.parse()?;
-    let request = body.read(&service).await?;
-    body::ok(&service.tag_customer(&actor, &customer, request).await?)
 }

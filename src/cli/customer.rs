@@ -3,7 +3,7 @@ use mainstay_client::format::{self, CustomerName};
 
 use super::{CliResult, Output, ServerArgs, output::table};
 use crate::{
-    service::{contract::CreateCustomer, safeguard::TagCustomer},
+    service::contract::{CreateCustomer, TagCustomer},
     store::CustomerRecord,
 };
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_client::format::{Channel, ContractName, CustomerName, ProductName, schema::Instant};
+use mainstay_client::format::{
+    Channel, ContractName, CustomerName, ProductName, Tag, schema::Instant,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +16,7 @@ use super::{
     seats::SeatUse,
 };
 use crate::{
-    policy::{Amendment, Change, Contract, Explained, Status, Tiers},
+    policy::{Amendment, Change, Contract, Explained, Status, Tiers, safeguard::Condition},
     store::{ActivationKeyRecord, ContractRecord, CustomerRecord},
 };
 
@@ -27,6 +29,18 @@ pub struct CreateCustomer {
     /// What people call it; the short name where it is absent.
     #[serde(default)]
     pub title: Option<String>,
+}
+
+/// `POST /v1/customers/{customer}/tags`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TagCustomer {
+    /// The tags that the customer is to have.
+    #[serde(default)]
+    pub add: BTreeSet<Tag>,
+    /// The tags that it is not to have.
+    #[serde(default)]
+    pub remove: BTreeSet<Tag>,
 }
 
 /// `POST /v1/contracts`.
@@ -157,6 +171,41 @@ impl Service {
         name: &CustomerName,
     ) -> ServiceResult<CustomerRecord> {
         self.customer_in(&actor.scope, name).await
+    }
+
+    /// Gives a customer tags and takes others from it.
+    pub async fn tag_customer(
+        &self,
+        actor: &Actor,
+        name: &CustomerName,
+        request: TagCustomer,
+    ) -> ServiceResult<CustomerRecord> {
+        let before = self.customer(actor, name).await?;
+        let TagCustomer { add, remove } = request;
+        if let Some(both) = add.intersection(&remove).next() {
+            return Err(ServiceError::input(format!(
+                "tag {both} is to be added and removed: expected one of the two"
+            )));
+        }
+        let mut after = before.clone();
+        after.tags.retain(|tag| !remove.contains(tag));
+        after.tags.extend(add);
+        if after.tags.len() > Condition::ENTRIES_MAX {
+            return Err(ServiceError::input(format!(
+                "customer {name} would have {} tags: expected at most {}",
+                after.tags.len(),
+                Condition::ENTRIES_MAX
+            )));
+        }
+        if after == before {
+            return Ok(after);
+        }
+        let mut audit = self.audit(actor, "customer.tag", name);
+        let tags: Vec<_> = after.tags.iter().map(Tag::as_str).collect();
+        audit.detail = format!("tags: {}", tags.join(", "));
+        audit.before = Some(serde_json::to_value(&before.tags)?);
+        self.meta.change_customer(before, after.clone(), audit).await?;
+        Ok(after)
     }
 
     /// Adds a contract.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult};
 use crate::{
     policy::safeguard::{Condition, Match, Subject, WhereUnknown},
-    store::{CustomerRecord, MachineRecord, SafeguardRecord, StoreError},
+    store::{MachineRecord, SafeguardRecord, StoreError},
 };
 
 /// `POST /v1/products/{product}/safeguards`, and `…/safeguards/preview`.
@@ -39,18 +39,6 @@ pub struct LiftSafeguard {
     /// The ticket that it belongs to.
     #[serde(default)]
     pub ticket: Option<String>,
-}
-
-/// `POST /v1/customers/{customer}/tags`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TagCustomer {
-    /// The tags that the customer is to have.
-    #[serde(default)]
-    pub add: BTreeSet<Tag>,
-    /// The tags that it is not to have.
-    #[serde(default)]
-    pub remove: BTreeSet<Tag>,
 }
 
 /// The safeguards of a product.
@@ -213,41 +201,6 @@ impl Service {
         let Safeguards { in_force, lifted } = self.safeguards(product).await?;
         let last = in_force.iter().chain(&lifted).map(|safeguard| safeguard.number).max();
         Ok(last.unwrap_or(0) + 1)
-    }
-
-    /// Gives a customer tags and takes others from it.
-    pub async fn tag_customer(
-        &self,
-        actor: &Actor,
-        name: &CustomerName,
-        request: TagCustomer,
-    ) -> ServiceResult<CustomerRecord> {
-        let before = self.customer(actor, name).await?;
-        let TagCustomer { add, remove } = request;
-        if let Some(both) = add.intersection(&remove).next() {
-            return Err(ServiceError::input(format!(
-                "tag {both} is to be added and removed: expected one of the two"
-            )));
-        }
-        let mut after = before.clone();
-        after.tags.retain(|tag| !remove.contains(tag));
-        after.tags.extend(add);
-        if after.tags.len() > Condition::ENTRIES_MAX {
-            return Err(ServiceError::input(format!(
-                "customer {name} would have {} tags: expected at most {}",
-                after.tags.len(),
-                Condition::ENTRIES_MAX
-            )));
-        }
-        if after == before {
-            return Ok(after);
-        }
-        let mut audit = self.audit(actor, "customer.tag", name);
-        let tags: Vec<_> = after.tags.iter().map(Tag::as_str).collect();
-        audit.detail = format!("tags: {}", tags.join(", "));
-        audit.before = Some(serde_json::to_value(&before.tags)?);
-        self.meta.change_customer(before, after.clone(), audit).await?;
-        Ok(after)
     }
 }
 
