@@ -409,8 +409,8 @@ pub trait MetaStore: Outbox {
 
     /// The machines of a selection in the order of their [`ListPlace`]s, at most `limit`: those
     /// after `after`, or the first ones. The retired ones are in the order of their customers and
-    /// names. It costs no more where there are more machines that are not in the selection. A machine
-    /// that changes meanwhile may be left out.
+    /// names. It costs no more where there are more machines that are not in the selection, but for
+    /// those that only its ring leaves out. A machine that changes meanwhile may be left out.
     async fn machines_after(
         &self,
         selection: &Selection,
@@ -419,8 +419,8 @@ pub trait MetaStore: Outbox {
         limit: usize,
     ) -> StoreResult<Vec<MachineRecord>>;
 
-    /// How many machines of a selection there are in each cell that has one, at most `limit` cells
-    /// in their order: those after `after`, or the first ones. No machine is read for it.
+    /// How many machines of a selection, of whatever ring, there are in each cell that has one, at most
+    /// `limit` cells in their order: those after `after`, or the first ones. No machine is read for it.
     async fn census_after(
         &self,
         selection: &Selection,

@@ -12,7 +12,7 @@ use super::{
     spreadsheet::{self, Format},
 };
 use crate::{
-    policy::UpgradePath,
+    policy::{Ring, UpgradePath},
     service::{
         action::MachineAction,
         census::{MachinePage, SilentFor},
@@ -69,10 +69,14 @@ pub(super) struct List {
         long,
         value_name = "NAME",
         conflicts_with_all = [
-            "product", "customer", "platform", "version", "silent", "retired", "limit", "after"
+            "product", "customer", "platform", "version", "ring", "silent", "retired", "limit",
+            "after"
         ]
     )]
     contract: Option<ContractName>,
+    /// Only machines that get releases as early as this ring does.
+    #[arg(long, value_name = "RING")]
+    ring: Option<Ring>,
     /// Only machines that have not been heard of for so long, such as 36h or 14d, or for as long as it
     /// takes until a machine gives its seat up.
     #[arg(long, value_name = "FOR", num_args = 0..=1, default_missing_value = "configured")]
@@ -220,13 +224,14 @@ impl Machine {
 
 impl List {
     fn run(self, output: Output) -> CliResult {
-        let Self { server, selected, contract, silent, retired, limit, after } = self;
+        let Self { server, selected, contract, ring, silent, retired, limit, after } = self;
         let server = server.connect()?;
         if let Some(contract) = contract {
             let seats: ContractSeats = server.get(&format!("/v1/contracts/{contract}/seats"))?;
             return output.answer(&seats, seated);
         }
         let more = [
+            ("ring", ring.map(|ring| ring.to_string())),
             ("silent", silent.map(|silent| silent.to_string())),
             ("retired", retired.then(|| "true".to_owned())),
             ("limit", limit.map(|limit| limit.to_string())),

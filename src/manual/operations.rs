@@ -133,7 +133,7 @@
 //! ```sh
 //! mainstay census                              # by product, version, platform and customer
 //! mainstay census --together --product my-app  # the customers together
-//! mainstay machine list --version 2.5.1        # which ones; also --product, --customer, --platform
+//! mainstay machine list --version 2.5.1        # which ones; also --product, --customer, --platform, --ring
 //! mainstay machine list --silent               # not heard of for `silent_days`; --silent 36h for less
 //! mainstay machine list --retired
 //! ```

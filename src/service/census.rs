@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, Scope, Service, ServiceError, ServiceResult};
 use crate::{
-    policy::{Cell, Day, Figures, Setup},
+    policy::{Cell, Day, Figures, Ring, Setup},
     store::{ListPlace, Listed, MachineRecord, Selection, StoreError},
 };
 
@@ -103,6 +103,9 @@ pub struct ListMachines {
     /// The version that runs; all of them where it is absent.
     #[serde(default)]
     pub version: Option<Version>,
+    /// How early they get releases; all rings where it is absent.
+    #[serde(default)]
+    pub ring: Option<Ring>,
     /// Those only that have not been heard of for so long: `90m`, `36h`, `14d`, or `configured` for as
     /// long as it takes until a machine gives its seat up.
     #[serde(default)]
@@ -216,7 +219,8 @@ impl Service {
     ) -> ServiceResult<MachinePage> {
         let ListMachines { product, customer, platform, version, .. } = question;
         let asked = Asked { product, customer, platform, version };
-        let selection = self.selection(&actor.scope, asked).await?;
+        let ring = question.ring;
+        let selection = Selection { ring, ..self.selection(&actor.scope, asked).await? };
         let listed = match (question.silent, question.retired) {
             (None, false) => Listed::InUse,
             (None, true) => Listed::Retired,
@@ -258,7 +262,7 @@ impl Service {
         if let Some(product) = product.as_ref().filter(|_| *scope == Scope::Everything) {
             self.meta.product(product).await?;
         }
-        Ok(Selection { product, customers, platform, version })
+        Ok(Selection { product, customers, platform, version, ring: None })
     }
 
     /// How many machines of a selection run what, whoever's they are.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mainstay_client::format::{CustomerName, MachineName, Platform, ProductName, Version};
 
 use super::MachineRecord;
-use crate::policy::{Cell, Counted, Day, Setup};
+use crate::policy::{Cell, Counted, Day, Ring, Setup};
 
 /// A part of the fleet. What is absent is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Selection {
     pub platform: Option<Platform>,
     /// Those that report that this version runs.
     pub version: Option<Version>,
+    /// Those of this ring. Machines are counted whatever their ring.
+    pub ring: Option<Ring>,
 }
 
 /// Which machines are listed.
@@ -45,7 +47,7 @@ pub struct ListPlace {
 impl Selection {
     /// Whether machines with this setup can be in it.
     pub fn has_setup(&self, setup: &Setup) -> bool {
-        let Self { product, customers: _, platform, version } = self;
+        let Self { product, customers: _, platform, version, ring: _ } = self;
         product.as_ref().is_none_or(|product| *product == setup.product)
             && platform.as_ref().is_none_or(|platform| *platform == setup.platform)
             && version.as_ref().is_none_or(|version| Some(version) == setup.version.as_ref())
@@ -59,7 +61,9 @@ impl Selection {
     /// Whether the machine is in it.
     pub fn has(&self, machine: &MachineRecord) -> bool {
         let Counted { cell, .. } = machine.place();
-        self.has_setup(&cell.setup) && self.has_customer(&cell.customer)
+        self.has_setup(&cell.setup)
+            && self.has_customer(&cell.customer)
+            && self.ring.is_none_or(|ring| ring == machine.ring)
     }
 }
 

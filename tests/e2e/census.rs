@@ -110,12 +110,19 @@ fn machines_are_listed_by_what_they_run_a_page_at_a_time() {
     assert_eq!(listed(server, "version=1.0.9"), [more.as_str()]);
     assert_eq!(listed(server, "customer=acme&limit=1"), in_order[..2]);
     assert_eq!(listed(server, "platform=plan9-mips"), [""; 0]);
+    let ring = ["machine", "ring", &more, "early", "--reason", "it is a test machine", "--yes"];
+    server.mainstay(&ring).succeeds();
+    assert_eq!(listed(server, "ring=early"), [more.as_str()]);
+    assert_eq!(listed(server, "ring=general&limit=1"), [own.as_str(), other.as_str()]);
+    assert_eq!(listed(server, "ring=early&customer=globex"), [""; 0]);
     assert_eq!(listed(server, "silent=0m"), in_order, "at the very instant they are silent");
     for silent in ["1h", "14d", "configured"] {
         assert_eq!(listed(server, &format!("silent={silent}")), [""; 0], "{silent}");
     }
     assert_eq!(listed(server, "retired=true"), [""; 0]);
-    for query in ["silent=soon", "silent=1d&retired=true", "limit=0", "limit=1001", "after=x"] {
+    for query in
+        ["silent=soon", "silent=1d&retired=true", "limit=0", "limit=1001", "after=x", "ring=x"]
+    {
         server.get(&format!("/v1/machines?{query}")).refuses(400, "INVALID_REQUEST");
     }
 
@@ -134,6 +141,7 @@ fn machines_are_listed_by_what_they_run_a_page_at_a_time() {
     assert!(rest.stdout().contains(&other) && !rest.stdout().contains(&own));
     assert_eq!(rest.stderr(), "");
     assert!(list(&["--retired"]).stdout().contains(&more));
+    assert!(!list(&["--ring", "early"]).stdout().contains(&own));
     assert!(!list(&["--silent"]).stdout().contains(&own));
     assert!(list(&["--silent", "0m", "--customer", "globex"]).stdout().contains(&other));
     server.mainstay(&["machine", "list", "--silent", "soon"]).exits(2);

@@ -148,7 +148,7 @@ fn the_operations() {
     GET /v1/deliveries limit? state? webhook? () -> 200 [DeliveryRecord]
     POST /v1/deliveries/{delivery}/replay () -> 200 DeliveryRecord
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
-    GET /v1/machines after? customer? limit? platform? product? retired? silent? version? () -> 200 MachinePage
+    GET /v1/machines after? customer? limit? platform? product? retired? ring? silent? version? () -> 200 MachinePage
     GET /v1/machines/{machine} last? () -> 200 MachineView
     POST /v1/machines/{machine}/actions (ActOnMachine) -> 200 ActionOutcome
     POST /v1/machines/{machine}/actions/preview (ActOnMachine) -> 200 ActionOutcome

@@ -9,7 +9,7 @@ use super::{
     accounts::contracted,
     at, entry, expect_conflict, fleet,
 };
-use crate::policy::{Cell, Count, Day, Setup};
+use crate::policy::{Cell, Count, Day, Ring, Setup};
 
 const DAY: i64 = 24 * 3600;
 
@@ -82,6 +82,7 @@ pub(super) async fn listing(store: &dyn MetaStore, scope: &str) {
                 running: version.map(fleet::version),
                 customer: customer.clone(),
                 seen_at: at(day * DAY),
+                ring: if day == 0 { Ring::Early } else { Ring::General },
                 ..fleet::machine(&base, &number)
             };
             store.create_machine(machine.clone(), entry("enrol")).await.unwrap();
@@ -111,6 +112,10 @@ pub(super) async fn listing(store: &dyn MetaStore, scope: &str) {
         let cells: Vec<_> = cells.into_iter().map(|counted| counted.cell).collect();
         assert_eq!(paged_cells(store, selection).await, cells);
     }
+    let of_ring = Selection { ring: Some(Ring::Early), ..everything.clone() };
+    let early: Vec<_> = machines.iter().filter(|it| it.ring == Ring::Early).collect();
+    assert_eq!(early.len(), 3);
+    assert_listed(store, &of_ring, Listed::InUse, &early).await;
     assert_eq!(machines.iter().filter(|it| of_other.has(it)).count(), 3);
     assert_eq!(machines.iter().filter(|it| of_version.has(it)).count(), 3);
     let figures = store.census_together(&base.product).await.unwrap();
