@@ -9,6 +9,7 @@
 //! | `organisation` | support organisations, and whom they serve |
 //! | `support` | the census, machines, rollback orders, the audit trail |
 //! | `safeguard` | releases that are held back from machines on which they do harm |
+//! | `exposure` | whom advisories still concern |
 //! | `webhook` | where notifications are sent to, and what has become of them |
 //! | `metrics` | what a monitoring system reads |
 //! | `openapi` | the interface described |
@@ -22,6 +23,7 @@ mod account;
 mod auth;
 mod body;
 mod coding;
+mod exposure;
 mod file;
 mod machine;
 mod metrics;
@@ -76,6 +78,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         organisation::ROUTES,
         support::ROUTES,
         safeguard::ROUTES,
+        exposure::ROUTES,
         webhook::ROUTES,
         metrics::ROUTES,
         openapi::ROUTES,

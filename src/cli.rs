@@ -10,6 +10,7 @@ mod connection;
 mod contract;
 mod customer;
 mod error;
+mod exposure;
 mod hidden;
 mod keys;
 mod machine;
@@ -99,6 +100,8 @@ enum Command {
     Safeguard(safeguard::Safeguard),
     /// Say how many machines run what.
     Census(census::Census),
+    /// Say which machines lack the fix of an advisory, since when and why.
+    Exposure(exposure::Exposure),
     /// Say where notifications are sent to, and see what has become of them.
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -173,6 +176,7 @@ impl Cli {
             Command::Machine(command) => command.run(output),
             Command::Safeguard(command) => command.run(output),
             Command::Census(command) => command.run(output),
+            Command::Exposure(command) => command.run(output),
             Command::Webhook(command) => command.run(output),
             Command::Audit(command) => command.run(output),
             Command::OpenApi => openapi::print(),

@@ -7,6 +7,7 @@
 //! | [`events`] | whoever is to be told what happens, by webhook or by mail |
 //! | [`entitlements`] | whoever makes contracts, or must say why a machine gets a release |
 //! | [`rollouts`] | whoever publishes: how a release spreads, and what stops it |
+//! | [`exposure`] | whoever answers for security: who lacks a fix, since when and why |
 //! | [`trees`] | whoever packs a release: what its tree may hold, and what is refused |
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
 //! | [`storage`] | what is kept where, and what survives what |
@@ -17,6 +18,7 @@
 
 pub mod entitlements;
 pub mod events;
+pub mod exposure;
 pub mod interoperability;
 pub mod machines;
 pub mod measurements;

@@ -17,6 +17,7 @@
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
 //! | [`seats`] | which machines of a contract have a seat? |
 //! | [`census`] | as what is a machine counted, and what changes in the counts when it changes? |
+//! | [`exposure`] | which versions have the fix of an advisory, and why does a machine lack it? |
 //! | [`simulation`] | how many machines does a bad release reach before it is stopped? |
 //! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`lifecycle`] | how near are the ends of a line and of the paid time, and what is said of that? |
@@ -32,6 +33,7 @@ pub mod contract;
 pub mod delivery;
 pub mod entitlement;
 pub mod expiry;
+pub mod exposure;
 pub mod lifecycle;
 pub mod notification;
 pub mod requirement;

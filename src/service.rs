@@ -7,6 +7,7 @@
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`story`], [`support`], [`action`], [`safeguard`], [`census`], [`seats`] | the technician |
+//! | [`exposure`] | whoever answers for security |
 //! | [`status`], [`webhook`] | whoever watches over it |
 //! | [`delivery`] | whoever is to be told |
 //! | [`keys`] | the server itself |
@@ -25,6 +26,7 @@ pub mod delivery;
 pub mod denial;
 pub mod enroll;
 mod error;
+pub mod exposure;
 pub mod import;
 pub(crate) mod instant;
 pub mod keys;

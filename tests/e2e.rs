@@ -56,6 +56,8 @@ mod doctor;
 mod download;
 #[path = "e2e/enrolment.rs"]
 mod enrolment;
+#[path = "e2e/exposure.rs"]
+mod exposure;
 #[path = "e2e/hooks.rs"]
 mod hooks;
 #[path = "e2e/key_rotation.rs"]

@@ -177,6 +177,8 @@
 //! | `GET /v1/contracts/{c}/seats` | account, support, viewer | `{"seats": {"limit", "used", "machines"}, "machines": [{"machine", "host", "product", "running", "since", "seen_at", "seat"}]}`, the oldest claim first; `seat` is `held`, `exceeded` or `silent` |
 //! | `GET /v1/census?product=P&customer=C&platform=O&version=V` | support, account, viewer | how many machines run what, 1,000 rows at a time: `{"at", "heard_from", "rows": [{"product", "version", "known", "platform", "customer", "installed", "confirmed", "silent"}], "next"}`; the next page is asked for with `next` as `after`; with `customers=together` all customers are counted together, on one page |
 //! | `GET /v1/machines?product=P&customer=C&platform=O&version=V&ring=R` | support, account, viewer | the machines, 1,000 at a time, or `limit`: `{"machines", "next"}`; with `silent=14d` (`36h`, `90m`, `configured`) those not heard of for so long, with `retired=true` the retired ones, which are not among the others |
+//! | `GET /v1/exposure?advisory=A&product=P&customer=C` | publisher, support, account, viewer | the machines that lack the fix of an advisory, 1,000 at a time, or `limit`: `{"at", "advisory", "fixes", "machines": [{"machine", "host", "customer", "contract", "tier", "product", "platform", "running", "severity", "since", "seen_at", "cause": {"kind", "code", "message", "remedy"}}], "next"}` ([`exposure`](super::exposure)) |
+//! | `GET /v1/exposure/patching?advisory=A&product=P&customer=C` | publisher, support, account, viewer | how long machines took to the fix, by tier: `{"at", "advisory", "tiers": [{"tier", "open", "patched", "undated", "p50_minutes", "p90_minutes", "p95_minutes", "p99_minutes"}]}` |
 //! | `GET /v1/machines/{m}?last=N` | support, account, viewer | the machine's story: `{"machine", "known", "events", "next", "releases", "notices", "seat", "contract", "line", "plans", "actions", "older"}`; of `events`, `plans` and `actions` the last N (50), the oldest first, and `older` says of which there is more |
 //! | `GET /v1/machines/{m}/explain` | support, account, viewer | why the machine gets each release or does not |
 //! | `GET /v1/machines/{m}/path?to=V` | support, account, viewer | the hops up to a version, or to the newest supported line, with the decision on each and what the contract lacks |
@@ -192,7 +194,7 @@
 //! | `GET /v1/audit/head` | support, viewer | the newest record's `{"number", "digest"}` |
 //!
 //! An administrator may make every one of these. Tokens of an organisation are taken at `GET
-//! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/census`, `/v1/machines`,
+//! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/census`, `/v1/exposure`, `/v1/exposure/patching`, `/v1/machines`,
 //! `/v1/machines/{m}`, `/v1/machines/{m}/explain`, `/v1/machines/{m}/path`, `/v1/contracts/{c}/seats`, `/v1/decisions`,
 //! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback`, `…/actions`, `…/actions/preview` and `…/retire`, by
 //! their role and for the customers that the organisation serves; everywhere else with 403 `VENDOR_ONLY`. A machine's files (`GET`, `HEAD /repo/…`) are also for

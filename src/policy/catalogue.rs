@@ -232,6 +232,19 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// All advisories that releases name, by identifier.
+    pub fn advisories(&self) -> BTreeSet<&AdvisoryId> {
+        self.fixes.keys().collect()
+    }
+
+    /// The releases that name an advisory, the lowest version first.
+    pub fn naming(&self, advisory: &AdvisoryId) -> impl Iterator<Item = &Release> {
+        let positions = self.fixes.get(advisory).into_iter().flatten();
+        positions.filter_map(|position| self.releases.get(*position))
+    }
+}
+
 impl Line {
     /// The lines as the vendor has signed their dates.
     pub fn signed(lines: &Lines) -> impl Iterator<Item = Self> {

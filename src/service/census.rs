@@ -159,13 +159,22 @@ impl Service {
     pub(super) async fn each_machine(
         &self,
         product: &ProductName,
-        mut look: impl FnMut(MachineRecord),
+        look: impl FnMut(MachineRecord),
     ) -> ServiceResult<()> {
         let selection = Selection { product: Some(product.clone()), ..Selection::default() };
+        self.each_selected(&selection, look).await
+    }
+
+    /// The same of a part of the fleet.
+    pub(super) async fn each_selected(
+        &self,
+        selection: &Selection,
+        mut look: impl FnMut(MachineRecord),
+    ) -> ServiceResult<()> {
         let (limit, mut after) = (self.limits.page_records_max, None);
         loop {
             let machines =
-                self.meta.machines_after(&selection, Listed::InUse, after.as_ref(), limit).await?;
+                self.meta.machines_after(selection, Listed::InUse, after.as_ref(), limit).await?;
             let Some(last) = machines.last() else { return Ok(()) };
             after = Some(ListPlace::of(last));
             machines.into_iter().for_each(&mut look);

@@ -71,7 +71,7 @@ impl Service {
         let stored = self.claimed(stored, now).await?;
         let mut machine = stored.clone();
         machine.note_memory(request.known.timestamp, now);
-        machine.running.clone_from(&request.running);
+        machine.runs_now(request.running.as_ref(), now);
         machine.platform = request.platform.clone();
         machine.agent = request.agent.chars().filter(|c| !c.is_control()).take(64).collect();
         machine.facts.clone_from(&request.facts);

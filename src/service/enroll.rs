@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::random_hex,
-    policy::{Code, Contract, Ring},
+    policy::{Code, Contract, Ring, exposure::Runs},
     store::{
         ActivationKeyRecord, AuditEntry, ContractRecord, MachineChange, MachineRecord,
         MemoryRecord, PlanRecord, Role, StoreError,
@@ -222,6 +222,7 @@ impl Service {
             running: None,
             offered: BTreeSet::new(),
             confirmed: BTreeSet::new(),
+            runs: Runs::default(),
             blocks: Vec::new(),
             order: None,
             hold: None,
@@ -271,6 +272,7 @@ fn without_history(machine: MachineRecord, host: &str, now: Timestamp) -> Machin
         running: None,
         offered: BTreeSet::new(),
         confirmed: BTreeSet::new(),
+        runs: Runs::default(),
         blocks: Vec::new(),
         order: None,
         hold: None,

@@ -57,6 +57,7 @@ impl ServiceError {
         "ACTION_IMPOSSIBLE",
         "ACTIVATION_KEY_EXPIRED",
         "ACTIVATION_KEY_UNKNOWN",
+        "ADVISORY_UNKNOWN",
         "BELOW_FLOOR",
         "BLOB_MISMATCH",
         "BLOB_TOO_LARGE",

@@ -59,7 +59,7 @@ impl Service {
         for event in &news {
             self.take_in(&mut machine, event);
         }
-        machine.running.clone_from(&request.running);
+        machine.runs_now(request.running.as_ref(), now);
         machine.close_order();
         machine.hear_of(self.silence, now);
         let events = news.into_iter().map(|event| EventRecord { at: now, event }).collect();
@@ -75,6 +75,7 @@ impl Service {
             // What a machine has confirmed it may have for ever, so its word alone is not enough.
             EventKind::Confirmed if machine.offered.contains(&event.to) => {
                 machine.confirmed.insert(event.to.clone());
+                machine.runs.confirm(&event.to, self.clock.now());
             }
             EventKind::RolledBack => {
                 if let Some(order) = order {

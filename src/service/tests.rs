@@ -3,6 +3,7 @@
 mod agreement;
 mod census;
 mod contract;
+mod exposure;
 mod facts;
 mod metadata;
 mod notifications;

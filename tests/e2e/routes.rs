@@ -77,6 +77,8 @@ const MATRIX: &[(&str, &str)] = &[
     ("POST /v1/tokens", "admin"),
     ("DELETE /v1/tokens/{id}", "admin"),
     ("GET /v1/census", "account support viewer helper onlooker admin"),
+    ("GET /v1/exposure", "publisher account support viewer helper onlooker admin"),
+    ("GET /v1/exposure/patching", "publisher account support viewer helper onlooker admin"),
     ("GET /v1/machines", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}/explain", "account support viewer helper onlooker admin"),
@@ -166,6 +168,9 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
     assert!(!path.contains('{'), "{path}: a part that the matrix does not know");
     if route.method == "PATCH" {
         path += "?offset=0&length=0";
+    }
+    if ["/v1/exposure", "/v1/exposure/patching"].contains(&route.path) {
+        path += "?advisory=CVE-2026-1";
     }
     let is_explain = route.method == "POST" && route.path.ends_with("/explain");
     let body = if is_explain { json!({ "product": PRODUCT }) } else { json!({}) };

@@ -148,6 +148,8 @@ fn the_operations() {
     GET /v1/deliveries limit? state? webhook? () -> 200 [DeliveryRecord]
     POST /v1/deliveries/{delivery}/replay () -> 200 DeliveryRecord
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
+    GET /v1/exposure advisory after? customer? limit? product? () -> 200 ExposurePage
+    GET /v1/exposure/patching advisory customer? product? () -> 200 PatchingReport
     GET /v1/machines after? customer? limit? platform? product? retired? ring? silent? version? () -> 200 MachinePage
     GET /v1/machines/{machine} last? () -> 200 MachineView
     POST /v1/machines/{machine}/actions (ActOnMachine) -> 200 ActionOutcome

@@ -19,7 +19,7 @@ use super::{
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
 };
-use crate::policy::{Block, Claim, Ring};
+use crate::policy::{Block, Claim, Ring, exposure::Runs};
 
 pub(super) async fn machines(store: &dyn MetaStore, scope: &str) {
     let base = fixture(store, scope, "machines").await;
@@ -219,6 +219,12 @@ pub(super) async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> M
         running: Some(version("1.2.0")),
         offered: BTreeSet::from([version("1.2.0"), version("1.3.0")]),
         confirmed: BTreeSet::from([version("1.2.0")]),
+        runs: {
+            let mut runs = Runs::default();
+            runs.confirm(&version("1.2.0"), at(1));
+            runs.switch(Some(&version("1.2.0")), None, at(2));
+            runs
+        },
         blocks: vec![MachineBlock {
             block: Block {
                 over: Some(version("1.2.0")),

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Word;
 use crate::policy::{
     Block, Cell, Claim, Counted, Day, Notification, Ring, Setup, Stage,
+    exposure::Runs,
     notification::{self, MachineNews},
 };
 
@@ -58,6 +59,9 @@ pub struct MachineRecord {
     /// The versions that it was offered and has confirmed: its history, which the contract lets it
     /// go back to.
     pub confirmed: BTreeSet<Version>,
+    /// When it first confirmed these, and last left them.
+    #[serde(default, skip_serializing_if = "Runs::is_empty")]
+    pub runs: Runs,
     /// Versions that it is not to be given.
     pub blocks: Vec<MachineBlock>,
     /// The newest rollback order.
@@ -264,6 +268,12 @@ impl MachineRecord {
             detail: event.detail.clone(),
         };
         notification::of_machine(news, *at)
+    }
+
+    /// Takes in what the machine says that it runs.
+    pub fn runs_now(&mut self, running: Option<&Version>, at: Timestamp) {
+        self.runs.switch(self.running.as_ref(), running, at);
+        self.running = running.cloned();
     }
 
     /// The rollback order that the machine has not carried out yet.
