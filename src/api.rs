@@ -8,6 +8,7 @@
 //! | `account` | customers, contracts, tokens |
 //! | `organisation` | support organisations, and whom they serve |
 //! | `support` | the census, machines, rollback orders, the audit trail |
+//! | `action` | what is ordered for several machines at once |
 //! | `safeguard` | releases that are held back from machines on which they do harm |
 //! | `exposure` | whom advisories still concern |
 //! | `webhook` | where notifications are sent to, and what has become of them |
@@ -20,6 +21,7 @@
 //! | `coding` | who takes what compressed |
 
 mod account;
+mod action;
 mod auth;
 mod body;
 mod coding;
@@ -77,6 +79,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         account::ROUTES,
         organisation::ROUTES,
         support::ROUTES,
+        action::ROUTES,
         safeguard::ROUTES,
         exposure::ROUTES,
         webhook::ROUTES,

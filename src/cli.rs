@@ -2,6 +2,7 @@
 //!
 //! Tables for people, `--json` for programs. Exit codes are those of [`ExitStatus`].
 
+mod action;
 mod audit;
 mod census;
 mod channel;
@@ -95,6 +96,9 @@ enum Command {
     /// Show and explain machines; order a rollback.
     #[command(subcommand)]
     Machine(machine::Machine),
+    /// Show what was ordered for several machines at once, approve and cancel it.
+    #[command(subcommand)]
+    Action(action::ActionCommand),
     /// Hold releases back from machines on which they do harm.
     #[command(subcommand)]
     Safeguard(safeguard::Safeguard),
@@ -174,6 +178,7 @@ impl Cli {
             Command::Organisation(command) => command.run(output),
             Command::Token(command) => command.run(output),
             Command::Machine(command) => command.run(output),
+            Command::Action(command) => return ended(command.run(output), output),
             Command::Safeguard(command) => command.run(output),
             Command::Census(command) => command.run(output),
             Command::Exposure(command) => command.run(output),

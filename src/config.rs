@@ -15,7 +15,8 @@ use serde::Deserialize;
 use crate::{
     outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
     policy::{
-        Bridge, Fallback, Preset, RolloutRules, RolloutWish, Silence, Tier, Tiers, delivery,
+        AloneLimits, Bridge, Fallback, Preset, RolloutRules, RolloutWish, Silence, Tier, Tiers,
+        delivery,
         rollout::{
             Approval, Canaries, CriticalSecurity, FailureThreshold, Pace, Schedule, Threshold,
             Waves,
@@ -46,6 +47,8 @@ pub struct Config {
     pub outlet: OutletConfig,
     /// How releases spread of which nobody says anything else.
     pub rollouts: RolloutRules,
+    /// How many machines one person may act on without a second one.
+    pub alone: AloneLimits,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -83,6 +86,8 @@ struct File {
     mail: Option<MailConfig>,
     #[serde(default)]
     rollout: RolloutSection,
+    #[serde(default)]
+    support: SupportSection,
 }
 
 /// What the file says of webhooks, and of when notifications are tried again.
@@ -113,6 +118,14 @@ struct RolloutSection {
     success: Option<Threshold>,
     #[serde(default)]
     channels: BTreeMap<Channel, RolloutWish>,
+}
+
+/// What the file says of technicians' actions over several machines.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SupportSection {
+    #[serde(default)]
+    alone: AloneLimits,
 }
 
 /// What the file says of seats.
@@ -209,7 +222,7 @@ impl Config {
             }
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let File { listen, tls, workers, tiers, seats, webhooks, mail, rollout } = file;
+        let File { listen, tls, workers, tiers, seats, webhooks, mail, rollout, support } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
             return Err(ConfigError::Workers(workers));
         }
@@ -232,6 +245,7 @@ impl Config {
                 }),
             },
             rollouts: rollout.rules()?,
+            alone: support.alone,
         })
     }
 }
@@ -341,6 +355,15 @@ mod tests {
             let config = load(&format!("[seats]\nsilent_days = {days}")).unwrap();
             assert_eq!(Some(config.silence), Silence::days(days));
         }
+    }
+
+    #[test]
+    fn how_many_machines_one_person_may_act_on_is_what_the_file_says() {
+        assert_eq!(load("").unwrap().alone, AloneLimits::default());
+        let alone = load("[support.alone]\nsupport = 0").unwrap().alone;
+        assert_eq!(alone, AloneLimits { support: 0, ..AloneLimits::default() });
+        let error = load("[support.alone]\nviewer = 1").unwrap_err().to_string();
+        assert!(error.contains("unknown field `viewer`"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Background work.
 
+pub mod actions;
 pub mod deliveries;
 
 use std::{sync::Arc, time::Duration};

@@ -58,6 +58,10 @@ pub struct Limits {
     /// Of how many people denied attempts are written down in ten minutes, and of how many machines in a
     /// day.
     pub denied_actors_max: usize,
+    /// Over how many machines one action goes.
+    pub action_machines_max: usize,
+    /// How many actions over several machines are under way or await approval at a time.
+    pub open_actions_max: usize,
     /// How many endpoints notifications are sent to.
     pub endpoints_max: usize,
     /// How many notifications are being sent at the same time, each to another endpoint.
@@ -98,6 +102,8 @@ impl Limits {
         page_records_max: 1000,
         denials_of_actor_max: 100,
         denied_actors_max: 1000,
+        action_machines_max: 10_000,
+        open_actions_max: 100,
         endpoints_max: 100,
         tries_parallel_max: 32,
         machine_requests_at_once: 600,

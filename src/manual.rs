@@ -8,6 +8,7 @@
 //! | [`entitlements`] | whoever makes contracts, or must say why a machine gets a release |
 //! | [`rollouts`] | whoever publishes: how a release spreads, and what stops it |
 //! | [`exposure`] | whoever answers for security: who lacks a fix, since when and why |
+//! | [`support`] | whoever is awake when a release turns out bad: many machines at once |
 //! | [`trees`] | whoever packs a release: what its tree may hold, and what is refused |
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
 //! | [`storage`] | what is kept where, and what survives what |
@@ -25,6 +26,7 @@ pub mod measurements;
 pub mod operations;
 pub mod rollouts;
 pub mod storage;
+pub mod support;
 pub mod testing;
 pub mod threat_model;
 pub mod trees;

@@ -12,6 +12,8 @@
 //! | [`mod@resolve`] | which of the granted releases does this machine install next? |
 //! | [`rollout`] | has a release come to this machine yet, and do its outcomes stop it? |
 //! | [`requirement`] | can this machine run a release, by what it says of itself? |
+//! | [`action`] | what can be wanted of a machine, and when is that done? |
+//! | [`alone`] | how many machines may one person act on? |
 //! | [`safeguard`] | is this machine one on which a release is known to do harm? |
 //! | [`upgrade`] | which hops lead up from what a machine runs, and what does the contract lack for them? |
 //! | [`retirement`] | which releases can move to the archive, and what is listed then? |
@@ -27,6 +29,8 @@
 //!
 //! Read in that order, the first four are the path from a customer's amendments to the action in a plan.
 
+pub mod action;
+pub mod alone;
 pub mod catalogue;
 pub mod census;
 pub mod contract;
@@ -34,6 +38,7 @@ pub mod delivery;
 pub mod entitlement;
 pub mod expiry;
 pub mod exposure;
+pub(crate) mod instant;
 pub mod lifecycle;
 pub mod notification;
 pub mod requirement;
@@ -46,6 +51,8 @@ pub mod seats;
 pub mod simulation;
 pub mod upgrade;
 
+pub use action::{Completion, MachineAction, Reopening, RollbackTarget};
+pub use alone::AloneLimits;
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
 pub use census::{Cell, Count, Counted, Day, Figures, Setup, Stage};
 pub use contract::{

@@ -57,7 +57,7 @@ pub struct Server {
     scheme: &'static str,
     running: actix_web::dev::Server,
     handle: ServerHandle,
-    jobs: [tokio::task::JoinHandle<()>; 2],
+    jobs: [tokio::task::JoinHandle<()>; 3],
 }
 
 impl Server {
@@ -89,7 +89,8 @@ impl Server {
         let running = bound.run();
         let service = service.into_inner();
         let deliveries = tokio::spawn(jobs::deliveries::run(Arc::clone(&service)));
-        let jobs = [tokio::spawn(jobs::run(service)), deliveries];
+        let actions = tokio::spawn(jobs::actions::run(Arc::clone(&service)));
+        let jobs = [tokio::spawn(jobs::run(service)), deliveries, actions];
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         Ok(Self { address, scheme, handle: running.handle(), running, jobs })
     }
@@ -147,7 +148,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     .with_silence(config.silence)
     .with_measures(measures)
     .with_outlet(outlet)
-    .with_rollouts(config.rollouts.clone());
+    .with_rollouts(config.rollouts.clone())
+    .with_alone(config.alone);
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

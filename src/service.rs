@@ -6,14 +6,15 @@
 //! | [`product`], [`private_channel`], [`publish`], [`rollout`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
-//! | [`story`], [`support`], [`action`], [`safeguard`], [`census`], [`seats`] | the technician |
 //! | [`exposure`] | whoever answers for security |
+//! | [`story`], [`support`], [`action`], [`actions`], [`safeguard`], [`census`], [`seats`] | the technician |
 //! | [`status`], [`webhook`] | whoever watches over it |
 //! | [`delivery`] | whoever is to be told |
 //! | [`keys`] | the server itself |
 
 pub mod access;
 pub mod action;
+pub mod actions;
 pub(crate) mod authoring;
 pub mod census;
 pub mod check;
@@ -28,7 +29,6 @@ pub mod enroll;
 mod error;
 pub mod exposure;
 pub mod import;
-pub(crate) mod instant;
 pub mod keys;
 pub mod metadata;
 pub mod organisation;
@@ -57,12 +57,13 @@ pub use self::{
     error::{ErrorClass, ServiceError},
     scope::{Hidden, Scope},
 };
+pub(crate) use crate::policy::instant;
 use crate::{
     clock::Clock,
     limits::Limits,
     measures::Measures,
     outlet::Outlet,
-    policy::{RolloutRules, Silence, Tiers},
+    policy::{AloneLimits, RolloutRules, Silence, Tiers},
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
 use keys::OnlineKeys;
@@ -90,6 +91,8 @@ pub struct Service {
     measures: Arc<Measures>,
     outlet: Option<Arc<Outlet>>,
     rollouts: RolloutRules,
+    alone: AloneLimits,
+    actions_ordered: tokio::sync::Notify,
     paces: pace::Paces,
 }
 
@@ -127,6 +130,8 @@ impl Service {
             measures,
             outlet: None,
             rollouts: RolloutRules::default(),
+            alone: AloneLimits::default(),
+            actions_ordered: tokio::sync::Notify::new(),
             paces,
         }
     }
@@ -158,6 +163,12 @@ impl Service {
     #[must_use]
     pub fn with_rollouts(self, rollouts: RolloutRules) -> Self {
         Self { rollouts, ..self }
+    }
+
+    /// The same where one person may touch so many machines alone.
+    #[must_use]
+    pub fn with_alone(self, alone: AloneLimits) -> Self {
+        Self { alone, ..self }
     }
 
     /// The limits in force.

@@ -2,9 +2,11 @@
 //!
 //! [`MetaStore`] holds records and speaks the domain: each of its methods is one transaction, and
 //! those that build upon what was read name the revision that they read, so that of two writers one
-//! is told [`StoreError::Conflict`]. [`Outbox`] is a part of it: what is to be told. [`BlobStore`] holds bytes under their own digest. An adapter
+//! is told [`StoreError::Conflict`]. [`Outbox`] is a part of it: what is to be told; so is [`ActionStore`]: what is wanted of
+//! several machines. [`BlobStore`] holds bytes under their own digest. An adapter
 //! holds no policy. Every adapter passes the suite in `store/contract.rs`.
 
+mod action;
 mod audit_chain;
 mod blobs;
 #[cfg(test)]
@@ -31,6 +33,10 @@ use mainstay_client::{
 };
 
 pub use self::{
+    action::{
+        ActionEnd, ActionId, ActionMachine, ActionRecord, ActionResult, ActionState, ActionStore,
+        MachineFilter, OrderingSide, RecordedAction,
+    },
     audit_chain::{AuditHead, ChainBreak},
     blobs::ObjectBlobs,
     outbox::{
@@ -41,9 +47,9 @@ pub use self::{
     record::{
         ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
         EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
-        OrderState, OrganisationRecord, PinRecord, PlanRecord, PrivateChannelRecord, ProductRecord,
-        ReleaseRecord, Repository, RepositoryFile, Role, RolloutRecord, SafeguardRecord,
-        StopRecord, StopState, StoredFile, TokenRecord, Word,
+        OrderState, OrganisationRecord, PinEnd, PinRecord, PlanRecord, PrivateChannelRecord,
+        ProductRecord, ReleaseRecord, Repository, RepositoryFile, Role, RolloutRecord,
+        SafeguardRecord, StopRecord, StopState, StoredFile, TokenRecord, Word,
     },
     selection::{ListPlace, Listed, Selection},
     sled::SledStore,
@@ -146,7 +152,7 @@ pub struct MachineChange {
 
 /// The port to the records.
 #[async_trait]
-pub trait MetaStore: Outbox {
+pub trait MetaStore: Outbox + ActionStore {
     /// Whether the store can serve reads and writes now.
     async fn ready(&self) -> StoreResult<()>;
 

@@ -110,6 +110,8 @@ mod safeguards;
 mod screen;
 #[path = "e2e/seats.rs"]
 mod seats;
+#[path = "e2e/selections.rs"]
+mod selections;
 #[path = "e2e/server.rs"]
 mod server;
 #[path = "e2e/service.rs"]

@@ -20,6 +20,11 @@ pub(super) struct ShownFirst {
 }
 
 impl ShownFirst {
+    /// Whether nothing is to be done.
+    pub(super) const fn is_plan(&self) -> bool {
+        self.plan
+    }
+
     /// Shows what `preview` says by `told`, asks, and does `act`.
     pub(super) fn run<P: Serialize, D: Serialize>(
         &self,

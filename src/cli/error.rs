@@ -28,6 +28,8 @@ pub enum ExitStatus {
     Trust = 6,
     /// `status`: something expires within 3 days or has expired, or online keys are lost.
     Expiring = 7,
+    /// `action show --watch`: it has come to an end, and not every machine has done it.
+    Incomplete = 8,
 }
 
 impl ExitStatus {
@@ -41,7 +43,8 @@ Exit codes:
   5  the server cannot be reached or cannot serve now
   6  a document of the server or of a proposal does not verify: nothing was signed upon it; or the audit
      trail does not
-  7  status: something expires within 3 days or has expired, or online keys are lost";
+  7  status: something expires within 3 days or has expired, or online keys are lost
+  8  action show --watch: it has come to an end, and not every machine has done it";
 }
 
 impl From<ExitStatus> for ExitCode {

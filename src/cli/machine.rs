@@ -3,7 +3,9 @@ use mainstay_client::format::{ContractName, MachineName, Version};
 
 mod action;
 mod page;
+mod selection;
 
+pub(super) use self::action::{reopened, step};
 use super::{
     CliResult, Output, ServerArgs,
     hidden::WithHidden,
@@ -18,9 +20,9 @@ use crate::{
         census::{MachinePage, SilentFor},
         seats::{ContractSeats, RetireMachine},
         story::MachineView,
-        support::{Explanation, MachineStanding, OrderRollback},
+        support::{Explanation, MachineStanding},
     },
-    store::{ListPlace, MachineRecord, OrderRecord},
+    store::{ListPlace, MachineRecord},
 };
 
 const EXPLAIN_COLUMNS: &[&str] =
@@ -39,21 +41,23 @@ pub(super) enum Machine {
     /// Say by which hops a machine gets to a version, and what its contract lacks for them.
     Path(UpgradeTo),
     /// Order a machine to go back to a version. It does at its next check.
-    Rollback(Rollback),
+    Rollback(Box<action::Rollback>),
     /// Stop a machine's updates for a time. A rollback order is carried out all the same.
-    Hold(action::Hold),
+    Hold(Box<action::Hold>),
     /// End a hold.
-    Unhold(action::OfMachine),
+    Unhold(Box<action::OfMachine>),
     /// Update a machine to one version, and to nothing else.
-    Pin(action::OfVersion),
-    /// End a pin.
-    Unpin(action::OfMachine),
+    Pin(Box<action::OfVersion>),
+    /// Update a machine to one version, and to nothing else until it has confirmed it.
+    Install(Box<action::OfVersion>),
+    /// End a pin, or an installation that was ordered.
+    Unpin(Box<action::OfMachine>),
     /// Keep one version from a machine.
-    Block(action::OfVersion),
+    Block(Box<action::OfVersion>),
     /// Give a machine a version again that a technician kept from it.
-    Unblock(action::OfVersion),
+    Unblock(Box<action::OfVersion>),
     /// Say how early a machine gets releases: preview, early, general or last.
-    Ring(action::OfRing),
+    Ring(Box<action::OfRing>),
     /// Retire a machine that is not used any more: its seat is free, and its token is not accepted.
     Retire(Act),
 }
@@ -146,15 +150,6 @@ pub(super) struct UpgradeTo {
     to: Option<Version>,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Rollback {
-    #[command(flatten)]
-    act: Act,
-    /// The version to go back to.
-    #[arg(long, value_name = "VERSION")]
-    to: Version,
-}
-
 impl Machine {
     pub(super) fn run(self, output: Output) -> CliResult {
         match self {
@@ -185,6 +180,7 @@ impl Machine {
             Self::Hold(hold) => hold.run(output),
             Self::Unhold(of) => of.run(MachineAction::Unhold {}, output),
             Self::Pin(of) => of.run(|version| MachineAction::Pin { version }, output),
+            Self::Install(of) => of.run(|version| MachineAction::Install { version }, output),
             Self::Ring(ring) => ring.run(output),
             Self::Unpin(of) => of.run(MachineAction::Unpin {}, output),
             Self::Block(of) => of.run(|version| MachineAction::Block { version }, output),
@@ -201,23 +197,7 @@ impl Machine {
                     )
                 })
             }
-            Self::Rollback(Rollback { act: Act { server, machine, reason, ticket }, to }) => {
-                let request = OrderRollback { to, reason, ticket };
-                let path = format!("/v1/machines/{machine}/rollback");
-                let order: OrderRecord = server.connect()?.post(&path, &request)?;
-                output.answer(&order, |order| {
-                    let caution = order.caution.iter().map(|it| format!("\nCaution: {it}."));
-                    format!(
-                        "Order {}: machine {machine} goes back from {} to {} at its next check, \
-                         and is not given {} again.{}",
-                        order.number,
-                        order.from,
-                        order.to,
-                        order.from,
-                        caution.collect::<String>()
-                    )
-                })
-            }
+            Self::Rollback(rollback) => rollback.run(output),
         }
     }
 }

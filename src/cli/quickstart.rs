@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::Config,
     outlet::OutletConfig,
-    policy::{RolloutRules, Silence, Tiers},
+    policy::{AloneLimits, RolloutRules, Silence, Tiers},
     server::{ADMIN_TOKEN_FILE, Server, ServerError},
     store::ProductRecord,
 };
@@ -142,6 +142,7 @@ impl Background {
             silence: Silence::default(),
             outlet: OutletConfig::default(),
             rollouts: RolloutRules::default(),
+            alone: AloneLimits::default(),
         };
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();

@@ -22,6 +22,7 @@
 //! | `[webhooks]`, `[mail]` | how notifications are sent ([`events`](super::events)) | | |
 //! | `[seats]` `silent_days` | after how many days without a word a machine gives its seat up; 1 to 3650, 90 by default | | |
 //! | `[rollout]`, `[rollout.channels.bugfix]`, … | how releases spread: [`rollouts`](super::rollouts) | | |
+//! | `[support.alone]` `admin`, `support`, `organisation` | how many machines one person may act on without a second one: [`support`](super::support) | | |
 //! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`; what is not said stays | | |
 //!
 //! ```
@@ -162,12 +163,17 @@
 //!
 //! ```sh
 //! mainstay machine rollback m-… --to 2.4.3 --reason 'reports are slow' --ticket SUP-1042
+//! mainstay machine rollback m-… --to-last-good --reason 'reports are slow'
 //! mainstay machine pin m-… 2.4.4 --reason 'the one patch that is needed' --ticket SUP-1042
+//! mainstay machine install m-… 2.4.4 --reason 'this patch, then as always'
 //! mainstay machine hold m-… --until 2027-01-08T06:00:00Z --reason 'closing of the books'
 //! mainstay machine block m-… 2.5.1 --reason 'SAP is down'
 //! mainstay machine unpin m-… --reason 'it was the network'     # and unhold, unblock
 //! mainstay machine ring m-… early --reason 'a test machine'      # how early it gets releases
 //! ```
+//!
+//! All of these can be wanted of many machines at once, by customer, version, platform, ring, or a list:
+//! [`support`](super::support).
 //!
 //! But for `rollback`, each of these says first what the machine would be told at its next check and what
 //! others have wanted of it, and asks; `--plan` does no more than that, `--yes` does not ask. All want a
@@ -176,6 +182,8 @@
 //! - A machine that is *pinned* is updated to that version and to the stops on the way, and to nothing else,
 //!   security releases neither (`PINNED`). Where a rollback left a range of versions blocked, a pin takes
 //!   the one version out of it, unless that is the very version that was left: `unblock` it first.
+//! - *Install* is a pin that ends by itself once the machine has confirmed the version. It is refused where
+//!   the machine would not get it now.
 //! - A machine that is *held* is not updated until then (`HELD`), and goes back all the same where that is
 //!   ordered. An hour that has come needs no `unhold`.
 //! - A *block* keeps one version away (`BLOCKED`); what runs goes on running.
@@ -436,7 +444,6 @@
 //! - After an older copy of the server's directory is put back, plan and order numbers may be below
 //!   those that machines have seen, and so may timestamps and snapshots. Machines refuse them until the
 //!   numbers have caught up; new online keys, adopted, let machines begin anew.
-//! - What technicians want of machines, holds, pins and blocks, is said of one machine at a time.
 //! - A version that the machine has blocked itself is not lifted from afar; `mainstay-agent unblock` does.
 //! - Hooks and health checks run as the user that the agent runs as, and are not confined. What clears its
 //!   environment (`env -i`, `sudo`) and outlives an agent that was killed is not found and ended.

@@ -182,8 +182,13 @@
 //! | `GET /v1/machines/{m}?last=N` | support, account, viewer | the machine's story: `{"machine", "known", "events", "next", "releases", "notices", "seat", "contract", "line", "plans", "actions", "older"}`; of `events`, `plans` and `actions` the last N (50), the oldest first, and `older` says of which there is more |
 //! | `GET /v1/machines/{m}/explain` | support, account, viewer | why the machine gets each release or does not |
 //! | `GET /v1/machines/{m}/path?to=V` | support, account, viewer | the hops up to a version, or to the newest supported line, with the decision on each and what the contract lacks |
-//! | `POST /v1/machines/{m}/rollback` | support | `{"to", "reason", "ticket"?}` |
-//! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `block` and `unblock` likewise, `{"kind": "ring", "ring"}`, `{"kind": "unhold"}` or `unpin`; answered with what the machine would have been told and is told; `preview` does nothing |
+//! | `POST /v1/machines/{m}/rollback` | support | `{"to", "exposure"?, "reason", "ticket"?}`; `to` is a version or `last_good`; where advisories open again by it, it is refused with 422 `EXPOSURE_NOT_ACCEPTED` unless `exposure` is `accepted` |
+//! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `install`, `block` and `unblock` likewise, `{"kind": "rollback", "to", "exposure"?}`, `{"kind": "ring", "ring"}`, `{"kind": "unhold"}` or `unpin`; answered with what the machine would have been told and is told; `preview` does nothing |
+//! | `POST /v1/actions/preview` | support | `{"product"?, "selection", "action", "reason", "ticket"?}`, where the selection is `{"kind": "filter", "filter": {"customer"?, "version"?, "platform"?, "ring"?}}` or `{"kind": "listed", "machines"}`: what would come of an action (as above) over several machines: `{"product", "action", "machines": [{"machine", "customer", "host", "outcome", "cannot"}], "possible", "opens", "alone_max", "needs_approval"}`; nothing is done |
+//! | `POST /v1/actions` | support | `{"wanted", "shown"}`: what was previewed, and the names of the machines that were shown, which it is for; 409 `CONFLICT` where more are selected by now |
+//! | `GET /v1/actions?before=A&limit=N` | support, account, viewer | actions over several machines, the newest first, 20 or N (100 at most): `{"id", "revision", "product", "action", "filter"?, "machines", "word", "side", "state", "changed", "counts"}`; `state` is `awaiting_approval`, `running`, `done` or `cancelled` |
+//! | `GET /v1/actions/{a}` | support, account, viewer | the same of one, with `"progress": [{"machine", "customer", "running", "state", "at", "detail"}]`; `state` is `waiting`, `told`, `carried_out`, `refused`, `cannot` or `cancelled` |
+//! | `POST /v1/actions/{a}/approve`, `…/cancel` | support | `{"reason", "ticket"?}`; approved by another person than who has ordered it (403 `SAME_PERSON`) |
 //! | `POST /v1/machines/{m}/retire` | support, account | `{"reason", "ticket"?}` |
 //! | `GET /v1/webhooks`, `/v1/webhooks/{w}` | account, support, viewer | where notifications are sent to, without secrets ([`events`](super::events)) |
 //! | `POST /v1/webhooks` | admin | `{"address": {"url"} or {"mail"}, "label", "interest"?: {"types"?, "product"?, "customer"?}}`; answered with `{"endpoint", "secret"}` |
@@ -196,7 +201,7 @@
 //! An administrator may make every one of these. Tokens of an organisation are taken at `GET
 //! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/census`, `/v1/exposure`, `/v1/exposure/patching`, `/v1/machines`,
 //! `/v1/machines/{m}`, `/v1/machines/{m}/explain`, `/v1/machines/{m}/path`, `/v1/contracts/{c}/seats`, `/v1/decisions`,
-//! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback`, `…/actions`, `…/actions/preview` and `…/retire`, by
+//! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback`, `…/actions`, `…/actions/preview` and `…/retire`, and at all of `/v1/actions`, by
 //! their role and for the customers that the organisation serves; everywhere else with 403 `VENDOR_ONLY`. A machine's files (`GET`, `HEAD /repo/…`) are also for
 //! publisher and support. The server's own table is [`crate::api::routes`].
 //!
@@ -226,7 +231,7 @@
 //! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
 //! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `ROLLOUT_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
-//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `ENDPOINT_REFUSED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
+//! | `DOCUMENT_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `ENDPOINT_REFUSED`, `EXPOSURE_NOT_ACCEPTED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `TOO_MANY_REQUESTS` | 429 | a machine checks or reports too often; `Retry-After` says how many seconds to wait |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
 //! | `UNAVAILABLE`, `BUSY`, `STORAGE_FULL` | 503 | not now |

@@ -193,7 +193,9 @@ impl Catalogue {
     }
 
     /// All releases, the lowest version first.
-    pub fn releases(&self) -> impl DoubleEndedIterator<Item = &Release> + ExactSizeIterator {
+    pub fn releases(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &Release> + ExactSizeIterator + Clone {
         self.releases.iter()
     }
 

@@ -6,6 +6,7 @@
 mod cause;
 mod patching;
 mod range;
+mod reopened;
 mod runs;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use cause::{Cause, CauseKind, Circumstances};
 pub use patching::{PatchFigures, PatchTimes, Patched};
 pub use range::AffectedRange;
+pub use reopened::reopened;
 pub use runs::{Run, Runs};
 
 use super::catalogue::{Catalogue, Release, Status};

@@ -1,58 +1,29 @@
-//! What a technician wants of one machine besides going back: that it waits, that it runs one version,
+//! What a technician wants of one machine: that it waits, that it runs one version, that it goes back,
 //! that it is kept from a version, and the end of each.
 
+mod rollback;
+
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use mainstay_client::format::{MachineName, Version, schema::Instant};
+use mainstay_client::format::{AdvisoryId, MachineName, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub(super) use self::rollback::exposed;
 use super::{
-    Actor, ErrorClass, Service, ServiceError, ServiceResult, instant,
+    Actor, ErrorClass, Service, ServiceError, ServiceResult,
     standing::ProductStanding,
     support::{NextStep, changed_meanwhile, next_step},
 };
+pub use crate::policy::MachineAction;
 use crate::{
-    policy::{Block, Listing, Ring},
-    store::{HoldRecord, MachineBlock, MachineChange, MachineRecord, PinRecord, Word},
+    policy::{Block, Reopening, Listing, Ring, Seat},
+    store::{
+        AuditEntry, HoldRecord, MachineBlock, MachineChange, MachineRecord, PinEnd, PinRecord, Word,
+    },
 };
-
-/// What is wanted of a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum MachineAction {
-    /// Not to be updated for a time. A rollback order is carried out all the same.
-    Hold {
-        /// Until when.
-        #[serde(deserialize_with = "instant::read_required")]
-        #[schemars(with = "Instant")]
-        until: Timestamp,
-    },
-    /// To be updated again.
-    Unhold {},
-    /// To be updated to this version, and to nothing else.
-    Pin {
-        /// The version.
-        version: Version,
-    },
-    /// To be updated to whatever it may have again.
-    Unpin {},
-    /// Not to be given this version.
-    Block {
-        /// The version.
-        version: Version,
-    },
-    /// To get releases as early as its ring does.
-    Ring {
-        /// The ring.
-        ring: Ring,
-    },
-    /// To be given this version again, which a technician has kept from it.
-    Unblock {
-        /// The version.
-        version: Version,
-    },
-}
 
 /// `POST /v1/machines/{machine}/actions`, and `…/actions/preview`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -81,32 +52,9 @@ pub struct ActionOutcome {
     /// What whoever acts ought to know, in sentences: what somebody else wanted of the machine, and
     /// what the action does not reach.
     pub cautions: Vec<String>,
-}
-
-impl MachineAction {
-    /// The verb, as the audit trail has it.
-    pub const fn verb(&self) -> &'static str {
-        match self {
-            Self::Hold { .. } => "machine.hold",
-            Self::Unhold {} => "machine.unhold",
-            Self::Pin { .. } => "machine.pin",
-            Self::Unpin {} => "machine.unpin",
-            Self::Ring { .. } => "machine.ring",
-            Self::Block { .. } => "machine.block",
-            Self::Unblock { .. } => "machine.unblock",
-        }
-    }
-
-    fn detail(&self) -> String {
-        match self {
-            Self::Hold { until } => format!("until {until}"),
-            Self::Pin { version } | Self::Block { version } | Self::Unblock { version } => {
-                version.to_string()
-            }
-            Self::Ring { ring } => ring.as_str().to_owned(),
-            Self::Unhold {} | Self::Unpin {} => String::new(),
-        }
-    }
+    /// The advisories that open again by it, in the order of their names.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub opens: BTreeSet<AdvisoryId>,
 }
 
 impl Service {
@@ -127,17 +75,22 @@ impl Service {
         name: &MachineName,
         request: ActOnMachine,
     ) -> ServiceResult<ActionOutcome> {
-        let Acted { before, after, word, outcome } = self.acted(actor, name, &request).await?;
-        let mut audit = self.audit(actor, request.action.verb(), name);
-        audit.reason = Some(word.reason);
-        audit.ticket = word.ticket;
-        audit.detail = request.action.detail();
-        audit.before = Some(wanted(&before));
-        let change =
-            MachineChange { machine: after, plan: None, events: Vec::new(), audit: Some(audit) };
-        let changed = self.meta.change_machine(change).await;
+        Ok(self.act(actor, name, &request).await?.outcome)
+    }
+
+    /// The same, with the machine as it is then.
+    pub(super) async fn act(
+        &self,
+        actor: &Actor,
+        name: &MachineName,
+        request: &ActOnMachine,
+    ) -> ServiceResult<Acted> {
+        let acted = self.acted(actor, name, request).await?;
+        acted.require_accepted(&request.action)?;
+        let audit = acted.audit(self.audit(actor, request.action.verb(), name));
+        let changed = self.meta.change_machine(acted.change(audit)).await;
         changed.map_err(|error| changed_meanwhile(error, name))?;
-        Ok(outcome)
+        Ok(acted)
     }
 
     async fn acted(
@@ -148,39 +101,88 @@ impl Service {
     ) -> ServiceResult<Acted> {
         let ActOnMachine { action, reason, ticket } = request;
         let before = self.machine_in(&actor.scope, name).await?;
-        if before.retired.is_some() {
-            return Err(impossible(format!("machine {name} is retired")));
-        }
         let word = self.word(actor, reason, ticket.as_deref())?;
         let standing = self.standing(&before.contract, &before.product).await?;
-        let (machine, cautions) = (before.clone(), Vec::new());
-        let mut scene = Scene { standing: &standing, machine, cautions };
-        scene.act(action, &word)?;
-        let Scene { machine: after, cautions, .. } = scene;
         let seat = self.seat(&standing, &before).await?;
-        let outcome = ActionOutcome {
-            machine: name.clone(),
-            running: before.running.clone(),
-            before: next_step(&standing, &before, seat),
-            after: next_step(&standing, &after, seat),
-            cautions,
-        };
-        Ok(Acted { before, after, word, outcome })
+        Acted::of(before, action, &word, (&standing, seat))
     }
 }
 
 /// A machine before and after an action that is not recorded yet.
-struct Acted {
+pub(super) struct Acted {
     before: MachineRecord,
-    after: MachineRecord,
+    pub(super) after: MachineRecord,
     word: Word,
-    outcome: ActionOutcome,
+    detail: String,
+    pub(super) outcome: ActionOutcome,
+}
+
+impl Acted {
+    /// What comes of an action on a machine that stands so.
+    pub(super) fn of(
+        before: MachineRecord,
+        action: &MachineAction,
+        word: &Word,
+        (standing, seat): (&ProductStanding, Seat),
+    ) -> ServiceResult<Self> {
+        let name = before.name.clone();
+        if before.retired.is_some() {
+            return Err(impossible(format!("machine {name} is retired")));
+        }
+        let mut scene = Scene {
+            standing,
+            seat,
+            machine: before.clone(),
+            cautions: Vec::new(),
+            opens: BTreeSet::new(),
+            detail: action.detail(),
+        };
+        scene.act(action, word)?;
+        let Scene { machine: after, cautions, opens, detail, .. } = scene;
+        let outcome = ActionOutcome {
+            machine: name,
+            running: before.running.clone(),
+            before: next_step(standing, &before, seat),
+            after: next_step(standing, &after, seat),
+            cautions,
+            opens,
+        };
+        Ok(Self { before, after, word: word.clone(), detail, outcome })
+    }
+
+    /// Refuses to let advisories open again that nobody has been told of.
+    pub(super) fn require_accepted(&self, action: &MachineAction) -> ServiceResult<()> {
+        let is_accepted =
+            matches!(action, MachineAction::Rollback { exposure: Reopening::Accepted, .. });
+        let opens = &self.outcome.opens;
+        if opens.is_empty() || is_accepted {
+            return Ok(());
+        }
+        Err(exposed(&format!("on machine {}", self.before.name), opens))
+    }
+
+    /// What is recorded of it.
+    pub(super) fn change(&self, audit: AuditEntry) -> MachineChange {
+        let machine = self.after.clone();
+        MachineChange { machine, plan: None, events: Vec::new(), audit: Some(audit) }
+    }
+
+    /// `entry`, with what there is to know of this action.
+    pub(super) fn audit(&self, entry: AuditEntry) -> AuditEntry {
+        AuditEntry {
+            reason: Some(self.word.reason.clone()),
+            ticket: self.word.ticket.clone(),
+            detail: self.detail.clone(),
+            before: Some(wanted(&self.before)),
+            ..entry
+        }
+    }
 }
 
 /// What is wanted of a machine before an action, for the audit trail.
 fn wanted(machine: &MachineRecord) -> Value {
-    let MachineRecord { ring, hold, pin, blocks, .. } = machine;
-    json!({ "ring": ring, "hold": hold, "pin": pin, "blocks": blocks })
+    let MachineRecord { ring, hold, pin, blocks, order, .. } = machine;
+    json!({ "ring": ring, "hold": hold, "pin": pin, "blocks": blocks, "order": order })
 }
 
 fn impossible(message: String) -> ServiceError {
@@ -190,8 +192,11 @@ fn impossible(message: String) -> ServiceError {
 /// A machine on which somebody acts.
 struct Scene<'a> {
     standing: &'a ProductStanding,
+    seat: Seat,
     machine: MachineRecord,
     cautions: Vec<String>,
+    opens: BTreeSet<AdvisoryId>,
+    detail: String,
 }
 
 impl Scene<'_> {
@@ -202,7 +207,8 @@ impl Scene<'_> {
                 let hold = self.machine.hold.take().filter(|hold| word.at < hold.until);
                 self.ended("hold", hold.map(|hold| hold.word))
             }
-            MachineAction::Pin { version } => self.pin(version, word),
+            MachineAction::Pin { version } => self.pin(version, PinEnd::ByHand, word),
+            MachineAction::Install { version } => self.install(version, word),
             MachineAction::Unpin {} => {
                 let pin = self.machine.pin.take();
                 self.ended("pin", pin.map(|pin| pin.word))
@@ -210,6 +216,7 @@ impl Scene<'_> {
             MachineAction::Ring { ring } => self.ring(*ring),
             MachineAction::Block { version } => self.block(version, word),
             MachineAction::Unblock { version } => self.unblock(version),
+            MachineAction::Rollback { to, .. } => self.rollback(to, word),
         }
     }
 
@@ -227,7 +234,29 @@ impl Scene<'_> {
         Ok(())
     }
 
-    fn pin(&mut self, version: &Version, word: &Word) -> ServiceResult<()> {
+    /// Pins the machine until it has confirmed the version, which must be one that it gets.
+    fn install(&mut self, version: &Version, word: &Word) -> ServiceResult<()> {
+        let name = self.machine.name.clone();
+        self.pin(version, PinEnd::OnceConfirmed, word)?;
+        // What it is to go back to first is what it is installed over.
+        let mut machine = self.machine.clone();
+        if let Some(order) = machine.pending_order().map(|order| order.to.clone()) {
+            machine.running = Some(order);
+            machine.order = None;
+        }
+        if machine.running.as_ref() == Some(version) {
+            return Err(impossible(format!("machine {name} runs {version} already")));
+        }
+        let resolution = self.standing.resolve(&machine, self.seat);
+        if resolution.target.as_ref() == Some(version) {
+            return Ok(());
+        }
+        let withheld = resolution.withheld.into_iter().find(|entry| entry.version == *version);
+        let why = withheld.map_or_else(String::new, |entry| format!(": {}", entry.sentence));
+        Err(impossible(format!("{version} cannot be delivered to machine {name} now{why}")))
+    }
+
+    fn pin(&mut self, version: &Version, ends: PinEnd, word: &Word) -> ServiceResult<()> {
         self.standing.require_grant(version, &self.machine.confirmed)?;
         let release = self.standing.release(version);
         if release.is_some_and(|release| self.standing.listing(release) == Listing::Archive) {
@@ -264,7 +293,7 @@ impl Scene<'_> {
         if let Some(before) = self.machine.pin.take() {
             self.replaces(&format!("the pin to {}", before.version), &before.word);
         }
-        self.machine.pin = Some(PinRecord { version: version.clone(), word: word.clone() });
+        self.machine.pin = Some(PinRecord { version: version.clone(), ends, word: word.clone() });
         Ok(())
     }
 

@@ -146,11 +146,11 @@ pub struct MachinePage {
 }
 
 /// What is asked for of the fleet, as requests name it.
-struct Asked {
-    product: Option<ProductName>,
-    customer: Option<CustomerName>,
-    platform: Option<Platform>,
-    version: Option<Version>,
+pub(super) struct Asked {
+    pub(super) product: Option<ProductName>,
+    pub(super) customer: Option<CustomerName>,
+    pub(super) platform: Option<Platform>,
+    pub(super) version: Option<Version>,
 }
 
 impl Service {
@@ -259,7 +259,7 @@ impl Service {
 
     /// The part of what lies in the scope that is asked for. A customer or product that there is not
     /// is no empty part.
-    async fn selection(&self, scope: &Scope, asked: Asked) -> ServiceResult<Selection> {
+    pub(super) async fn selection(&self, scope: &Scope, asked: Asked) -> ServiceResult<Selection> {
         let Asked { product, customer, platform, version } = asked;
         let customers = match customer {
             Some(customer) => {

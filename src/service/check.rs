@@ -76,6 +76,7 @@ impl Service {
         machine.agent = request.agent.chars().filter(|c| !c.is_control()).take(64).collect();
         machine.facts.clone_from(&request.facts);
         machine.close_order();
+        machine.close_installation();
 
         let Some(director) = self.director(standing.product()).await? else {
             let plan = self.plan_without_director(standing, &stored).await?;

@@ -68,6 +68,7 @@ impl ServiceError {
         "CONTRACT_REFUSED",
         "DOCUMENT_REFUSED",
         "ENDPOINT_REFUSED",
+        "EXPOSURE_NOT_ACCEPTED",
         "IMPORT_REFUSED",
         "INTERNAL",
         "INVALID_REQUEST",

@@ -8,7 +8,9 @@ use mainstay_client::format::{
 use super::{ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult};
 use crate::{
     policy::Block,
-    store::{EventRecord, MachineBlock, MachineChange, MachineRecord, OrderState, StoreError},
+    store::{
+        EventRecord, MachineBlock, MachineChange, MachineRecord, OrderState, PinEnd, StoreError,
+    },
 };
 
 impl Service {
@@ -61,6 +63,7 @@ impl Service {
         }
         machine.runs_now(request.running.as_ref(), now);
         machine.close_order();
+        machine.close_installation();
         machine.hear_of(self.silence, now);
         let events = news.into_iter().map(|event| EventRecord { at: now, event }).collect();
         MachineChange { machine, plan: None, events, audit: None }
@@ -71,6 +74,9 @@ impl Service {
         // The machine has the last word on its order, also on one that a check has closed because
         // the version ran, which was undone before it was confirmed.
         let order = machine.order.as_mut().filter(|order| event.order == Some(order.number));
+        if event.kind == EventKind::Confirmed {
+            machine.pin.take_if(|pin| pin.ends == PinEnd::OnceConfirmed && pin.version == event.to);
+        }
         match event.kind {
             // What a machine has confirmed it may have for ever, so its word alone is not enough.
             EventKind::Confirmed if machine.offered.contains(&event.to) => {

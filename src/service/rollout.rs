@@ -266,7 +266,7 @@ impl Service {
         let after = match (&before, action.step()) {
             (Some(before), Some(step)) => {
                 if step == RolloutStep::Approve {
-                    require_second_person(&before.started.by, actor)?;
+                    require_second_person("the rollout", &before.started.by, actor)?;
                 }
                 let rollout = before.rollout.after(step, outcomes, word.at);
                 let rollout = rollout.ok_or_else(|| impossible(before, action))?;
@@ -392,14 +392,14 @@ fn unknown(product: &ProductName, version: &Version) -> ServiceError {
 }
 
 /// Two people are told apart by their tokens.
-fn require_second_person(starter: &str, actor: &Actor) -> ServiceResult<()> {
+pub(super) fn require_second_person(what: &str, starter: &str, actor: &Actor) -> ServiceResult<()> {
     if starter != actor.id {
         return Ok(());
     }
     Err(ServiceError::new(
         ErrorClass::Forbidden,
         "SAME_PERSON",
-        format!("{starter} has started the rollout: expected somebody else to approve it"),
+        format!("{starter} has started {what}: expected somebody else to approve it"),
     ))
 }
 

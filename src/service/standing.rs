@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_client::format::{
-    Channel, ChannelName, ContractName, CustomerName, Notice, ProductName, Version,
+    AdvisoryId, Channel, ChannelName, ContractName, CustomerName, Notice, ProductName, Version,
 };
 
 use super::{
@@ -19,7 +19,8 @@ use crate::{
         requirement,
     },
     store::{
-        ContractRecord, MachineBlock, MachineRecord, OrderState, ProductRecord, ReleaseRecord,
+        ContractRecord, MachineBlock, MachineRecord, OrderState, PinEnd, ProductRecord,
+        ReleaseRecord,
     },
 };
 
@@ -137,6 +138,14 @@ impl MachineRecord {
         {
             order.state = OrderState::Done;
         }
+    }
+
+    /// Ends an installation that leaves nothing to be done: the machine runs something above it.
+    pub(super) fn close_installation(&mut self) {
+        let running = self.running.as_ref();
+        self.pin.take_if(|pin| {
+            pin.ends == PinEnd::OnceConfirmed && running.is_some_and(|it| *it > pin.version)
+        });
     }
 
     /// Refuses what is about another product than the machine's.
@@ -459,6 +468,20 @@ impl ProductStanding {
                 through: release.version.clone(),
                 reason: block.block.reason.clone(),
             })
+    }
+
+    /// Whether a version is kept from a machine.
+    pub(super) fn keeps(&self, machine: &MachineRecord, version: &Version) -> bool {
+        let mut blocks = machine.blocks.iter().flat_map(|block| self.blocked(block));
+        blocks.any(|block| block.covers(version))
+    }
+
+    /// The advisories that open again on a machine that goes back, as far as its customer may know of
+    /// the releases that fix them.
+    pub(super) fn opened(&self, from: &Version, to: &Version) -> BTreeSet<AdvisoryId> {
+        let Some(contract) = &self.contract else { return BTreeSet::new() };
+        let standing = self.before(contract, &self.catalogue, self.now);
+        policy::exposure::reopened(&self.catalogue, |release| standing.shows(release), from, to)
     }
 
     /// The lowest version that a machine which runs `running` may be rolled back to: the highest

@@ -5,14 +5,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ErrorClass, Hidden, Service, ServiceError, ServiceResult, standing::ProductStanding,
+    Actor, ErrorClass, Hidden, Service, ServiceError, ServiceResult,
+    action::{ActOnMachine, MachineAction},
+    standing::ProductStanding,
 };
 use crate::{
-    policy::{Block, Code, DeliveryCode, Listing, NoPath, Seat, Status, UpgradePath, Verdict},
-    store::{
-        AuditHead, AuditRecord, MachineBlock, MachineChange, MachineRecord, OrderRecord,
-        OrderState, StoreError,
+    policy::{
+        Code, DeliveryCode, Reopening, Listing, NoPath, RollbackTarget, Seat, Status, UpgradePath,
+        Verdict,
     },
+    store::{AuditHead, AuditRecord, MachineRecord, OrderRecord, StoreError},
 };
 
 /// What a machine would be told.
@@ -67,8 +69,11 @@ pub enum MachineStanding {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderRollback {
-    /// The version to go back to.
-    pub to: Version,
+    /// The version to go back to, or `last_good`.
+    pub to: RollbackTarget,
+    /// Whether advisories may open again by that.
+    #[serde(default)]
+    pub exposure: Reopening,
     /// Why.
     pub reason: String,
     /// The ticket that it belongs to.
@@ -121,46 +126,12 @@ impl Service {
         name: &MachineName,
         request: OrderRollback,
     ) -> ServiceResult<OrderRecord> {
-        let reason = self.remark("reason", &request.reason)?;
-        let ticket = request.ticket.map(|ticket| self.remark("ticket", &ticket)).transpose()?;
-        let mut machine = self.machine_in(&actor.scope, name).await?;
-        let standing = self.standing(&machine.contract, &machine.product).await?;
-        let from = require_possible(&standing, &machine, &request.to)?;
-        let now = self.clock.now();
-        let conflict = unreadable_data(&standing, &machine, &from, &request.to);
-        let order = OrderRecord {
-            number: machine.order.as_ref().map_or(0, |order| order.number) + 1,
-            to: request.to.clone(),
-            from: from.clone(),
-            reason: reason.clone(),
-            ticket: ticket.clone(),
-            at: now,
-            by: actor.id.clone(),
-            state: OrderState::Pending,
-            caution: conflict.map(|conflict| {
-                format!(
-                    "{conflict}: the machine goes back only if it has kept its copy of the data"
-                )
-            }),
-        };
-        let before = machine.order.as_ref().map(serde_json::to_value).transpose()?;
-        machine.order = Some(order.clone());
-        let block = Block { over: Some(request.to), through: from, reason: reason.clone() };
-        // What the new block covers needs no other; a record must not grow with every order.
-        machine.blocks.retain(|known| {
-            let begins_within = known.block.over.is_none() || known.block.over >= block.over;
-            !(begins_within && block.covers(&known.block.through))
-        });
-        machine.blocks.push(MachineBlock { block, at: now, by: actor.id.clone() });
-        let mut audit = self.audit(actor, "machine.rollback", name);
-        audit.reason = Some(reason);
-        audit.ticket = ticket;
-        audit.detail = format!("from {} to {}", order.from, order.to);
-        audit.before = before;
-        let change = MachineChange { machine, plan: None, events: Vec::new(), audit: Some(audit) };
-        let changed = self.meta.change_machine(change).await;
-        changed.map_err(|error| changed_meanwhile(error, name))?;
-        Ok(order)
+        let OrderRollback { to, exposure, reason, ticket } = request;
+        let action = MachineAction::Rollback { to, exposure };
+        let acted = self.act(actor, name, &ActOnMachine { action, reason, ticket }).await?;
+        acted.after.order.ok_or_else(|| {
+            ServiceError::internal(format!("machine {name} was ordered back, and has no order"))
+        })
     }
 
     /// The newest record's place in the audit trail.
@@ -252,77 +223,4 @@ pub(super) fn explanations(
         })
     });
     explanations.collect()
-}
-
-/// Why `to` could not read the data that `running` leaves, where the vendor said so of both. A
-/// machine can claim to run anything, so nothing is said of a release that its customer may not know.
-fn unreadable_data(
-    standing: &ProductStanding,
-    machine: &MachineRecord,
-    running: &Version,
-    to: &Version,
-) -> Option<String> {
-    let epochs = |version| standing.known_release(version)?.artifacts.get(&machine.platform)?.data;
-    let (now, then) = (epochs(running)?, epochs(to)?);
-    (!then.reads(now.writes)).then(|| {
-        let (from, last) = (then.reads.from, then.reads.to);
-        format!(
-            "{to} reads data of the epochs {from} to {last}, {running} writes epoch {}",
-            now.writes
-        )
-    })
-}
-
-/// Checks beforehand that the machine could carry the order out, and says what it would go back
-/// from: an order that cannot come about helps nobody.
-fn require_possible(
-    standing: &ProductStanding,
-    machine: &MachineRecord,
-    to: &Version,
-) -> ServiceResult<Version> {
-    let impossible = |message: String| {
-        Err(ServiceError::new(ErrorClass::Conflict, "ROLLBACK_IMPOSSIBLE", message))
-    };
-    if machine.retired.is_some() {
-        return impossible(format!("machine {} is retired", machine.name));
-    }
-    let Some(running) = machine.running.clone() else {
-        return impossible(format!("machine {} has not reported what it runs", machine.name));
-    };
-    if *to >= running {
-        return impossible(format!(
-            "machine {} runs {running}: expected a version below it, not {to}",
-            machine.name
-        ));
-    }
-    if let Some(floor) = standing.floor(&running).filter(|floor| to < floor) {
-        return Err(ServiceError::new(
-            ErrorClass::Forbidden,
-            "BELOW_FLOOR",
-            format!("{to} is below the rollback floor that the vendor signed, which is {floor}"),
-        ));
-    }
-    standing.require_grant(to, &machine.confirmed)?;
-    let release = standing.release(to);
-    let is_retired = release.is_some_and(|release| standing.listing(release) == Listing::Archive);
-    if is_retired && !machine.confirmed.contains(to) {
-        return impossible(format!(
-            "{to} is retired, and machine {} has not run it before: expected a version that it has \
-             confirmed, or one that is not retired",
-            machine.name
-        ));
-    }
-    // What ran before may have left a copy of its data.
-    if !machine.confirmed.contains(to)
-        && let Some(conflict) = unreadable_data(standing, machine, &running, to)
-    {
-        return impossible(format!(
-            "{conflict}, and machine {} has not run {to} before, so that it has no copy of older data",
-            machine.name
-        ));
-    }
-    if !release.is_some_and(|release| release.artifacts.contains_key(&machine.platform)) {
-        return impossible(format!("{to} has no artifact for {}", machine.platform));
-    }
-    Ok(running)
 }

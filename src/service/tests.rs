@@ -1,5 +1,6 @@
 //! The use cases over real stores, with the clock in the test's hand.
 
+mod actions;
 mod agreement;
 mod census;
 mod contract;
@@ -27,7 +28,7 @@ use super::{
     support::OrderRollback,
 };
 use crate::{
-    policy::Tier,
+    policy::{Reopening, Tier},
     store::{MachineRecord, MetaStore as _, OrderState},
 };
 
@@ -49,7 +50,12 @@ async fn machine_on_1_0_2(world: &World) -> MachineName {
 }
 
 async fn order(world: &World, name: &MachineName, to: &str) {
-    let request = OrderRollback { to: version(to), reason: "bad".to_owned(), ticket: None };
+    let request = OrderRollback {
+        to: version(to).into(),
+        exposure: Reopening::Refused,
+        reason: "bad".to_owned(),
+        ticket: None,
+    };
     world.on_day(1).order_rollback(&actor(), name, request).await.unwrap();
 }
 
@@ -332,7 +338,12 @@ async fn a_plan_fits_into_a_record_whatever_the_reasons_say() {
     let name = world.enroll(&key, 7).await.unwrap().machine;
     world.check(1, &name, Some("1.0.59")).await;
     let reason = "\u{1f4a5}".repeat(500);
-    let request = OrderRollback { to: version("1.0.0"), reason, ticket: None };
+    let request = OrderRollback {
+        to: version("1.0.0").into(),
+        exposure: Reopening::Refused,
+        reason,
+        ticket: None,
+    };
     world.on_day(1).order_rollback(&actor(), &name, request).await.unwrap();
     let plan = plan(&world.check(1, &name, Some("1.0.0")).await);
     assert_eq!(plan.action, Action::Stay);

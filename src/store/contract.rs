@@ -5,6 +5,7 @@
 //! that tests share.
 
 mod accounts;
+mod actions;
 mod blobs;
 mod catalogue;
 mod census;
@@ -48,6 +49,9 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     outbox::events(store, scope).await;
     outbox::endpoints(store, scope).await;
     outbox::deliveries(store, scope).await;
+    actions::listing(store, scope).await;
+    actions::states(store, scope).await;
+    Box::pin(actions::progress(store, scope)).await;
     rollouts::rollouts(store, scope).await;
     rollouts::outcomes(store, scope).await;
     rollouts::stops(store, scope).await;

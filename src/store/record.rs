@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use machine::{
     CloneRecord, EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
-    OrderState, PinRecord, PlanRecord,
+    OrderState, PinEnd, PinRecord, PlanRecord,
 };
 pub use rollout::{RolloutRecord, StopRecord, StopState};
 

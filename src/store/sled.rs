@@ -5,7 +5,7 @@
 //! | `opening` | creating and opening the database, and refusing to |
 //! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
 //! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
-//! | `catalogue`, `rollouts`, `accounts`, `fleet`, `audit`, `outbox` | the transactions |
+//! | `catalogue`, `rollouts`, `accounts`, `fleet`, `action`, `audit`, `outbox` | the transactions |
 //! | `census` | how many machines run what, and which: kept with the machines |
 //! | `upgrade` | from the formats before to this one |
 //!
@@ -13,6 +13,7 @@
 //! milliseconds before it is durable; whoever *made* it is told only afterwards.
 
 mod accounts;
+mod action;
 mod audit;
 mod catalogue;
 mod census;

@@ -1,4 +1,5 @@
-//! What a technician wants of one machine besides going back: pins, holds and blocks.
+//! What a technician wants of one machine: pins, installations, holds, blocks, and what opens again where
+//! it goes back.
 
 use serde_json::{Value, json};
 
@@ -125,4 +126,85 @@ fn one_version_is_kept_from_a_machine_and_given_back() {
         let command = ["machine", "block", name.as_str(), "1.0.0", "--yes", "--reason", reason];
         server.mainstay(&command).exits(3);
     }
+}
+
+/// One patch that was out before is installed, and then the machine is updated as always.
+#[test]
+fn one_patch_is_installed_and_that_is_all() {
+    let (server, machine) = at_the_first_release("standard");
+    for version in ["1.0.1", "1.0.2"] {
+        server.publish(version, "bugfix", &[]);
+    }
+    act(&server, &machine, "hold", &["--until", "2100-01-01T00:00:00Z", "--yes"]).succeeds();
+    let refused = act(&server, &machine, "install", &["1.0.1", "--yes"]).exits(4).json();
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.contains("cannot be delivered") && message.contains("on hold"), "{message}");
+    act(&server, &machine, "unhold", &["--yes"]).succeeds();
+    let refused = act(&server, &machine, "install", &["1.0.0", "--yes"]).exits(4).json();
+    assert!(refused["message"].as_str().unwrap().contains("runs 1.0.0 already"), "{refused}");
+
+    let outcome = act(&server, &machine, "install", &["1.0.1", "--yes"]).succeeds().json();
+    let steps = ["before", "after"].map(|step| outcome[step]["version"].clone());
+    assert_eq!(steps, [json!("1.0.2"), json!("1.0.1")]);
+    let page = server.mainstay(&["machine", "show", &machine.name()]).succeeds().stdout();
+    assert!(page.contains("To install 1.0.1, and nothing else until it is confirmed."), "{page}");
+    machine.agent(&["update"]).succeeds();
+    assert_runs(&server, &machine, "1.0.1");
+    assert_eq!(shown(&server, &machine)["machine"]["pin"], Value::Null);
+    machine.agent(&["update"]).succeeds();
+    assert_runs(&server, &machine, "1.0.2");
+}
+
+#[test]
+fn the_last_good_version_is_one_that_nobody_has_said_anything_against() {
+    let (server, machine) = at_the_first_release("standard");
+    let back = ["--to-last-good", "--reason", "it crashes"];
+    let rollback = |more: &[&str]| {
+        let name = machine.name();
+        server.mainstay(&[&["--json", "machine", "rollback", &name], &back[..], more].concat())
+    };
+    let refused = rollback(&[]).exits(4).json();
+    assert_eq!(refused["code"], "ROLLBACK_IMPOSSIBLE");
+    assert!(refused["message"].as_str().unwrap().contains("confirmed no version below 1.0.0"));
+    for version in ["1.0.1", "1.0.2", "1.0.3"] {
+        server.publish(version, "bugfix", &[]);
+        machine.agent(&["update"]).succeeds();
+    }
+    act(&server, &machine, "block", &["1.0.2", "--yes"]).succeeds();
+    let plan = rollback(&["--plan"]).succeeds().json();
+    assert_eq!(plan["after"], json!({ "action": "rollback", "version": "1.0.1" }));
+    assert_eq!(shown(&server, &machine)["machine"]["order"], Value::Null);
+    assert_eq!(rollback(&[]).succeeds().json()["to"], "1.0.1");
+    let again = rollback(&["--plan"]).succeeds().json();
+    assert!(cautions(&again)[0].contains("takes the place of order 1 to go back to 1.0.1"));
+    machine.agent(&["update"]).succeeds();
+    assert_runs(&server, &machine, "1.0.1");
+    assert_eq!(rollback(&[]).succeeds().json()["to"], "1.0.0");
+}
+
+#[test]
+fn nobody_goes_back_below_a_security_fix_without_saying_so() {
+    let (server, machine) = at_the_first_release("standard");
+    let fix = ["--severity", "major", "--advisory", "CVE-2026-0042"];
+    server.publish("1.0.1", "security", &fix);
+    server.publish("1.0.2", "bugfix", &[]);
+    machine.agent(&["update"]).succeeds();
+    let name = machine.name();
+    let back = ["--json", "machine", "rollback", &name, "--reason", "it crashes", "--to"];
+    let rollback = |more: &[&str]| server.mainstay(&[&back[..], more].concat());
+    let plan = rollback(&["1.0.0", "--plan"]).succeeds().json();
+    assert_eq!(plan["opens"], json!(["CVE-2026-0042"]));
+    let refused = rollback(&["1.0.0"]).exits(3).json();
+    assert_eq!(refused["code"], "EXPOSURE_NOT_ACCEPTED");
+    assert_eq!(refused["problems"], json!(["CVE-2026-0042"]));
+    assert_eq!(shown(&server, &machine)["machine"]["order"], Value::Null);
+    // Nothing opens where the version gone back to has the fix.
+    assert_eq!(rollback(&["1.0.1", "--plan"]).succeeds().json()["opens"], Value::Null);
+    let order = rollback(&["1.0.0", "--accept-exposure"]).succeeds().json();
+    assert_eq!(order["opens"], json!(["CVE-2026-0042"]));
+    let actions = shown(&server, &machine)["actions"].clone();
+    let detail = actions.as_array().unwrap().last().unwrap()["detail"].clone();
+    assert_eq!(detail, "from 1.0.2 to 1.0.0; opens again: CVE-2026-0042");
+    machine.agent(&["update"]).succeeds();
+    assert_runs(&server, &machine, "1.0.0");
 }

@@ -83,6 +83,12 @@ const MATRIX: &[(&str, &str)] = &[
     ("GET /v1/machines/{machine}", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}/explain", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}/path", "account support viewer helper onlooker admin"),
+    ("GET /v1/actions", "account support viewer helper onlooker admin"),
+    ("POST /v1/actions", "support helper admin"),
+    ("POST /v1/actions/preview", "support helper admin"),
+    ("GET /v1/actions/{action}", "account support viewer helper onlooker admin"),
+    ("POST /v1/actions/{action}/approve", "support helper admin"),
+    ("POST /v1/actions/{action}/cancel", "support helper admin"),
     ("POST /v1/machines/{machine}/actions", "support helper admin"),
     ("POST /v1/machines/{machine}/actions/preview", "support helper admin"),
     ("POST /v1/machines/{machine}/rollback", "support helper admin"),
@@ -160,6 +166,7 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
         ("{organisation}", ORGANISATION),
         ("{machine}", scene.own.0.machine.as_str()),
         ("{id}", "tok-00000000"),
+        ("{action}", "act-000000000000"),
         ("{webhook}", "hook-00000000"),
         ("{delivery}", "4711"),
     ] {
@@ -281,6 +288,7 @@ const UNAUDITED: &[&str] = &[
     "POST /v1/report",
     "POST /v1/contracts/{contract}/explain",
     "POST /v1/machines/{machine}/actions/preview",
+    "POST /v1/actions/preview",
     "POST /v1/products/{product}/safeguards/preview",
     "POST /v1/products/{product}/rollouts/{version}/plan",
     "POST /v1/products/{product}/rollouts/{version}/actions/preview",
@@ -504,6 +512,30 @@ const CHANGES: &[Change] = &[
         },
     },
     Change {
+        route: "POST /v1/actions",
+        action: "action.order",
+        replaces: false,
+        make: |scene| drop(ordered(scene, &scene.server.admin_token())),
+    },
+    Change {
+        route: "POST /v1/actions/{action}/approve",
+        action: "action.approve",
+        replaces: true,
+        make: |scene| {
+            let id = ordered(scene, &scene.server.token("support"));
+            run(scene, &["action", "approve", &id, "--reason", "I have seen it", "--yes"]);
+        },
+    },
+    Change {
+        route: "POST /v1/actions/{action}/cancel",
+        action: "action.cancel",
+        replaces: true,
+        make: |scene| {
+            let id = ordered(scene, &scene.server.admin_token());
+            run(scene, &["action", "cancel", &id, "--reason", "it was the network", "--yes"]);
+        },
+    },
+    Change {
         route: "POST /v1/machines/{machine}/retire",
         action: "machine.retire",
         replaces: false,
@@ -568,6 +600,19 @@ const CHANGES: &[Change] = &[
     },
 ];
 
+/// Orders that a machine waits, which a second person has to approve, and says the action's name.
+fn ordered(scene: &Served, token: &str) -> String {
+    let machines = json!([scene.own.0.machine]);
+    let wanted = json!({
+        "selection": { "kind": "listed", "machines": machines },
+        "action": { "kind": "hold", "until": "2100-01-01T00:00:00Z" },
+        "reason": "it is bad",
+    });
+    let order = json!({ "wanted": wanted, "shown": machines }).to_string();
+    let answer = scene.server.request("POST", "/v1/actions", token, order.as_bytes());
+    answer.has_status(201).json::<Value>()["id"].as_str().unwrap().to_owned()
+}
+
 /// Runs a command on the one webhook that there is.
 fn webhook(scene: &Served, verb: &str, more: &[&str]) {
     let all: Vec<Value> = scene.server.get("/v1/webhooks").has_status(200).json();
@@ -592,7 +637,8 @@ fn every_change_is_in_the_audit_trail_once_with_who_and_from_where_and_what_was_
     assert_eq!(changing, known.map(str::to_owned).collect(), "every route that changes something");
 
     let mut scene = Served::new();
-    let config = "[webhooks]\nallow_networks = [\"127.0.0.0/8\"]\n";
+    let config =
+        "[webhooks]\nallow_networks = [\"127.0.0.0/8\"]\n[support.alone]\nadmin = 0\nsupport = 0\n";
     std::fs::write(scene.server.path("server/mainstay.toml"), config).unwrap();
     scene.server.kill_and_restart();
     let server: &Server = &scene.server;
@@ -601,13 +647,12 @@ fn every_change_is_in_the_audit_trail_once_with_who_and_from_where_and_what_was_
         let before = trail().len();
         (change.make)(&scene);
         let after = trail();
-        // What else was needed comes first; the change itself is the last.
+        // What else was needed comes first, and what an action over machines leads to comes later.
         let told: Vec<_> = after[before..].iter().collect();
         let told_of_it = told.iter().filter(|record| record["action"] == change.action).count();
         let expected = if change.action == "machine.rollback" { 2 } else { 1 };
         assert_eq!(told_of_it, expected, "{}: {told:#?}", change.route);
-        let record = told.last().unwrap();
-        assert_eq!(record["action"], change.action, "{record}");
+        let record = told.iter().rfind(|record| record["action"] == change.action).unwrap();
         let actor = record["actor"].as_str().unwrap();
         let is_admin = actor.ends_with("(first administrator)");
         assert!(is_admin || actor.starts_with("activation key key-"), "{record}");

@@ -8,7 +8,9 @@ use crate::{
         story::{ActionView, ContractDates, MachineView},
         support::{Explanation, MachineStanding},
     },
-    store::{EventRecord, MachineBlock, MachineRecord, OrderRecord, OrderState, PlanSummary},
+    store::{
+        EventRecord, MachineBlock, MachineRecord, OrderRecord, OrderState, PinEnd, PlanSummary,
+    },
 };
 
 /// How many events, plans and actions have room on the page, of each.
@@ -114,7 +116,15 @@ fn remarks(machine: &MachineRecord) -> impl Iterator<Item = String> {
     });
     let retired = machine.retired.as_ref().map(|retired| format!("Retired. {}", said(retired)));
     let pin = machine.pin.as_ref();
-    let pin = pin.map(|pin| format!("Pinned to {}. {}", pin.version, said(&pin.word)));
+    let pin = pin.map(|pin| {
+        let wish = match pin.ends {
+            PinEnd::ByHand => format!("Pinned to {}.", pin.version),
+            PinEnd::OnceConfirmed => {
+                format!("To install {}, and nothing else until it is confirmed.", pin.version)
+            }
+        };
+        format!("{wish} {}", said(&pin.word))
+    });
     let hold = machine.hold.as_ref();
     let hold = hold.map(|hold| format!("On hold until {}. {}", hold.until, said(&hold.word)));
     let remarks = [clone, retired, machine.order.as_ref().map(ordered), pin, hold];

@@ -18,7 +18,7 @@ use crate::{
         contract::{activation_key, of_tier},
     },
     clock::Clock,
-    policy::{Term, Tier},
+    policy::{Reopening, RollbackTarget, Term, Tier},
     service::{
         contract::{ContractView, CreateContract, CreateCustomer},
         support::{Explanation, MachineStanding, OrderRollback},
@@ -238,7 +238,8 @@ impl<'a> Fleet<'a> {
 
     fn order_rollback(&self, member: &Member, to: &str, story: &mut Story) -> CliResult {
         let request = OrderRollback {
-            to: to.parse()?,
+            to: RollbackTarget::Version(to.parse()?),
+            exposure: Reopening::Refused,
             reason: "reports are slow since the update".to_owned(),
             ticket: Some("SUP-1042".to_owned()),
         };

@@ -255,3 +255,36 @@ proptest! {
         }
     }
 }
+
+fn opens(catalogue: &Catalogue, from: &str, to: &str) -> Vec<String> {
+    let opened = reopened(catalogue, |_| true, &version(from), &version(to));
+    opened.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_fixed_before_and_not_after_opens_again() {
+    let catalogue = catalogue(vec![
+        release("1.0.1", 1, &["CVE-2026-1"]),
+        release("1.0.2", 2, &["CVE-2026-2"]),
+        release("1.0.3", 3, &["CVE-2026-1", "CVE-2026-3"]),
+    ]);
+    assert_eq!(opens(&catalogue, "1.0.3", "1.0.2"), ["CVE-2026-3"]);
+    assert_eq!(opens(&catalogue, "1.0.3", "1.0.1"), ["CVE-2026-2", "CVE-2026-3"]);
+    assert_eq!(opens(&catalogue, "1.0.2", "1.0.1"), ["CVE-2026-2"], "not what lies above");
+    assert_eq!(opens(&catalogue, "1.0.2", "1.0.2"), [""; 0]);
+    let unknown = reopened(&catalogue, |_| false, &version("1.0.3"), &version("1.0.1"));
+    assert!(unknown.is_empty(), "nobody is told of releases that they may not know of");
+}
+
+#[test]
+fn a_fix_that_came_to_an_older_line_later_is_not_in_what_was_opened_before() {
+    let catalogue = catalogue(vec![
+        release("1.0.0", 1, &[]),
+        release("1.1.0", 5, &[]),
+        release("1.0.1", 9, &[CVE]),
+        release("1.1.1", 9, &[CVE]),
+    ]);
+    assert_eq!(opens(&catalogue, "1.1.1", "1.1.0"), [CVE]);
+    assert_eq!(opens(&catalogue, "1.1.1", "1.0.1"), [""; 0], "it is fixed there as well");
+    assert_eq!(opens(&catalogue, "1.1.0", "1.0.0"), [""; 0], "it was open before");
+}

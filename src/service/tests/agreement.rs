@@ -8,7 +8,9 @@ use mainstay_client::format::{
 
 use super::world::{World, actor, after_days, event, plan, product, version as version_of};
 use crate::{
-    policy::{Bridge, Change, Code, Contract, Exit, Fallback, State, Term, Tier, Verdict},
+    policy::{
+        Bridge, Change, Code, Contract, Exit, Reopening, Fallback, State, Term, Tier, Verdict,
+    },
     service::{
         Actor, ErrorClass, Hidden, Scope, Service, ServiceError,
         contract::{AmendContract, ExplainContract},
@@ -196,8 +198,12 @@ async fn assert_all_agree(world: &World, name: &MachineName, told: &str) -> BTre
         let served = if covers_product { code } else { Code::ProductNotCovered };
         assert_downloads(&service, &record, release, served, &told).await;
         if code.verdict() == Verdict::Deny && *version < version_of("1.1.1") {
-            let request =
-                OrderRollback { to: version.clone(), reason: "bad".to_owned(), ticket: None };
+            let request = OrderRollback {
+                to: version.clone().into(),
+                exposure: Reopening::Refused,
+                reason: "bad".to_owned(),
+                ticket: None,
+            };
             let error = service.order_rollback(&actor(), name, request).await.unwrap_err();
             assert_refused(&error, code, &told);
         }

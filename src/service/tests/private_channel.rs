@@ -7,7 +7,7 @@ use mainstay_client::{
 
 use super::world::{World, actor, event, plan, product, version};
 use crate::{
-    policy::Tier,
+    policy::{Reopening, Tier},
     service::{Actor, Hidden, Scope, ServiceError, support::OrderRollback},
     store::MetaStore as _,
 };
@@ -140,8 +140,12 @@ async fn the_floor_of_a_custom_build_binds_its_customers_machines_alone() {
     let scene = Scene::new().await;
     let order = async |machine: &MachineName| {
         scene.world.check(4, machine, Some("1.0.1")).await;
-        let request =
-            OrderRollback { to: version("1.0.0"), reason: "bad".to_owned(), ticket: None };
+        let request = OrderRollback {
+            to: version("1.0.0").into(),
+            exposure: Reopening::Refused,
+            reason: "bad".to_owned(),
+            ticket: None,
+        };
         scene.world.on_day(4).order_rollback(&actor(), machine, request).await
     };
     order(&scene.other).await.unwrap();
@@ -168,7 +172,12 @@ async fn when_a_private_channel_ends_its_machines_get_what_everybody_gets() {
     assert_eq!(target(&after), Some(("1.0.2".to_owned(), bugfix)));
     assert_eq!(scene.action(8, own, Some("1.0.2")).await, Action::Stay);
     // A machine that has had the build may go back to it.
-    let request = OrderRollback { to: version(CUSTOM), reason: "bad".to_owned(), ticket: None };
+    let request = OrderRollback {
+        to: version(CUSTOM).into(),
+        exposure: Reopening::Refused,
+        reason: "bad".to_owned(),
+        ticket: None,
+    };
     world.on_day(8).order_rollback(&actor(), own, request).await.unwrap();
     let back = scene.action(8, own, Some("1.0.2")).await;
     assert_eq!(target(&back), Some((CUSTOM.to_owned(), channel.to_string())));

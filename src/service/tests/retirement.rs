@@ -12,7 +12,7 @@ use super::{
     world::{World, actor, after_days, event, plan, product, version},
 };
 use crate::{
-    policy::{Listing, Tier},
+    policy::{Reopening, Listing, Tier},
     service::{
         Hidden,
         support::{Explanation, MachineStanding, OrderRollback},
@@ -84,7 +84,12 @@ async fn what_is_retired_is_for_those_who_had_it() {
     world.report(2, &stranger.machine, Some("1.0.2"), done).await;
     let entry = explained(&world, &stranger.machine, "1.0.1").await;
     assert_eq!((entry.code.as_str(), entry.standing), ("RETIRED", MachineStanding::Denied));
-    let request = OrderRollback { to: version("1.0.1"), reason: "bad".to_owned(), ticket: None };
+    let request = OrderRollback {
+        to: version("1.0.1").into(),
+        exposure: Reopening::Refused,
+        reason: "bad".to_owned(),
+        ticket: None,
+    };
     let error =
         world.on_day(2).order_rollback(&actor(), &stranger.machine, request).await.unwrap_err();
     assert_eq!(error.code(), "ROLLBACK_IMPOSSIBLE");

@@ -5,7 +5,7 @@ use mainstay_client::format::{Channel, MachineName, Severity, Version, wire::Eve
 use super::world::{World, actor, event, plan, product, version};
 use crate::{
     policy::{
-        RolloutState, RolloutWish, Status, Tier,
+        Reopening, RolloutState, RolloutWish, Status, Tier,
         rollout::{Approval, Canaries},
     },
     service::{
@@ -264,7 +264,12 @@ async fn a_stop_is_for_everything_but_going_back() {
     assert!(again.message().contains(told_who), "{}", again.message());
 
     world.report(3, &names[1], Some("1.0.1"), Vec::new()).await;
-    let order = OrderRollback { to: version("1.0.0"), reason: "bad".to_owned(), ticket: None };
+    let order = OrderRollback {
+        to: version("1.0.0").into(),
+        exposure: Reopening::Refused,
+        reason: "bad".to_owned(),
+        ticket: None,
+    };
     world.on_day(3).order_rollback(&actor(), &names[1], order).await.unwrap();
     let back = plan(&world.check(3, &names[1], Some("1.0.1")).await);
     assert_eq!(back.action.target().unwrap().version, version("1.0.0"));

@@ -13,8 +13,8 @@ use mainstay_client::{
 use super::{
     super::{
         CloneRecord, EventRecord, HoldRecord, MachineBlock, MachineChange, MachineRecord,
-        MemoryRecord, MetaStore, NewPlan, OrderRecord, OrderState, PLANS_REMEMBERED, PinRecord,
-        PlanRecord, PlanSummary, StoreError, StoreResult, WithheldSummary, Word,
+        MemoryRecord, MetaStore, NewPlan, OrderRecord, OrderState, PLANS_REMEMBERED, PinEnd,
+        PinRecord, PlanRecord, PlanSummary, StoreError, StoreResult, WithheldSummary, Word,
     },
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
@@ -244,9 +244,14 @@ pub(super) async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> M
             by: "token-1".to_owned(),
             state: OrderState::Done,
             caution: None,
+            opens: BTreeSet::from(["CVE-2026-0001".parse().unwrap()]),
         }),
         hold: Some(HoldRecord { until: at(9), word: word("T-9") }),
-        pin: Some(PinRecord { version: version("1.2.0"), word: word("T-10") }),
+        pin: Some(PinRecord {
+            version: version("1.2.0"),
+            ends: PinEnd::OnceConfirmed,
+            word: word("T-10"),
+        }),
         plan: Some(PlanRecord {
             version: 4,
             content_sha256: Digest::of(b"plan"),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, Facts, MachineName, Platform, ProductName, Version,
-        schema::Instant, wire::Event,
+        AdvisoryId, ContractName, CustomerName, Digest, Facts, MachineName, Platform, ProductName,
+        Version, schema::Instant, wire::Event,
     },
     tuf::PublicKey,
 };
@@ -150,9 +150,24 @@ pub struct HoldRecord {
 pub struct PinRecord {
     /// The version.
     pub version: Version,
+    /// When it ends.
+    #[serde(default)]
+    pub ends: PinEnd,
     /// Who wants it.
     #[serde(flatten)]
     pub word: Word,
+}
+
+/// When a pin ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PinEnd {
+    /// When a technician ends it.
+    #[default]
+    ByHand,
+    /// When the machine has confirmed the version, or runs something above it; or when a technician
+    /// ends it.
+    OnceConfirmed,
 }
 
 /// A technician's order to go back.
@@ -178,6 +193,9 @@ pub struct OrderRecord {
     /// Why the machine may refuse it all the same, where that is to be feared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caution: Option<String>,
+    /// The advisories that open again by it, which whoever ordered it has accepted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub opens: BTreeSet<AdvisoryId>,
 }
 
 /// What has become of an order.

@@ -19,7 +19,7 @@ use sled::{
 };
 
 use super::{
-    super::{StoreError, StoreResult},
+    super::{ActionId, StoreError, StoreResult},
     codec,
 };
 use crate::policy::{Cell, Setup};
@@ -50,6 +50,7 @@ macro_rules! text_keys {
 text_keys!(
     &'static str,
     String,
+    ActionId,
     ContractName,
     CustomerName,
     MachineName,

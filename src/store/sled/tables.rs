@@ -11,10 +11,10 @@ use mainstay_client::{
 
 use super::{
     super::{
-        ActivationKeyRecord, AuditHead, AuditRecord, ContractRecord, CustomerRecord,
-        DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord,
-        PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord,
-        SafeguardRecord, StopRecord, StoredFile, TokenRecord,
+        ActionId, ActionMachine, ActionRecord, ActivationKeyRecord, AuditHead, AuditRecord,
+        ContractRecord, CustomerRecord, DeliveryRecord, EndpointRecord, EventRecord, MachineRecord,
+        OrganisationRecord, PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord,
+        RolloutRecord, SafeguardRecord, StopRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
@@ -84,6 +84,14 @@ pub(super) const PLANS: Table<MachineName, String> = Table::new("plans", "plan o
 pub(super) const PLANS_SENT: Table<(MachineName, u64), PlanSummary> =
     Table::new("plans-sent", "plan");
 pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("events", "event");
+
+pub(super) const ACTIONS: Table<ActionId, ActionRecord> = Table::new("actions", "action");
+/// For which of them something is to be done.
+pub(super) const OPEN_ACTIONS: Table<ActionId, ActionId> = Table::new("actions-open", "action");
+pub(super) const ACTIONS_BY_CUSTOMER: Table<(CustomerName, ActionId), ActionId> =
+    Table::new("actions-by-customer", "action");
+pub(super) const ACTION_MACHINES: Table<(ActionId, MachineName), ActionMachine> =
+    Table::new("machines-of-actions", "machine");
 
 pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");
 pub(super) const AUDIT_BY_SUBJECT: Table<(String, u64), u64> =

@@ -15,14 +15,14 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
 }
 
 /// The instant in a request; for `#[serde(deserialize_with = …)]`.
-pub(super) fn read_required<'de, D: Deserializer<'de>>(
+pub(crate) fn read_required<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Timestamp, D::Error> {
     parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 /// The instant in a request, where there is one; for `#[serde(default, deserialize_with = …)]`.
-pub(super) fn read<'de, D: Deserializer<'de>>(
+pub(crate) fn read<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
