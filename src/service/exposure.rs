@@ -298,6 +298,7 @@ impl Service {
                         customers: Some([customer.clone()].into()),
                         platform: Some(setup.platform),
                         version: setup.version.clone(),
+                        ring: None,
                     };
                     let machines =
                         self.meta.machines_after(&selection, Listed::InUse, after, room).await?;

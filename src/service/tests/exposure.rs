@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     policy::{
-        Ring, RolloutWish,
+        Reopening, Ring, RolloutWish,
         exposure::{Cause, CauseKind},
     },
     service::{
@@ -121,8 +121,12 @@ async fn a_machine_is_open_for_as_long_as_it_lacks_the_fix_and_it_is_said_why() 
     let fixes: Vec<_> = page.fixes.iter().map(|fix| fix.version.to_string()).collect();
     assert_eq!(fixes, ["1.0.1", "1.0.2"]);
 
-    let order =
-        OrderRollback { to: "1.0.0".parse().unwrap(), reason: "test".to_owned(), ticket: None };
+    let order = OrderRollback {
+        to: "1.0.0".parse().unwrap(),
+        exposure: Reopening::Accepted,
+        reason: "test".to_owned(),
+        ticket: None,
+    };
     world.on_day(20).order_rollback(&actor(), &name, order).await.unwrap();
     world.report(21, &name, Some("1.0.0"), vec![event(6, EventKind::RolledBack, "1.0.0")]).await;
     let open = one(&world.on_day(30)).await;
