@@ -60,7 +60,8 @@ pub struct Limits {
     pub denied_actors_max: usize,
     /// Over how many machines one action goes.
     pub action_machines_max: usize,
-    /// How many actions over several machines are under way or await approval at a time.
+    /// How many actions over several machines that one person has ordered are under way or await approval
+    /// at a time.
     pub open_actions_max: usize,
     /// How many endpoints notifications are sent to.
     pub endpoints_max: usize,

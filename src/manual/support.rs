@@ -141,6 +141,7 @@
 //!
 //! - The limit of one person is one of each action: several small ones after one another, and those on one
 //!   machine, are not added up. The audit trail has them.
-//! - One action goes over 10,000 machines at most, and at most 100 are under way or await approval.
+//! - One action goes over 10,000 machines at most, and one person can have ordered at most 100 that are
+//!   under way or await approval.
 //! - A machine that never comes back keeps an action open until it is retired, or the action cancelled.
 //! - Of a refusal the first line of what the machine said is told; its story has all of it.

@@ -104,7 +104,9 @@ impl Service {
         let word = self.word(actor, reason, ticket.as_deref())?;
         let standing = self.standing(&before.contract, &before.product).await?;
         let seat = self.seat(&standing, &before).await?;
-        Acted::of(before, action, &word, (&standing, seat))
+        let mut acted = Acted::of(before, action, &word, (&standing, seat))?;
+        acted.outcome.cautions.extend(self.wanted_of(name).await?);
+        Ok(acted)
     }
 }
 

@@ -197,13 +197,7 @@ impl Service {
             let place = format!("on one or more of {} machines", preview.possible);
             return Err(exposed(&place, &preview.opens));
         }
-        if self.meta.open_actions().await?.len() >= self.limits.open_actions_max {
-            return Err(impossible(format!(
-                "{} actions are under way or await approval: expected fewer; cancel what is not \
-                 wanted any more (`mainstay action cancel`)",
-                self.limits.open_actions_max
-            )));
-        }
+        self.require_few_open(actor).await?;
         let needs_approval = preview.needs_approval;
         let state =
             if needs_approval { ActionState::AwaitingApproval } else { ActionState::Running };
@@ -246,6 +240,19 @@ impl Service {
             "BUSY",
             "too many actions are being ordered at once; try again",
         ))
+    }
+
+    async fn require_few_open(&self, actor: &Actor) -> ServiceResult<()> {
+        let open = self.meta.open_actions().await?;
+        let own = open.iter().filter(|action| action.word.by == actor.id).count();
+        if own < self.limits.open_actions_max {
+            return Ok(());
+        }
+        Err(impossible(format!(
+            "{own} actions that you have ordered are under way or await approval: expected fewer than {}; \
+             cancel what is not wanted any more (`mainstay action cancel`)",
+            self.limits.open_actions_max
+        )))
     }
 
     /// The machines of an action that is ordered now.

@@ -55,6 +55,9 @@ pub struct MachineView {
     pub line: Option<Line>,
     /// The plans that it was sent last, the oldest first.
     pub plans: Vec<PlanSummary>,
+    /// What is ordered of it together with other machines, and not done yet, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<String>,
     /// What was done with it last, and by whom, the oldest first.
     pub actions: Vec<ActionView>,
     /// Of which lists there is more.
@@ -162,6 +165,7 @@ impl Service {
             contract: contract_dates(&standing),
             line: running.map(|running| standing.catalogue().line(running.line())),
             plans,
+            wanted: self.wanted_of(name).await?,
             actions,
             older,
             machine,

@@ -259,6 +259,9 @@ pub trait ActionStore: Send + Sync + 'static {
     /// have ended.
     async fn open_actions(&self) -> StoreResult<Vec<ActionRecord>>;
 
+    /// Those of them that have this machine, where it has not come to an end.
+    async fn open_actions_of(&self, machine: &MachineName) -> StoreResult<Vec<ActionRecord>>;
+
     /// The machines of an action by name.
     async fn machines_of_action(&self, id: &ActionId) -> StoreResult<Vec<ActionMachine>>;
 

@@ -106,6 +106,8 @@ fn one_customers_machines_go_back_from_a_bad_release_and_get_one_patch() {
     let hold = act(&server, "hold", &hold).succeeds().json().to_string();
     assert!(hold.contains("has ordered rollback to last_good of it"), "{hold}");
     assert!(hold.contains(action) && hold.contains("reports are slow"), "{hold}");
+    let page = server.mainstay(&["machine", "show", &names[1]]).succeeds().stdout();
+    assert!(page.contains(&format!("(action {action}, running): reports are slow")), "{page}");
 
     update(&machines[..2]);
     let done = once(&server, action, "done");

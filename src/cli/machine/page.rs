@@ -23,6 +23,9 @@ pub(super) fn page(view: &MachineView) -> String {
     let MachineView { machine, events, releases, notices, plans, actions, older, .. } = view;
     let mut page = how_it_is(view);
     page.extend(remarks(machine));
+    for wanted in &view.wanted {
+        let _infallible = write!(page, "\n\n{wanted}");
+    }
     for notice in notices {
         let _infallible = write!(page, "\n\nNotice: {} ({})", notice.message, notice.code);
     }

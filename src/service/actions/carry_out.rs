@@ -58,6 +58,9 @@ impl Service {
         let mut open = 0;
         let mut ended = Vec::new();
         for machine in self.meta.machines_of_action(&action.id).await? {
+            if machine.end.is_some() {
+                continue;
+            }
             match self.ended(action, machine).await? {
                 Some(machine) => ended.push(machine),
                 None => open += 1,
@@ -81,15 +84,13 @@ impl Service {
         is_stopped(self.meta.change_action(done, audit).await).map(drop)
     }
 
-    /// The machine with its end, where it has come to one; with the one that it had, where it had one.
+    /// The machine with its end, where it has come to one.
     async fn ended(
         &self,
         action: &ActionRecord,
         machine: ActionMachine,
     ) -> ServiceResult<Option<ActionMachine>> {
-        let (None, Some(recorded)) = (&machine.end, machine.recorded) else {
-            return Ok(machine.end.is_some().then_some(machine));
-        };
+        let Some(recorded) = machine.recorded else { return Ok(None) };
         let record = found(self.meta.machine(&machine.machine).await)?;
         let record = record.filter(|record| Some(&record.customer) == machine.customer.as_ref());
         Ok(match self.reported(action, &recorded, record).await? {
@@ -119,6 +120,7 @@ impl Service {
             match self.record_with(action, machine, &mut standings).await {
                 Ok(Going::On) => {}
                 Ok(Going::Stopped) => return Ok(Going::Stopped),
+                Err(error) if error.class() == ErrorClass::Unavailable => return Err(error),
                 Err(error) => {
                     let (action, error) = (action.id.as_str(), chain(&error));
                     tracing::error!(
@@ -224,10 +226,14 @@ impl Service {
             plan: after.plan.as_ref().map_or(0, |plan| plan.version),
         };
         let machine = ActionMachine { recorded: Some(recorded), ..machine };
-        match completion {
-            Completion::Recorded => self.end(machine, ActionResult::CarriedOut, String::new()),
-            Completion::OrderReported | Completion::Confirmed(_) => machine,
-        }
+        let is_done = match completion {
+            Completion::Recorded => true,
+            Completion::OrderReported => false,
+            Completion::Confirmed(version) => {
+                after.running.as_ref() == Some(version) && after.confirmed.contains(version)
+            }
+        };
+        if is_done { self.end(machine, ActionResult::CarriedOut, String::new()) } else { machine }
     }
 }
 

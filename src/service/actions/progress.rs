@@ -209,11 +209,14 @@ impl Service {
         if completion == Completion::Recorded {
             return Ok(Reported::Ended(ActionResult::CarriedOut, String::new()));
         }
-        let mut events: Vec<_> = self.meta.events(&record.name, EVENTS_LOOKED_AT).await?;
-        events.retain(|told| told.event.number > recorded.event_number);
-        let said = events.iter().rev().find_map(|told| said(&completion, recorded, &told.event));
-        if let Some((result, detail)) = said {
-            return Ok(Reported::Ended(result, detail));
+        if record.event_number > recorded.event_number {
+            let mut events = self.meta.events(&record.name, EVENTS_LOOKED_AT).await?;
+            events.retain(|told| told.event.number > recorded.event_number);
+            let mut newest = events.iter().rev();
+            let said = newest.find_map(|told| said(&completion, recorded, &told.event));
+            if let Some((result, detail)) = said {
+                return Ok(Reported::Ended(result, detail));
+            }
         }
         if record.retired.is_some() {
             let detail = format!("machine {} was retired", record.name);
@@ -274,25 +277,19 @@ fn stands(
             ),
             None => Reported::Ended(ActionResult::Cancelled, "its order is gone".to_owned()),
         },
-        Completion::Confirmed(version) => {
-            let runs = record.running.as_ref() == Some(version);
-            if runs && record.confirmed.contains(*version) {
-                return Reported::Ended(ActionResult::CarriedOut, String::new());
+        Completion::Confirmed(version) => match &record.pin {
+            Some(pin) if pin.version == **version => {
+                // A plan that says what the one before it said is not signed anew.
+                open(is_planned || record.seen_at > recorded.at)
             }
-            match &record.pin {
-                Some(pin) if pin.version == **version => {
-                    // A plan that says what the one before it said is not signed anew.
-                    open(is_planned || record.seen_at > recorded.at)
-                }
-                Some(pin) => Reported::Ended(
-                    ActionResult::Cancelled,
-                    format!(
-                        "a pin to {} of {} took its place: {}",
-                        pin.version, pin.word.by, pin.word.reason
-                    ),
+            Some(pin) => Reported::Ended(
+                ActionResult::Cancelled,
+                format!(
+                    "a pin to {} of {} took its place: {}",
+                    pin.version, pin.word.by, pin.word.reason
                 ),
-                None => Reported::Ended(ActionResult::Cancelled, "its pin was ended".to_owned()),
-            }
-        }
+            ),
+            None => Reported::Ended(ActionResult::Cancelled, "its pin was ended".to_owned()),
+        },
     }
 }

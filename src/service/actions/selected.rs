@@ -69,7 +69,7 @@ impl Service {
             let contract = |it: &Option<MachineRecord>| it.as_ref().map(|it| it.contract.clone());
             contract(one).cmp(&contract(other))
         });
-        let others = self.wanted_by_others().await?;
+        let others = self.wanted_of_all().await?;
         let mut standings = LastStanding::new(self, &product);
         let mut previewed = Vec::new();
         for (name, record) in machines {
@@ -185,24 +185,39 @@ impl Service {
         Ok(found)
     }
 
-    /// What others want of machines by actions that are under way or await approval.
-    async fn wanted_by_others(&self) -> ServiceResult<BTreeMap<MachineName, Vec<String>>> {
+    /// What is wanted of one machine by actions that are under way or await approval.
+    pub(in crate::service) async fn wanted_of(
+        &self,
+        machine: &MachineName,
+    ) -> ServiceResult<Vec<String>> {
+        let actions = self.meta.open_actions_of(machine).await?;
+        Ok(actions.iter().map(sentence).collect())
+    }
+
+    /// What is wanted of machines by actions that are under way or await approval.
+    async fn wanted_of_all(&self) -> ServiceResult<BTreeMap<MachineName, Vec<String>>> {
         let mut wanted = BTreeMap::<MachineName, Vec<String>>::new();
-        for ActionRecord { id, action, word, state, .. } in self.meta.open_actions().await? {
-            let sentence = format!(
-                "{} has ordered {action} of it at {} (action {id}, {}): {}.",
-                word.by,
-                word.at,
-                state.as_str(),
-                word.reason
-            );
-            let machines = self.meta.machines_of_action(&id).await?;
+        for action in self.meta.open_actions().await? {
+            let sentence = sentence(&action);
+            let machines = self.meta.machines_of_action(&action.id).await?;
             for machine in machines.into_iter().filter(|machine| machine.end.is_none()) {
                 wanted.entry(machine.machine).or_default().push(sentence.clone());
             }
         }
         Ok(wanted)
     }
+}
+
+/// What an action is, for whoever acts on one of its machines.
+fn sentence(action: &ActionRecord) -> String {
+    let ActionRecord { id, action, word, state, .. } = action;
+    format!(
+        "{} has ordered {action} of it at {} (action {id}, {}): {}.",
+        word.by,
+        word.at,
+        state.as_str(),
+        word.reason
+    )
 }
 
 /// Why it cannot be done to one machine. What is wrong with the whole request, or with the server, is

@@ -1,8 +1,8 @@
 //! Actions over several machines, day by day.
 
-use mainstay_client::format::{Channel, MachineName};
+use mainstay_client::format::{Channel, MachineName, wire::EventKind};
 
-use super::world::{World, actor, after_days, version};
+use super::world::{World, actor, after_days, event, version};
 use crate::{
     policy::{AloneLimits, MachineAction, Tier},
     service::{
@@ -112,5 +112,15 @@ async fn what_was_cancelled_is_followed_no_longer_and_what_was_recorded_stays() 
     assert_eq!(states(&cancelled), [ProgressState::Cancelled; 2]);
     assert!(cancelled.progress[0].detail.contains("may carry it out"), "{cancelled:?}");
     assert!(world.machine(&names[1]).await.pin.is_some());
+    // What runs already is done as soon as it is recorded.
+    let pin = order(&service, &names, MachineAction::Pin { version: version("1.0.0") }).await;
+    service.carry_out_actions().await.unwrap();
+    let pinned = service.action_progress(&actor(), &pin.summary.record.id).await.unwrap();
+    assert_eq!(pinned.summary.record.state, ActionState::Running, "it has not confirmed it yet");
+    let confirmed = vec![event(1, EventKind::Confirmed, "1.0.0")];
+    for name in &names {
+        world.report(3, name, Some("1.0.0"), confirmed.clone()).await;
+    }
+    service.carry_out_actions().await.unwrap();
     assert!(service.meta.open_actions().await.unwrap().is_empty());
 }

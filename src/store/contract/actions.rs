@@ -143,6 +143,12 @@ pub(super) async fn progress(store: &dyn MetaStore, scope: &str) {
     let running = ActionRecord { revision: 1, ..action.clone() };
     store.change_action(running, entry("action.approve")).await.unwrap();
 
+    let wanted = async |machine: &MachineRecord| {
+        let open = store.open_actions_of(&machine.name).await.unwrap();
+        open.into_iter().map(|open| open.id).collect::<Vec<_>>()
+    };
+    assert_eq!(wanted(&one).await, std::slice::from_ref(id));
+    assert_eq!(wanted(&base).await, []);
     let stale = MachineRecord { revision: one.revision + 1, ..one.clone() };
     expect_conflict(store, store.carry_out(id, recorded(&one), held(&stale))).await;
     assert_eq!(store.machines_of_action(id).await.unwrap()[0], waiting(&one), "both or neither");
@@ -163,6 +169,7 @@ pub(super) async fn progress(store: &dyn MetaStore, scope: &str) {
     let refused = ended(recorded(&one), ActionResult::Refused);
     let cannot = ended(waiting(&other), ActionResult::Cannot);
     store.note_progress(id, vec![refused.clone(), cannot.clone()]).await.unwrap();
+    assert_eq!(wanted(&one).await, [], "it has come to an end");
     let done = ended(recorded(&one), ActionResult::CarriedOut);
     store.note_progress(id, vec![done]).await.unwrap();
     let mut expected = vec![refused, cannot];

@@ -1,7 +1,7 @@
 //! Actions over several machines: the port to them, and its transactions.
 
 use async_trait::async_trait;
-use mainstay_client::format::CustomerName;
+use mainstay_client::format::{CustomerName, MachineName};
 use sled::transaction::TransactionalTree;
 
 use super::{
@@ -55,6 +55,18 @@ impl ActionStore for SledStore {
     async fn open_actions(&self) -> StoreResult<Vec<ActionRecord>> {
         let ids = OPEN_ACTIONS.all(&self.database)?.into_iter();
         ids.map(|id| OPEN_ACTIONS.pointed(&*self.database, &id, &ACTIONS)).collect()
+    }
+
+    async fn open_actions_of(&self, machine: &MachineName) -> StoreResult<Vec<ActionRecord>> {
+        let mut open = Vec::new();
+        for id in OPEN_ACTIONS.all(&self.database)? {
+            let key = (id, machine.clone());
+            let found = ACTION_MACHINES.find(&*self.database, &key)?;
+            if found.is_some_and(|machine| machine.end.is_none()) {
+                open.push(OPEN_ACTIONS.pointed(&*self.database, &key.0, &ACTIONS)?);
+            }
+        }
+        Ok(open)
     }
 
     async fn machines_of_action(&self, id: &ActionId) -> StoreResult<Vec<ActionMachine>> {
