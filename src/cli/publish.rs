@@ -96,8 +96,8 @@ pub(super) struct Publish {
     release_key: Vec<String>,
     /// Upload everything and write what is to be signed into this file, for others to sign too:
     /// where several release keys must sign, and no computer has them all. `mainstay trust submit`
-    /// publishes it.
-    #[arg(long, value_name = "FILE")]
+    /// publishes it, and is told how it spreads: nobody signs that, so it is not in the file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["waves", "immediately", "file"])]
     propose: Option<PathBuf>,
     #[command(flatten)]
     wish: WishArgs,
@@ -168,13 +168,11 @@ impl Publish {
             return output.answer(&plan, rollout::plan);
         }
         if let Some(file) = &self.propose {
-            let wish = self.wish.read()?;
             let candidate = self.candidate(&server, output)?;
             let documents = [(self.role().to_string(), candidate.channel)].into();
             let manifest = Some(candidate.manifest);
             let proposal =
                 Proposal::new(self.product.clone(), &candidate.state, documents, manifest);
-            let proposal = Proposal { rollout: wish, ..proposal };
             return proposed(&proposal, file, &self.keys, output);
         }
         let published = self.publish(&server, output)?;

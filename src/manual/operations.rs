@@ -294,8 +294,10 @@
 //!
 //! **Two release engineers who share no computer.** One runs `mainstay publish … --propose
 //! release.json`, which packs, uploads and signs with the key that is there; the other runs `mainstay
-//! trust sign release.json --key NAME`; `mainstay trust submit release.json` publishes. The release
-//! is refused when its stamp is older than seven days by then.
+//! trust sign release.json --key NAME`; `mainstay trust submit release.json` publishes. Each is shown all of
+//! the release before signing. How it spreads nobody signs, so it does not travel with the file: who
+//! submits says so, with `--waves`, `--rollout` or `--immediately`. The release is refused when its stamp is
+//! older than seven days by then.
 //!
 //! **New online keys for the server**, as a precaution:
 //!

@@ -82,7 +82,7 @@
 //! | stolen | can | cannot |
 //! |---|---|---|
 //! | the server | also read what machines report | have the vendor sign upon forged or older metadata, or under another date |
-//! | the mail in which a proposal travels | withhold it | have anybody sign what they were not shown, upon something older than they have seen, or a second document of a version |
+//! | the mail in which a proposal travels | withhold it | have anybody sign what they were not shown, upon something older than they have seen, or a second document of a version; say how a release spreads, for that is said at `trust submit` |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
 //! | a support organisation's token | see the customers that it serves; with the role `support`, order a rollback of their machines | see other customers, or releases that are kept from those served; publish, make tokens |
 //! | `keys/webhooks.key` of the server | sign webhooks as the server | read or withhold any |

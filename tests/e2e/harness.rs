@@ -183,7 +183,7 @@ impl Server {
     }
 
     /// The command that publishes `tree` as `version` of [`PRODUCT`] in `channel`, to everybody at once
-    /// unless `more` says how it spreads. It is not run yet.
+    /// unless `more` says how it spreads or that it is only proposed. It is not run yet.
     pub(crate) fn publish_command(
         &self,
         version: &str,
@@ -200,8 +200,8 @@ impl Server {
             .arg("--notes")
             .arg(notes)
             .args(more);
-        let is_told_how = more.iter().any(|it| ["--waves", "--rollout"].contains(it));
-        if !is_told_how {
+        let says_how = ["--waves", "--rollout", "--propose"];
+        if !more.iter().any(|it| says_how.contains(it)) {
             command.arg("--immediately");
         }
         command

@@ -104,7 +104,14 @@ fn a_release_is_signed_by_two_who_share_no_computer() {
     fs::write(server.path("bad.json"), text.replace("Notes of", "Lies of")).unwrap();
     bob.sign("bad.json", &[]).exits(6);
     bob.sign("release.json", &[]).succeeds();
-    server.mainstay(&["trust", "submit", "release.json"]).succeeds();
+    // Nobody signs how it spreads, so the file that travels has no say in it.
+    let steered = text.replacen('{', r#"{"rollout":{"pace":"at_once"},"#, 1);
+    fs::write(server.path("steered.json"), steered).unwrap();
+    let refused = server.mainstay(&["trust", "submit", "steered.json"]).exits(2).stderr();
+    assert!(refused.contains("unknown field `rollout`"), "{refused}");
+    let waves = ["trust", "submit", "release.json", "--waves", "10%:1d,50%:1d,100%"];
+    let submitted = server.mainstay(&waves).succeeds().stdout();
+    assert!(submitted.contains("It spreads in 3 waves"), "{submitted}");
     assert_eq!(server.visible().versions(), ["1.0.0", "1.0.1"]);
 }
 
@@ -122,6 +129,8 @@ fn nobody_is_asked_in_vain() {
     let refused = sign("root", &["--yes"]).exits(2);
     assert!(refused.stderr().contains("may sign nothing"), "{}", refused.stderr());
     assert_eq!(fs::read(server.path("change.json")).unwrap(), before);
+    let spreads = server.mainstay(&["trust", "submit", "change.json", "--immediately"]).exits(2);
+    assert!(spreads.stderr().contains("publishes no release"), "{}", spreads.stderr());
     let nothing = server.propose("nothing.json", &[]).exits(2);
     assert!(nothing.stderr().contains("nothing to change"), "{}", nothing.stderr());
     assert!(!server.path("nothing.json").exists());

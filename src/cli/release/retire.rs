@@ -22,7 +22,7 @@ use super::super::{
 use crate::{
     clock::Clock,
     policy::{
-        Listing,
+        Listing, RolloutWish,
         retirement::{self, Listed},
     },
     service::private_channel::PrivateChannelView,
@@ -97,7 +97,7 @@ impl Retire {
                     .to_owned(),
             ));
         }
-        let revision = submit(&server, &proposal, &review)?;
+        let revision = submit(&server, &proposal, &review, RolloutWish::default())?;
         remember(&server, &proposal, &trust, output);
         let retired = Retired { product: self.product, versions, revision };
         output.answer(&retired, |Retired { product, versions, revision }| {

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, random_bytes},
+    policy::RolloutWish,
     service::private_channel::{CreatePrivateChannel, PrivateChannelView},
     store::PrivateChannelRecord,
 };
@@ -90,7 +91,7 @@ impl CreateChannel {
             let proposal = Proposal { documents: review.texts()?, ..proposal };
             return proposed(&proposal, file, &self.keys, output);
         }
-        let revision = submit(&server, &proposal, &review)?;
+        let revision = submit(&server, &proposal, &review, RolloutWish::default())?;
         remember(&server, &proposal, &trust, output);
         let Self { product, customer, .. } = self;
         let created = Created { product, channel, customer, revision };

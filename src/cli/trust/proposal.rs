@@ -12,7 +12,6 @@ use mainstay_client::{
 use serde::{Deserialize, Serialize};
 
 use super::super::CliError;
-use crate::policy::RolloutWish;
 
 /// What the vendor is about to sign, with the signatures that were collected so far: a file that
 /// travels between the people who sign.
@@ -35,9 +34,6 @@ pub(in crate::cli) struct Proposal {
     /// The manifest of the release that is to be published, byte for byte, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) manifest: Option<String>,
-    /// How the release is to spread, where there is one. Nobody signs that.
-    #[serde(default, skip_serializing_if = "RolloutWish::says_nothing")]
-    pub(in crate::cli) rollout: RolloutWish,
     /// The releases that are to be retired.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(in crate::cli) retire: BTreeSet<Version>,
@@ -62,8 +58,8 @@ impl Proposal {
         // What the server signs is none of the signers' business.
         base.retain(|file, _| file != "timestamp.json" && file != "snapshot.json");
         let (format, revision) = (Self::FORMAT, state.revision);
-        let (rollout, retire) = (RolloutWish::default(), BTreeSet::new());
-        Self { format, product, revision, base, documents, manifest, rollout, retire }
+        let retire = BTreeSet::new();
+        Self { format, product, revision, base, documents, manifest, retire }
     }
 
     /// The proposal to retire `versions`, built upon `state`.
@@ -137,13 +133,11 @@ impl Proposal {
     /// Whether `other` proposes the same. What each document says is compared when the signatures
     /// are taken in ([`super::review::Review::join`]).
     fn is_copied_by(&self, other: &Self) -> bool {
-        let Self { format: _, product, revision, base, documents, manifest, rollout, retire } =
-            other;
+        let Self { format: _, product, revision, base, documents, manifest, retire } = other;
         self.product == *product
             && self.revision == *revision
             && self.base == *base
             && self.manifest == *manifest
-            && self.rollout == *rollout
             && self.retire == *retire
             && self.documents.keys().eq(documents.keys())
     }

@@ -15,7 +15,7 @@ use super::{
     sign_with_keys_here,
     submit::{remember, submit},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, policy::RolloutWish};
 
 /// Sign anew whatever of root, targets and channels expires soon, with the keys that are here, and
 /// submit it. A channel lives on that way without a release.
@@ -68,7 +68,7 @@ impl Renew {
         if renewed.is_empty() {
             return Err(self.left("nothing was renewed", &left));
         }
-        let revision = submit(&server, &proposal, &review)?;
+        let revision = submit(&server, &proposal, &review, RolloutWish::default())?;
         remember(&server, &proposal, &trust, output);
         let what = format!("{} (revision {revision})", renewed.join(", "));
         if left.is_empty() {

@@ -15,7 +15,7 @@ use super::{
     names, sign_with_keys_here,
     submit::{remember, submit},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, policy::RolloutWish};
 
 /// Set the dates of a line: propose, sign with the keys that are here, and submit, in one go.
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ impl SetLine {
                 self.by_ceremony("nothing was changed: not every key that must sign is here")
             );
         }
-        let revision = submit(&server, &proposal, &review)?;
+        let revision = submit(&server, &proposal, &review, RolloutWish::default())?;
         remember(&server, &proposal, &trust, output);
         output.answer(&LineSet { revision, changes }, |set| {
             format!("{}\n{} is at revision {}.", set.changes.join("\n"), self.product, set.revision)

@@ -12,12 +12,18 @@ use serde::Serialize;
 
 use super::{
     super::{
-        CliError, CliResult, Connection, Output, ServerArgs, keys::KeyArgs,
+        CliError, CliResult, Connection, Output, ServerArgs,
+        keys::KeyArgs,
+        rollout::{self, WishArgs},
         vendor_trust::VendorTrust,
     },
     Proposal, Review, Shown, names,
 };
-use crate::{clock::Clock, service::publish::PublishRequest};
+use crate::{
+    clock::Clock,
+    policy::RolloutWish,
+    service::{publish::PublishRequest, rollout::RolloutView},
+};
 
 /// Make a proposal come true.
 #[derive(Debug, Args)]
@@ -29,6 +35,8 @@ pub(in crate::cli) struct Submit {
     /// The signed proposal, or several copies of it that different people have signed.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    wish: WishArgs,
 }
 
 /// What has come true.
@@ -41,7 +49,14 @@ pub(super) struct Submitted {
 
 impl Submit {
     pub(super) fn run(self, output: Output) -> CliResult {
+        let wish = self.wish.read()?;
         let (proposal, copies) = Proposal::read_copies(&self.files)?;
+        if proposal.manifest.is_none() && !wish.says_nothing() {
+            return Err(CliError::Input(
+                "the proposal publishes no release: expected nothing about how one spreads"
+                    .to_owned(),
+            ));
+        }
         let trust = VendorTrust::new(&self.keys.keys, &proposal.product);
         let seen = trust.seen()?;
         if seen.root.is_none() {
@@ -55,19 +70,26 @@ impl Submit {
             return Err(CliError::Input("not submitted: signatures are missing".to_owned()));
         }
         let server = self.server.connect()?;
-        let revision = submit(&server, &proposal, &review)?;
+        let revision = submit(&server, &proposal, &review, wish)?;
         remember(&server, &proposal, &trust, output);
         output.answer(&Submitted { revision, shown }, |submitted| {
-            format!("{} is at revision {revision}.", submitted.shown.product)
+            let done = format!("{} is at revision {revision}.", submitted.shown.product);
+            let Some(manifest) = &review.manifest else { return done };
+            let path = format!("/v1/products/{}/rollouts/{}", proposal.product, manifest.version);
+            // It is published, whether or not it can be said how it spreads.
+            let view = server.get(&path).map(|view: RolloutView| rollout::spreads(&view));
+            view.map_or(done.clone(), |spreads| format!("{done} {spreads}"))
         })
     }
 }
 
-/// Sends what is signed, and says the product's new revision.
+/// Sends what is signed, and says the product's new revision. A release spreads as `rollout` says,
+/// which is the word of whoever submits it: nobody has signed that.
 pub(in crate::cli) fn submit(
     server: &Connection,
     proposal: &Proposal,
     review: &Review,
+    rollout: RolloutWish,
 ) -> Result<u64, CliError> {
     let mut documents = review.texts()?;
     let product = format!("/v1/products/{}", proposal.product);
@@ -77,7 +99,7 @@ pub(in crate::cli) fn submit(
             expected_revision: proposal.revision,
             manifest: manifest.clone(),
             channel_metadata,
-            rollout: proposal.rollout.clone(),
+            rollout,
         };
         let published: PublishResponse = server.post(&format!("{product}/releases"), &request)?;
         return Ok(published.revision);
