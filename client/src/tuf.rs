@@ -42,6 +42,6 @@ pub use path_pattern::PathPattern;
 pub use signer::{SignError, Signer};
 pub use signing_key::{KeyFileError, SigningKey};
 pub use trust::{
-    DIRECTOR, Delegation, Limits, PlanBinding, Search, Trust, TrustedRepository, TrustedRoot,
-    TrustedSnapshot, TrustedTimestamp,
+    DIRECTOR, Delegation, Limits, PlanBinding, Rotation, Search, Trust, TrustedRepository,
+    TrustedRoot, TrustedSnapshot, TrustedTimestamp,
 };

@@ -68,7 +68,9 @@
 //!
 //! A thief of online keys can also number his documents as high as numbers go, so that nothing
 //! honest is new to the machine any more. The vendor who gives the roles new keys, in root and
-//! targets, undoes it: `replay::fast_forward_is_undone_by_new_keys`,
+//! targets, undoes it; of timestamp and snapshot one new key is enough, for a machine forgets both
+//! documents where a new root changes who signs either:
+//! `replay::fast_forward_is_undone_by_new_keys`, `replay::fast_forward_is_undone_by_one_new_key`,
 //! `replay::a_fast_forwarded_plan_is_undone_by_a_new_director`,
 //! `replay::a_fast_forwarded_order_is_undone_by_a_new_director`.
 //!

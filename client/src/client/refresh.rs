@@ -7,7 +7,9 @@ use crate::{
     error::Error,
     fetch::Remote,
     format::{ChannelName, Digest, ProductName},
-    tuf::{Limits, Refusal, Rule, Trust, TrustedRepository, TrustedRoot, TrustedTimestamp},
+    tuf::{
+        Limits, Refusal, Rotation, Rule, Trust, TrustedRepository, TrustedRoot, TrustedTimestamp,
+    },
 };
 
 /// The root that was pinned when the machine enrolled.
@@ -66,7 +68,9 @@ impl Refresh<'_> {
         for _ in 0..self.limits.root_rotations_max {
             let next = format!("{}.root.json", root.version().saturating_add(1));
             let Some(text) = answer.get(&next) else { break };
-            root.rotate(text.as_bytes())?;
+            if root.rotate(text.as_bytes())? == Rotation::OtherOnlineSigners {
+                self.store.forget_online_roles()?;
+            }
             self.store.write(Stored::Root, text.as_bytes())?;
         }
         self.expect_newest(&root)?;

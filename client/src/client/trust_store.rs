@@ -114,6 +114,15 @@ impl TrustStore {
         self.forget(Noted::OrderDone)
     }
 
+    /// Forgets the timestamp and the snapshot, durably.
+    pub(super) fn forget_online_roles(&self) -> Result<(), Error> {
+        for document in [Stored::Timestamp, Stored::Snapshot] {
+            files::remove(&*self.files, &self.path(document))?;
+        }
+        let synced = self.files.sync_directory(&self.folder);
+        synced.map_err(|error| Error::disk(&self.folder, error))
+    }
+
     /// Forgets a number that was noted.
     pub(super) fn forget(&self, number: Noted) -> Result<(), Error> {
         files::remove(&*self.files, &self.noted_path(number))

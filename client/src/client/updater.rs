@@ -11,10 +11,10 @@ use super::files;
 use crate::{
     error::Error,
     fetch::Mirror,
-    fs::LocalFileSystem,
+    fs::{FileSystem as _, LocalFileSystem},
     tuf::{
-        FileMeta, HashesChecker, Limits, Refusal, Rule, Search, Target, TrustedRepository,
-        TrustedRoot, percent_encoded, role_file_name,
+        FileMeta, HashesChecker, Limits, Refusal, Rotation, Rule, Search, Target,
+        TrustedRepository, TrustedRoot, percent_encoded, role_file_name,
     },
 };
 
@@ -60,7 +60,9 @@ impl Updater {
             let Some(bytes) = metadata.file(&format!("/{next}"), limits.root_bytes_max)? else {
                 break;
             };
-            root.rotate(&bytes)?;
+            if root.rotate(&bytes)? == Rotation::OtherOnlineSigners {
+                copies.forget_online_roles()?;
+            }
             copies.write("root", &bytes)?;
         }
         let is_consistent = root.root().consistent_snapshot;
@@ -225,6 +227,15 @@ impl Copies<'_> {
     ) -> Result<T, Error> {
         if let Some(copy) = self.read(role, bytes_max)
             && let Ok(accepted) = accept(&copy)
+    /// Forgets the timestamp and the snapshot, durably.
+    fn forget_online_roles(&self) -> Result<(), Error> {
+        for role in ["timestamp", "snapshot"] {
+            files::remove(&LocalFileSystem, &self.folder.join(copy_name(role)))?;
+        }
+        let synced = LocalFileSystem.sync_directory(self.folder);
+        synced.map_err(|error| Error::disk(self.folder, error))
+    }
+
         {
             return Ok(accepted);
         }

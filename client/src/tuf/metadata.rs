@@ -99,6 +99,17 @@ pub struct Root {
     pub roles: RootRoles,
 }
 
+impl Root {
+    /// Which keys sign timestamp and snapshot, and how many must.
+    pub(super) fn online_signers(&self) -> [(Vec<Option<&PublicKey>>, NonZeroU64); 2] {
+        [&self.roles.timestamp, &self.roles.snapshot].map(|role| {
+            let mut keys: Vec<_> = role.keyids.iter().map(|id| self.keys.get(id)).collect();
+            keys.sort_unstable();
+            (keys, role.threshold)
+        })
+    }
+}
+
 /// The top-level roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootRoles {

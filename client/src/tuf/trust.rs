@@ -172,14 +172,17 @@ impl TrustedRoot {
     /// Follows one rotation: `bytes` must be version N + 1, signed by the thresholds of both the
     /// trusted root and itself. Expiry of an intermediate root does not matter (§5.3.10 looks at
     /// the last one only).
-    pub fn rotate(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        let refuse = |detail| Err(Refusal::new("root", Rule::Version, detail));
+    ///
+    /// Whoever keeps a timestamp and a snapshot between refreshes heeds the answer before the new root
+    /// is stored: a crash in between must not keep what is to be forgotten.
+    pub fn rotate(&mut self, bytes: &[u8]) -> Result<Rotation, Refusal> {
         let most = self.reader.limits.root_rotations_max;
         if self.rotations >= most {
-            return refuse(format!(
+            let detail = format!(
                 "{} rotations were followed already: expected at most {most} in one refresh",
                 self.rotations
-            ));
+            );
+            return Err(Refusal::new("root", Rule::Version, detail));
         }
         let envelope = envelope("root", bytes, self.reader.limits.root_bytes_max)?;
         envelope.verify(&self.root.keys, &self.root.roles.root)?;
@@ -187,14 +190,18 @@ impl TrustedRoot {
         envelope.verify(&next.keys, &next.roles.root)?;
         let version = next.header.version;
         if self.root.header.version.checked_add(1) != Some(version) {
-            return refuse(format!(
-                "version {version}: expected the one after {}",
-                self.root.header.version
-            ));
+            let detail = format!("expected the one after version {}", self.root.header.version);
+            let refusal = Refusal::new("root", Rule::Version, detail);
+            return Err(refusal.at(Some(version.get())));
         }
+        let rotation = if next.online_signers() == self.root.online_signers() {
+            Rotation::SameOnlineSigners
+        } else {
+            Rotation::OtherOnlineSigners
+        };
         self.root = next;
         self.rotations += 1;
-        Ok(())
+        Ok(rotation)
     }
 
     /// Ends the rotations. `now` is the time of the whole refresh from here on (§5.1).
@@ -202,6 +209,17 @@ impl TrustedRoot {
         unexpired("root", &self.root, now)?;
         Ok(Trust { root: self.root, now, reader: self.reader, old: None })
     }
+}
+
+/// What a rotation means for the timestamp and the snapshot that were trusted before it (§5.3.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// They stay trusted.
+    SameOnlineSigners,
+    /// Other keys sign timestamp or snapshot, or another number of them: both are to be forgotten. A
+    /// thief of the keys before may have raised the versions in either as high as they go, also in the
+    /// one that still verifies.
+    OtherOnlineSigners,
 }
 
 /// A settled root: awaits the timestamp (§5.4).

@@ -328,6 +328,29 @@ fn a_fast_forwarded_order_is_undone_by_a_new_director() {
 /// the root, above which nothing is looked at.
 #[test]
 fn a_clock_that_is_ahead_stops_updates_and_nothing_else() {
+/// One new key is enough, for timestamp or for snapshot: the machine forgets both documents then, also
+/// the one that the thief's key, or a key that he has not, still signs.
+#[test]
+fn fast_forward_is_undone_by_one_new_key() {
+    for (role, fresh) in [(Role::Timestamp, Key::FRESH[0]), (Role::Snapshot, Key::FRESH[1])] {
+        let mut victim = Victim::new();
+        victim.attack(|world| {
+            world.action = json!({ "do": "stay" });
+            for raised in [Role::Timestamp, Role::Snapshot, Role::Targets, Role::Channel] {
+                world.set(raised, "/version", json!(u64::MAX));
+            }
+        });
+        assert_eq!(victim.machine.agent(&["update"]).code(), UP_TO_DATE);
+        victim.remember();
+        victim.honest.publish(release("1.0.2"));
+        victim.server.serve(victim.honest.edition());
+        victim.fails(TRUST, "rollback", &["timestamp"]);
+
+        victim.honest.rotate([(role, Holders::only(fresh))]);
+        victim.recovers();
+    }
+}
+
     for (offset, refused) in [("+2d", "timestamp version 7"), ("+366d", "root version 1")] {
         let mut victim = Victim::new();
         victim.server.serve(victim.next().edition());

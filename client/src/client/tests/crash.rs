@@ -1,6 +1,6 @@
 //! The machine stops, or its disk refuses, at every change that enrolling and updating make.
 
-use super::{vendor::Particulars, *};
+use super::{healing::fast_forwarded, vendor::Particulars, *};
 use crate::{error::ErrorKind, fs::Failure};
 
 const FAILURES: [Failure; 3] = [Failure::Crash, Failure::Refused, Failure::Unreported];
@@ -106,4 +106,21 @@ fn break_an_update_off(failure: Failure) {
         },
     );
     assert!(changes > 40, "only {changes} changes");
+}
+
+/// What is to be forgotten when a root brings other online keys is forgotten before that root is kept.
+#[test]
+fn a_recovery_from_a_fast_forward_that_breaks_off_is_made_good() {
+    fail_everywhere(
+        &[Failure::Crash],
+        || {
+            let machine = fast_forwarded();
+            machine.server().vendor.rotate_snapshot_key();
+            machine
+        },
+        |machine, surroundings| Client::open_within(machine.folder.path(), surroundings)?.check(),
+        |machine, _, case| {
+            machine.check().unwrap_or_else(|error| panic!("{case}: {error}"));
+        },
+    );
 }

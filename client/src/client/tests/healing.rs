@@ -1,5 +1,5 @@
 use super::{
-    vendor::{self, Particulars, version},
+    vendor::{self, Particulars, Vendor, version},
     *,
 };
 use crate::{error::ErrorKind, format::Action};
@@ -102,6 +102,28 @@ fn roots_are_followed_one_by_one() {
     machine.check().unwrap();
     let newest = machine.server().vendor.roots[3].clone();
     assert_eq!(std::fs::read(machine.trust_file("root.json")).unwrap(), newest);
+}
+
+/// A new key for one of the two online roles is enough: the other's document still verifies, and is
+/// forgotten all the same (TUF 1.0.34 §5.3.11).
+#[test]
+fn one_new_online_key_undoes_a_fast_forward() {
+    for replace_a_key in [Vendor::rotate_timestamp_key, Vendor::rotate_snapshot_key] {
+        let machine = fast_forwarded();
+        replace_a_key(&mut machine.server().vendor);
+        machine.check().unwrap();
+        let honest = machine.server().vendor.files["timestamp.json"].clone();
+        assert_eq!(std::fs::read(machine.trust_file("timestamp.json")).unwrap(), honest);
+    }
+}
+
+/// A machine that has seen the highest versions that there are.
+pub(super) fn fast_forwarded() -> Machine {
+    let machine = Machine::running("2.4.0");
+    machine.server().set(Action::Stay);
+    machine.server().vendor.sign_far_ahead();
+    machine.check().unwrap();
+    machine
 }
 
 /// Every document that it knows has expired, three newer roots are to be followed, two of them

@@ -125,6 +125,19 @@ fn a_folder_that_slept_for_years_wakes() {
 fn what_is_refused_changes_nothing() {
     let machine = begun();
     let path = release_target(&machine);
+#[test]
+fn one_new_online_key_undoes_a_fast_forward() {
+    for replace_a_key in [Vendor::rotate_timestamp_key, Vendor::rotate_snapshot_key] {
+        let machine = begun();
+        machine.server().vendor.sign_far_ahead();
+        refresh(&machine).unwrap();
+        machine.server().vendor.sign();
+        assert_eq!(refresh(&machine).err().unwrap().code(), "rollback");
+        replace_a_key(&mut machine.server().vendor);
+        refresh(&machine).unwrap().target(&release_target(&machine)).unwrap();
+    }
+}
+
     refresh(&machine).unwrap().target(&path).unwrap();
     let before = files(machine.folder.path());
     machine.server().vendor.sign();

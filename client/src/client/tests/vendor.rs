@@ -134,6 +134,21 @@ impl Vendor {
         self.sign();
     }
 
+    /// Replaces the snapshot's key by another one.
+    pub(crate) fn rotate_snapshot_key(&mut self) {
+        self.snapshot_key = key(15);
+        self.sign_root();
+        self.sign();
+    }
+
+    /// Signs everything below the root as a thief would who numbers it as high as numbers go. What is
+    /// signed next goes on from the vendor's own numbers.
+    pub(crate) fn sign_far_ahead(&mut self) {
+        let honest = std::mem::replace(&mut self.revision, u64::MAX - 1);
+        self.sign();
+        self.revision = honest;
+    }
+
     /// Signs a repository in which a channel is missing.
     pub(crate) fn lose_channel(&mut self, channel: Channel) {
         self.channels.remove(&channel.into());

@@ -9,7 +9,7 @@ fn both() -> Vec<Signer> {
 /// What becomes of the first root when it is offered `next`.
 fn rotated(next: &Root, signers: &[Signer]) -> Result<u64, Refusal> {
     let mut trusted = pinned(Limits::DEFAULT);
-    trusted.rotate(&signed(next, signers)).map(|()| trusted.version())
+    trusted.rotate(&signed(next, signers)).map(|_| trusted.version())
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_rotation_takes_exactly_the_next_version() {
         }
     }
     let skipped = rotated(&root(3, &Signer::NEW_ROOTS), &both()).unwrap_err();
-    insta::assert_snapshot!(skipped, @"root is refused (version): version 3: expected the one after 1");
+    insta::assert_snapshot!(skipped, @"root version 3 is refused (version): expected the one after version 1");
 }
 
 #[test]
@@ -201,4 +201,24 @@ fn a_signature_more_than_needed_may_be_damaged() {
     let pin = |text: String| TrustedRoot::pin(text.as_bytes(), Limits::DEFAULT);
     pin(damage(1)).unwrap();
     refused(pin(damage(2)), "root", Rule::Threshold);
+}
+
+#[test]
+fn another_key_or_threshold_of_one_online_role_is_told() {
+    let rotated = |change: &dyn Fn(&mut Root)| {
+        let mut next = root(2, &Signer::OLD_ROOTS);
+        next.keys.extend(keys(&[Signer::Stranger]));
+        change(&mut next);
+        pinned(Limits::DEFAULT).rotate(&signed(&next, &Signer::OLD_ROOTS)).unwrap()
+    };
+    assert_eq!(rotated(&|_| {}), Rotation::SameOnlineSigners);
+    let more = [Signer::Targets, Signer::Stranger];
+    assert_eq!(rotated(&|next| next.roles.targets = role(&more, 2)), Rotation::SameOnlineSigners);
+    let both = [Signer::Timestamp, Signer::Stranger];
+    for (signers, threshold) in [(&both[1..], 1), (&both, 2)] {
+        let other = rotated(&|next| next.roles.timestamp = role(signers, threshold));
+        assert_eq!(other, Rotation::OtherOnlineSigners);
+        let other = rotated(&|next| next.roles.snapshot = role(signers, threshold));
+        assert_eq!(other, Rotation::OtherOnlineSigners);
+    }
 }
