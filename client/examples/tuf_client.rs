@@ -112,5 +112,5 @@ fn mirror(argument: &str, address: Option<&str>) -> Result<Mirror, Box<dyn Error
     let address = address.ok_or_else(|| format!("{argument} is missing"))?;
     let authority = CertificateAuthority::PublicWeb;
     let transport = HttpTransport::new(address, &authority, None, Limits::DEFAULT)?;
-    Ok(Mirror::new(Box::new(transport), Retry::DEFAULT))
+    Ok(Mirror::new(Box::new(transport), Limits::DEFAULT, Retry::DEFAULT))
 }

@@ -1,21 +1,25 @@
-use std::io::{Read as _, Write};
+use std::io::{Read as _, Seek, Write};
 
-use super::{Accepted, Answer, Method, Request, Retry, Transport, coding::read_bounded};
+use super::{
+    Accepted, Answer, Limits, Method, Request, Retry, Transport, coding::read_bounded, rate::paced,
+};
 use crate::{
     error::Error,
     tuf::{HashesChecker, Rule, Target},
 };
 
-/// Plain files below an address: a TUF repository as any web server serves it.
+/// Plain files below an address: a TUF repository as any web server serves it. Every answer is bounded
+/// in length and, whatever the transport, in slowness; what may pass by itself is retried.
 pub struct Mirror {
     transport: Box<dyn Transport>,
+    limits: Limits,
     retry: Retry,
 }
 
 impl Mirror {
     /// The files behind `transport`.
-    pub fn new(transport: Box<dyn Transport>, retry: Retry) -> Self {
-        Self { transport, retry }
+    pub fn new(transport: Box<dyn Transport>, limits: Limits, retry: Retry) -> Self {
+        Self { transport, limits, retry }
     }
 
     /// The file at `path`, which begins with `/`, of at most `bytes_max` bytes; nothing where the
@@ -28,18 +32,30 @@ impl Mirror {
         })
     }
 
-    /// Writes the target at `path` to `destination`, and says whether it is `target` indeed: the
-    /// caller must not use what was written before.
+    /// Writes the target at `path` to `destination`, from its beginning, and says whether it is
+    /// `target` indeed: the caller must not use what was written before.
     pub fn target(
+        &self,
+        path: &str,
+        target: &Target,
+        destination: &mut (impl Write + Seek),
+    ) -> Result<(), Error> {
+        self.retry.run(|| {
+            destination.rewind().map_err(|error| Error::local(error.to_string()))?;
+            self.try_target(path, target, destination)
+        })
+    }
+
+    fn try_target(
         &self,
         path: &str,
         target: &Target,
         destination: &mut impl Write,
     ) -> Result<(), Error> {
-        let answer = self.retry.run(|| match self.get(path, Accepted::AsStored)? {
-            answer @ Answer { status: 200, .. } => Ok(answer),
-            answer => Err(Error::server(answer.status, None)),
-        })?;
+        let answer = match self.get(path, Accepted::AsStored)? {
+            answer @ Answer { status: 200, .. } => answer,
+            answer => return Err(Error::server(answer.status, None)),
+        };
         let refuse = |rule: Rule, detail: String| {
             Err(Error::rule(rule.as_str(), format!("{path} is refused: {detail}")))
         };
@@ -67,6 +83,7 @@ impl Mirror {
 
     fn get(&self, path: &str, accepted: Accepted) -> Result<Answer, Error> {
         let method = Method::Get;
-        self.transport.send(&Request { method, path, token: None, resume: None, accepted })
+        let request = Request { method, path, token: None, resume: None, accepted };
+        Ok(paced(self.transport.send(&request)?, &self.limits))
     }
 }

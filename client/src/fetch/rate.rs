@@ -4,11 +4,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{Answer, Limits};
+
+/// `answer` with a body that must not come too slowly, and is not read too fast.
+pub(super) fn paced(answer: Answer, limits: &Limits) -> Answer {
+    let &Limits { rate_bytes_min, rate_window, bytes_per_second_max, .. } = limits;
+    let body = RateGuard::new(answer.body, rate_bytes_min, rate_window);
+    Answer { body: Box::new(Throttle::new(body, bytes_per_second_max)), ..answer }
+}
+
 /// A reader that fails when what it reads arrives too slowly.
 ///
 /// A timeout for each read alone can be satisfied by one byte at a time for ever. Only the time
 /// spent waiting for the server counts: a slow disk on this side is not its fault.
-pub(super) struct RateGuard<R> {
+struct RateGuard<R> {
     reader: R,
     bytes_per_second_min: u64,
     window: Duration,
@@ -18,7 +27,7 @@ pub(super) struct RateGuard<R> {
 
 impl<R: Read> RateGuard<R> {
     /// Puts up with no less than `bytes_per_second_min` over each `window` of waiting.
-    pub(super) fn new(reader: R, bytes_per_second_min: u64, window: Duration) -> Self {
+    fn new(reader: R, bytes_per_second_min: u64, window: Duration) -> Self {
         Self { reader, bytes_per_second_min, window, waited: Duration::ZERO, bytes: 0 }
     }
 
@@ -53,7 +62,7 @@ impl<R: Read> Read for RateGuard<R> {
 
 /// A reader that brings no more than so many bytes a second. What a pause has saved is not made up
 /// for afterwards.
-pub(super) struct Throttle<R> {
+struct Throttle<R> {
     reader: R,
     bytes_per_second_max: Option<NonZeroU64>,
     next: Instant,
@@ -63,7 +72,7 @@ impl<R: Read> Throttle<R> {
     /// How often a second something is read, so that it does not come in gushes.
     const READS_PER_SECOND: u64 = 10;
 
-    pub(super) fn new(reader: R, bytes_per_second_max: Option<NonZeroU64>) -> Self {
+    fn new(reader: R, bytes_per_second_max: Option<NonZeroU64>) -> Self {
         Self { reader, bytes_per_second_max, next: Instant::now() }
     }
 }

@@ -7,9 +7,8 @@ use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Accepted, Answer, Download, Limits, Method, Request, Retry, Transport,
-    coding::read_bounded,
-    rate::{RateGuard, Throttle},
+    Accepted, Answer, Download, Limits, Method, Request, Retry, Transport, coding::read_bounded,
+    rate::paced,
 };
 use crate::{
     error::Error,
@@ -126,10 +125,7 @@ impl Remote {
     pub(super) fn send(&self, request: &Request<'_>) -> Result<Answer, Error> {
         self.expect_wanted()?;
         let answer = self.transport.send(&Request { token: self.token.as_ref(), ..*request })?;
-        let Limits { rate_bytes_min, rate_window, bytes_per_second_max, .. } = self.limits;
-        let body = RateGuard::new(answer.body, rate_bytes_min, rate_window);
-        let body = Box::new(Throttle::new(body, bytes_per_second_max));
-        let answer = Answer { body, ..answer };
+        let answer = paced(answer, &self.limits);
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }

@@ -1,6 +1,10 @@
 //! The TUF client by itself, against a repository without contracts and plans.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{
     vendor::{Particulars, Vendor},
@@ -28,12 +32,12 @@ impl Transport for Below {
 
 fn metadata(machine: &Machine) -> Mirror {
     let transport = Below("/repo/acme-db", Direct(Arc::clone(&machine.server)));
-    Mirror::new(Box::new(transport), Retry::AT_ONCE)
+    Mirror::new(Box::new(transport), fetch::Limits::DEFAULT, Retry::AT_ONCE)
 }
 
 fn targets(machine: &Machine) -> Mirror {
     let transport = Below("/repo/acme-db/targets", Direct(Arc::clone(&machine.server)));
-    Mirror::new(Box::new(transport), Retry::AT_ONCE)
+    Mirror::new(Box::new(transport), fetch::Limits::DEFAULT, Retry::AT_ONCE)
 }
 
 fn refresh(machine: &Machine) -> Result<Updater, Error> {
@@ -122,10 +126,6 @@ fn a_folder_that_slept_for_years_wakes() {
 }
 
 #[test]
-fn what_is_refused_changes_nothing() {
-    let machine = begun();
-    let path = release_target(&machine);
-#[test]
 fn one_new_online_key_undoes_a_fast_forward() {
     for replace_a_key in [Vendor::rotate_timestamp_key, Vendor::rotate_snapshot_key] {
         let machine = begun();
@@ -138,6 +138,10 @@ fn one_new_online_key_undoes_a_fast_forward() {
     }
 }
 
+#[test]
+fn what_is_refused_changes_nothing() {
+    let machine = begun();
+    let path = release_target(&machine);
     refresh(&machine).unwrap().target(&path).unwrap();
     let before = files(machine.folder.path());
     machine.server().vendor.sign();
@@ -162,6 +166,25 @@ fn one_new_online_key_undoes_a_fast_forward() {
     }
     machine.server().meddle = None;
     refresh(&machine).unwrap().target(&path).unwrap();
+}
+
+#[test]
+fn a_download_that_breaks_off_is_begun_again() {
+    let machine = begun();
+    let (folder, path) = (tempfile::tempdir().unwrap(), release_target(&machine));
+    let destination = folder.path().join("release.json");
+    let mut updater = refresh(&machine).unwrap();
+    let cut = AtomicBool::new(false);
+    machine.server().meddle = Some(Box::new(move |request, reply| {
+        let is_first = request.path.contains("/targets/") && !cut.swap(true, Ordering::SeqCst);
+        if is_first { reply.cut_after(10) } else { reply }
+    }));
+    updater.download(&targets(&machine), &path, &destination).unwrap();
+    let bytes = fs::read(&destination).unwrap();
+    let server = machine.server();
+    assert!(server.vendor.files.values().any(|file| *file == bytes));
+    let downloads = server.paths();
+    assert_eq!(downloads.iter().filter(|path| path.contains("/targets/")).count(), 2);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write as _,
+    io::{self, Cursor, Read, Write as _},
     num::NonZeroU64,
     sync::{Arc, Mutex},
 };
@@ -532,13 +532,23 @@ impl Transport for Direct {
             let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
             return Err(Error::network(request.path, refused));
         }
-        let (Body::Whole(body) | Body::Cut { bytes: body, .. }) = reply.body else {
-            panic!("nothing endless without a socket")
+        let body: Box<dyn Read + Send> = match reply.body {
+            Body::Whole(body) => Box::new(Cursor::new(body)),
+            Body::Cut { bytes, .. } => Box::new(Cursor::new(bytes).chain(HungUp)),
+            Body::Endless => panic!("nothing endless without a socket"),
         };
         let range_start = request.resume.filter(|_| reply.status == 206).map(|it| it.from);
-        let body = Box::new(std::io::Cursor::new(body));
         let coding = Coding::Identity;
         Ok(Answer { status: reply.status, range_start, coding, retry_after: None, body })
+    }
+}
+
+/// What is read where the other side has hung up in the middle.
+struct HungUp;
+
+impl Read for HungUp {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 

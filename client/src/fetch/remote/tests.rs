@@ -10,9 +10,9 @@ use std::{
 use super::*;
 use crate::{
     error::ErrorKind,
-    fetch::Coding,
+    fetch::{Coding, Mirror},
     format::{Digest, Platform},
-    tuf::SigningKey,
+    tuf::{Hashes, SigningKey, Target},
 };
 
 /// Brings a byte every two milliseconds, for ever.
@@ -47,29 +47,35 @@ impl Transport for Slow {
     }
 }
 
-fn slow(status: u16) -> (Remote, Arc<AtomicU32>) {
-    let asked = Arc::new(AtomicU32::new(0));
-    let limits = Limits {
-        // Nothing that trickles two milliseconds a byte is ever this fast.
-        rate_bytes_min: 10_000,
-        rate_window: Duration::from_millis(10),
-        ..Limits::DEFAULT
-    };
-    let transport = Box::new(Slow { status, asked: Arc::clone(&asked) });
-    (Remote::new(transport, limits, Retry::AT_ONCE), asked)
+impl Slow {
+    fn new(status: u16) -> Self {
+        Self { status, asked: Arc::default() }
+    }
+
+    fn remote(self) -> Remote {
+        Remote::new(Box::new(self), FASTER_THAN_IT, Retry::AT_ONCE)
+    }
+
+    fn mirror(self) -> Mirror {
+        Mirror::new(Box::new(self), FASTER_THAN_IT, Retry::AT_ONCE)
+    }
 }
+
+/// Nothing that trickles two milliseconds a byte is ever this fast.
+const FASTER_THAN_IT: Limits =
+    Limits { rate_bytes_min: 10_000, rate_window: Duration::from_millis(10), ..Limits::DEFAULT };
 
 fn file() -> TargetFile {
     let path = "bugfix/1.0.1/release.json".parse().unwrap();
     TargetFile { path, length: 1 << 20, sha256: Digest::of(b"") }
 }
 
-type Ask = fn(&Remote, &ProductName) -> Result<(), Error>;
+type Ask = fn(Slow, &ProductName) -> Result<(), Error>;
 
 #[test]
 fn whatever_is_read_must_not_come_too_slowly() {
-    let reads: [(&str, Ask); 5] = [
-        ("/v1/enroll", |remote, product| {
+    let reads: [(&str, Ask); 7] = [
+        ("/v1/enroll", |slow, product| {
             let key = SigningKey::from_seed(&[1; 32]);
             let request = EnrollRequest {
                 activation_key: "key".to_owned(),
@@ -79,9 +85,9 @@ fn whatever_is_read_must_not_come_too_slowly() {
                 public_key: key.public(),
                 proof: key.sign(b""),
             };
-            remote.enroll(&request).map(drop)
+            slow.remote().enroll(&request).map(drop)
         }),
-        ("/v1/check", |remote, product| {
+        ("/v1/check", |slow, product| {
             let request = CheckRequest {
                 product: product.clone(),
                 platform: Platform::of_this_program(),
@@ -90,21 +96,29 @@ fn whatever_is_read_must_not_come_too_slowly() {
                 agent: "test".to_owned(),
                 facts: None,
             };
-            remote.check(&request).map(drop)
+            slow.remote().check(&request).map(drop)
         }),
-        ("timestamp.json", |remote, product| {
-            remote.metadata(product, "timestamp.json", 16_000).map(drop)
+        ("timestamp.json", |slow, product| {
+            slow.remote().metadata(product, "timestamp.json", 16_000).map(drop)
         }),
-        ("release.json", |remote, product| remote.target(product, &file()).map(drop)),
-        ("release.json", |remote, product| {
+        ("release.json", |slow, product| slow.remote().target(product, &file()).map(drop)),
+        ("release.json", |slow, product| {
             let cache = tempfile::tempdir().unwrap();
+            let remote = slow.remote();
             remote.download(product, &file()).into_cache(cache.path(), &mut |_| {}).map(drop)
+        }),
+        ("/timestamp.json", |slow, _| slow.mirror().file("/timestamp.json", 16_000).map(drop)),
+        ("/release.json", |slow, _| {
+            let target =
+                Target { length: 1 << 20, hashes: Hashes::sha256(Digest::of(b"")), custom: None };
+            slow.mirror().target("/release.json", &target, &mut io::Cursor::new(Vec::new()))
         }),
     ];
     let product = "acme-db".parse().unwrap();
     for (what, read) in reads {
-        let (remote, asked) = slow(200);
-        let error = read(&remote, &product).unwrap_err();
+        let slow = Slow::new(200);
+        let asked = Arc::clone(&slow.asked);
+        let error = read(slow, &product).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Network, "{error}");
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert!(error.to_string().contains(what) && cause.contains("too slow"), "{error}: {cause}");
@@ -115,8 +129,10 @@ fn whatever_is_read_must_not_come_too_slowly() {
 /// That the server refuses is known from its status; why is not waited for any longer.
 #[test]
 fn a_refusal_that_trickles_is_a_refusal() {
-    let (remote, asked) = slow(403);
-    let error = remote.metadata(&"acme-db".parse().unwrap(), "timestamp.json", 1).unwrap_err();
+    let slow = Slow::new(403);
+    let asked = Arc::clone(&slow.asked);
+    let error =
+        slow.remote().metadata(&"acme-db".parse().unwrap(), "timestamp.json", 1).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Server, "http_403"));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
