@@ -31,31 +31,35 @@
 //!
 //! # What a thief of keys can do
 //!
-//! Each set of keys that a threshold does not cover, in the hands of somebody through whose server
-//! the machine goes: he may withhold, replay and mix whatever was signed before. *Freeze*: have what
-//! has expired taken for the newest that there is. *Steer*: send the machine to another release that
-//! the vendor signed, up or down. *Install*: have bytes installed that the vendor did not sign. Two
-//! of three root keys and two of three release keys must sign here; with a threshold of 1, one stolen
-//! key is the row of the threshold. A freeze ends when the next document expires of which the thief
-//! has not the key (`replay::a_frozen_repository_is_noticed_when_a_document_of_it_expires`).
+//! The keys are in the hands of somebody through whose server the machine goes: he may withhold, replay
+//! and mix whatever was signed before. *Freeze*: have what is old taken for the newest that there is.
+//! *Steer*: send the machine to another release that the vendor signed, up or down. *Install*: have bytes
+//! installed that the vendor did not sign. What it takes:
 //!
-//! | stolen | freeze | steer | install | go below the floor | shown by |
-//! |---|---|---|---|---|---|
-//! | nothing | no | no | no | no | `stolen_keys::no_key` |
-//! | timestamp | until snapshot or plan expires | no | no | no | `stolen_keys::the_timestamp_key` |
-//! | snapshot | no | no | no | no | `stolen_keys::the_snapshot_key` |
-//! | timestamp and snapshot | until the plan expires | no | no | no | `stolen_keys::the_timestamp_and_snapshot_keys` |
-//! | director | no | yes | no | no | `stolen_keys::the_director_key` |
-//! | all online keys: the server itself | until the targets expire | yes | no | no | `stolen_keys::all_online_keys` |
-//! | one release key of two | no | no | no | no | `stolen_keys::one_release_key_of_two` |
-//! | one release key of two, all online keys | as all online keys | yes | no | no | `stolen_keys::one_release_key_of_two_and_all_online_keys` |
-//! | release keys up to the threshold | no | no | no | no | `stolen_keys::the_release_threshold` |
-//! | release threshold and all online keys | as all online keys | yes | **yes** | no | `stolen_keys::the_release_threshold_and_all_online_keys` |
-//! | targets | no | no | no | no | `stolen_keys::the_targets_key` |
-//! | targets and all online keys | until the root expires | yes | **yes**: it names the release keys | no | `stolen_keys::the_targets_key_and_all_online_keys` |
-//! | one root key of two | no | no | no | no | `stolen_keys::one_root_key_of_two` |
-//! | one root key of two, all online keys | as all online keys | yes | no | no | the row of all online keys, and that a root of his is refused: `stolen_keys::one_root_key_of_two_and_all_online_keys` |
-//! | root keys up to the threshold | yes | yes | **yes**: it names all other keys | no | `stolen_keys::the_root_threshold` |
+//! | wanted | the least that must be stolen | shown by |
+//! |---|---|---|
+//! | freeze for a day, until the timestamp expires | nothing | `stolen_keys::freezing_beyond_a_day` |
+//! | freeze for a week, until snapshot and plan expire | timestamp | `stolen_keys::freezing_beyond_a_day`, and where it ends `stolen_keys::freezing_beyond_a_week` |
+//! | freeze for up to a year, until the targets expire | timestamp, snapshot, director | `stolen_keys::freezing_beyond_a_week`, and where it ends `stolen_keys::freezing_beyond_a_year` |
+//! | freeze until the root expires | timestamp, snapshot, targets | `stolen_keys::freezing_beyond_a_year` |
+//! | steer | director; or timestamp, snapshot, targets | `stolen_keys::steering` |
+//! | install | timestamp, snapshot, director and the release threshold; or timestamp, snapshot, targets | `stolen_keys::installing_with_no_release_key`, `stolen_keys::installing_with_one_release_key_of_two`, `stolen_keys::installing_with_the_release_threshold` |
+//! | go below the floor | no set of keys does | `stolen_keys::going_below_the_floor` |
+//! | everything but that | the root threshold | `stolen_keys::the_root_threshold` |
+//!
+//! Whoever has one of these sets has what stands beside it, and whoever has none of them has not: each
+//! test lets the thief of each of the sixteen sets of timestamp, snapshot, director and targets try, and
+//! `installing_…` so with no release key, one of two and both. Two of three root keys and two of three
+//! release keys must sign here; with a threshold of 1 one stolen key is the threshold. One root key of two
+//! is worth nothing, whatever else is stolen with it: the sets of the table alone count
+//! (`stolen_keys::one_root_key_of_two`). The targets key stands for the director's and the release keys
+//! together, because targets name them; root keys for all others.
+//!
+//! A freeze ends for whoever holds none of these when the next document expires
+//! (`replay::a_frozen_repository_is_noticed_when_a_document_of_it_expires`).
+//!
+//! The server itself has timestamp, snapshot and director: who breaks into it can freeze until the targets
+//! expire, and steer.
 //!
 //! No set of keys leads below a floor that a machine knows, for the machine keeps it for itself and
 //! asks nobody; who can *install* can sign old bytes under a new version, though. And who has the

@@ -1,6 +1,6 @@
-//! What a thief of keys can do, and what not: each set of stolen keys that a threshold does not
-//! cover, against each of the four things that a thief may want. The table in
-//! `mainstay::manual::threat_model` says the same in words.
+//! What a thief of keys can do, and what not: every set of stolen keys below the root against each of the
+//! four things that a thief may want, with the outcome by the rule that `mainstay::manual::threat_model`
+//! states.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -18,8 +18,8 @@ const UP_TO_DATE: i32 = 10;
 /// What a thief may want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
-    /// That the machine takes what has expired for the newest that there is.
-    Freeze,
+    /// That the machine takes what is so many hours old for the newest that there is.
+    Freeze { hours: i64 },
     /// That the machine goes to another release which the vendor signed.
     Steer,
     /// That the machine installs what the vendor did not sign.
@@ -38,7 +38,6 @@ enum Outcome {
 
 use Outcome::{Refused, Succeeds};
 
-const EXPIRED: Outcome = Refused("expired", "timestamp");
 const NO_ROOT: Outcome = Refused("threshold", "root version 2");
 const NO_TIMESTAMP: Outcome = Refused("threshold", "timestamp version");
 const NO_SNAPSHOT: Outcome = Refused("threshold", "snapshot version");
@@ -81,33 +80,55 @@ impl Thief<'_> {
     }
 
     fn may_sign_all(&self, world: &World, roles: &[Role]) -> bool {
-        roles.iter().all(|role| {
-            let Holders { keys, threshold } = &world.holders[role];
-            keys.iter().filter(|key| self.has(**key)).count() >= *threshold
-        })
+        roles.iter().all(|role| self.may_sign(world, *role))
+    }
+
+    fn may_sign(&self, world: &World, role: Role) -> bool {
+        let Holders { keys, threshold } = &world.holders[&role];
+        keys.iter().filter(|key| self.has(**key)).count() >= *threshold
+    }
+
+    /// The documents that he can sign anew. One that changes is announced by those above it, so whoever
+    /// cannot sign these leaves it as it is.
+    fn renewable(&self, world: &World) -> Vec<Role> {
+        if Key::ROOT.iter().any(|key| self.has(*key)) {
+            return Role::ALL.to_vec();
+        }
+        let announced = [Role::Timestamp, Role::Snapshot, Role::Targets];
+        let mut renewable: Vec<_> =
+            announced.into_iter().take_while(|role| self.may_sign(world, *role)).collect();
+        if self.may_sign(world, Role::Plan) || renewable == announced {
+            renewable.push(Role::Plan);
+        }
+        renewable
     }
 
     /// Tries to reach `goal`, and expects `expected` to come of it.
     #[track_caller]
     fn tries(&self, goal: Goal, expected: Outcome) {
+        println!("{:?}: {goal:?}, expecting {expected:?}", self.stolen);
         match goal {
-            Goal::Freeze => self.freezes(expected),
+            Goal::Freeze { hours } => self.freezes(hours, expected),
             Goal::Steer => self.steers(expected),
             Goal::Install => self.installs(expected),
             Goal::BelowFloor => self.goes_below_the_floor(expected),
         }
     }
 
+    /// Whatever he can sign is good for ever; the rest is `hours` old. The vendor has renewed the root
+    /// meanwhile.
     #[track_caller]
-    fn freezes(&self, expected: Outcome) {
+    fn freezes(&self, hours: i64, expected: Outcome) {
         let mut victim = Victim::new();
         let mut world = victim.honest.clone();
         world.revision += 1;
-        world.now = now() - SignedDuration::from_hours(25);
-        if self.has(Key::TIMESTAMP) || Key::ROOT.iter().any(|key| self.has(*key)) {
-            world.set(Role::Timestamp, "/expires", json!("2100-01-01T00:00:00Z"));
-            self.sign(&mut world, &[Role::Timestamp]);
+        world.now = now() - SignedDuration::from_hours(hours);
+        world.action = json!({ "do": "stay" });
+        let renewable = self.renewable(&world);
+        for role in &renewable {
+            world.set(*role, "/expires", json!("2100-01-01T00:00:00Z"));
         }
+        self.sign(&mut world, &renewable);
         victim.server.serve(world.edition());
         match expected {
             Succeeds => assert_eq!(victim.machine.agent(&["update"]).code(), UP_TO_DATE),
@@ -171,91 +192,120 @@ fn judge(mut victim: Victim, world: &World, version: &str, expected: Outcome) {
     }
 }
 
-/// Expects of a thief who has stolen `stolen` what comes of his four wishes, in the order of the
-/// columns of the threat model: freeze, steer, install, go below the floor.
+/// What comes of `goal` for a thief who has none of the root keys: the rule of the threat model.
+fn outcome(thief: &Thief<'_>, goal: Goal) -> Outcome {
+    let [timestamp, snapshot, director, targets] =
+        [Key::TIMESTAMP, Key::SNAPSHOT, Key::DIRECTOR, Key::TARGETS].map(|key| thief.has(key));
+    let release = Key::RELEASE.iter().filter(|key| thief.has(**key)).count() >= 2;
+    // Targets name the keys of the director and of the channels; it takes snapshot and timestamp to
+    // announce them.
+    let names_keys = timestamp && snapshot && targets;
+    let refused_above = match (timestamp, snapshot) {
+        (false, _) => Some(NO_TIMESTAMP),
+        (true, false) => Some(NO_SNAPSHOT),
+        (true, true) => None,
+    };
+    match goal {
+        Goal::Freeze { hours } => {
+            let expires_after_days = [
+                (1, timestamp, Refused("expired", "timestamp version")),
+                (7, snapshot, Refused("expired", "snapshot version")),
+                (365, targets, Refused("expired", "targets version")),
+                (7, director || names_keys, Refused("expired", "plan version")),
+            ];
+            let mut expired = expires_after_days
+                .into_iter()
+                .filter(|(days, is_renewed, _)| hours > 24 * days && !is_renewed);
+            expired.next().map_or(Succeeds, |(_, _, refused)| refused)
+        }
+        Goal::Steer if director || names_keys => Succeeds,
+        Goal::BelowFloor if director || names_keys => FLOOR,
+        Goal::Steer | Goal::BelowFloor => refused_above.filter(|_| targets).unwrap_or(NO_PLAN),
+        Goal::Install => match refused_above {
+            Some(refused) => refused,
+            None if targets => Succeeds,
+            None if !director => NO_PLAN,
+            None if !release => NO_CHANNEL,
+            None => Succeeds,
+        },
+    }
+}
+
+/// Lets a thief of each set of timestamp, snapshot, director and targets, and of so many release keys, try
+/// to reach `goal`.
 #[track_caller]
-fn expect(stolen: &[&[Key]], outcomes: [Outcome; 4]) {
-    let thief = Thief { stolen: &stolen.concat() };
-    let goals = [Goal::Freeze, Goal::Steer, Goal::Install, Goal::BelowFloor];
-    for (goal, expected) in goals.into_iter().zip(outcomes) {
-        thief.tries(goal, expected);
+fn every_thief_tries(goal: Goal, release_keys: usize) {
+    const SINGLE: [Key; 4] = [Key::TIMESTAMP, Key::SNAPSHOT, Key::DIRECTOR, Key::TARGETS];
+    for set in 0..1 << SINGLE.len() {
+        let single = SINGLE.into_iter().enumerate().filter(|(place, _)| set >> place & 1 == 1);
+        let single: Vec<_> = single.map(|(_, key)| key).collect();
+        let thief = Thief { stolen: &[&single, &Key::RELEASE[..release_keys]].concat() };
+        thief.tries(goal, outcome(&thief, goal));
+    }
+}
+
+// Release keys are of no use but for installing: elsewhere each thief has enough of them.
+
+#[test]
+fn freezing_beyond_a_day() {
+    every_thief_tries(Goal::Freeze { hours: 25 }, 2);
+}
+
+#[test]
+fn freezing_beyond_a_week() {
+    every_thief_tries(Goal::Freeze { hours: 8 * 24 }, 2);
+}
+
+#[test]
+fn freezing_beyond_a_year() {
+    every_thief_tries(Goal::Freeze { hours: 366 * 24 }, 2);
+}
+
+#[test]
+fn steering() {
+    every_thief_tries(Goal::Steer, 2);
+}
+
+#[test]
+fn going_below_the_floor() {
+    every_thief_tries(Goal::BelowFloor, 2);
+}
+
+#[test]
+fn installing_with_no_release_key() {
+    every_thief_tries(Goal::Install, 0);
+}
+
+#[test]
+fn installing_with_one_release_key_of_two() {
+    every_thief_tries(Goal::Install, 1);
+}
+
+#[test]
+fn installing_with_the_release_threshold() {
+    every_thief_tries(Goal::Install, 2);
+}
+
+const GOALS: [Goal; 4] =
+    [Goal::Freeze { hours: 366 * 24 }, Goal::Steer, Goal::Install, Goal::BelowFloor];
+
+/// He signs a root with his own keys, and is refused whatever else he has.
+#[test]
+fn one_root_key_of_two() {
+    for others in [&[][..], &[Key::TARGETS], &Key::ONLINE] {
+        let thief = Thief { stolen: &[&Key::ROOT[..1], others].concat() };
+        for goal in GOALS {
+            thief.tries(goal, NO_ROOT);
+        }
     }
 }
 
 #[test]
-fn no_key() {
-    expect(&[], [EXPIRED, NO_PLAN, NO_TIMESTAMP, NO_PLAN]);
-}
-
-#[test]
-fn the_timestamp_key() {
-    expect(&[&[Key::TIMESTAMP]], [Succeeds, NO_PLAN, NO_SNAPSHOT, NO_PLAN]);
-}
-
-#[test]
-fn the_snapshot_key() {
-    expect(&[&[Key::SNAPSHOT]], [EXPIRED, NO_PLAN, NO_TIMESTAMP, NO_PLAN]);
-}
-
-#[test]
-fn the_timestamp_and_snapshot_keys() {
-    let stolen = [Key::TIMESTAMP, Key::SNAPSHOT];
-    expect(&[&stolen], [Succeeds, NO_PLAN, NO_PLAN, NO_PLAN]);
-}
-
-#[test]
-fn the_director_key() {
-    expect(&[&[Key::DIRECTOR]], [EXPIRED, Succeeds, NO_TIMESTAMP, FLOOR]);
-}
-
-#[test]
-fn all_online_keys() {
-    expect(&[&Key::ONLINE], [Succeeds, Succeeds, NO_CHANNEL, FLOOR]);
-}
-
-#[test]
-fn one_release_key_of_two() {
-    expect(&[&Key::RELEASE[..1]], [EXPIRED, NO_PLAN, NO_TIMESTAMP, NO_PLAN]);
-}
-
-#[test]
-fn one_release_key_of_two_and_all_online_keys() {
-    expect(&[&Key::RELEASE[..1], &Key::ONLINE], [Succeeds, Succeeds, NO_CHANNEL, FLOOR]);
-}
-
-#[test]
-fn the_release_threshold() {
-    expect(&[&Key::RELEASE[..2]], [EXPIRED, NO_PLAN, NO_TIMESTAMP, NO_PLAN]);
-}
-
-#[test]
-fn the_release_threshold_and_all_online_keys() {
-    expect(&[&Key::RELEASE[..2], &Key::ONLINE], [Succeeds, Succeeds, Succeeds, FLOOR]);
-}
-
-#[test]
-fn the_targets_key() {
-    expect(&[&[Key::TARGETS]], [EXPIRED, NO_TIMESTAMP, NO_TIMESTAMP, NO_TIMESTAMP]);
-}
-
-#[test]
-fn the_targets_key_and_all_online_keys() {
-    expect(&[&[Key::TARGETS], &Key::ONLINE], [Succeeds, Succeeds, Succeeds, FLOOR]);
-}
-
-#[test]
-fn one_root_key_of_two() {
-    expect(&[&Key::ROOT[..1]], [NO_ROOT; 4]);
-}
-
-#[test]
-fn one_root_key_of_two_and_all_online_keys() {
-    expect(&[&Key::ROOT[..1], &Key::ONLINE], [NO_ROOT; 4]);
-}
-
-#[test]
 fn the_root_threshold() {
-    expect(&[&Key::ROOT[..2]], [Succeeds, Succeeds, Succeeds, FLOOR]);
+    let thief = Thief { stolen: &Key::ROOT[..2] };
+    for (goal, expected) in GOALS.into_iter().zip([Succeeds, Succeeds, Succeeds, FLOOR]) {
+        thief.tries(goal, expected);
+    }
 }
 
 /// The floor of a release binds as soon as that release runs, whatever the server says next: a
