@@ -79,9 +79,13 @@
 //! `replay::a_fast_forwarded_order_is_undone_by_a_new_director`.
 //!
 //! The keys of a private channel are release keys as all others: a machine cannot tell whose a channel of
-//! an opaque name is. So who has one's threshold **and all online keys** can have his bytes installed on
-//! any machine of the product, and the server's keys alone can steer any machine to a custom build that
-//! the vendor signed for somebody else. Keep these keys as the others.
+//! an opaque name is. Keep them as the others.
+//!
+//! | stolen | can | shown by |
+//! |---|---|---|
+//! | the threshold of a private channel | nothing | `private_channels::a_private_channels_key_alone_installs_nothing` |
+//! | the same and all online keys | **install** on any machine of the product | `private_channels::a_private_channels_key_and_the_servers_keys_install_anything_on_any_machine` |
+//! | all online keys | steer any machine to a custom build that the vendor signed for somebody else | `private_channels::the_servers_keys_steer_a_machine_to_somebody_elses_custom_build` |
 //!
 //! What else can be stolen:
 //!

@@ -21,6 +21,8 @@ mod world;
 mod documents;
 #[path = "attack/enrolment.rs"]
 mod enrolment;
+#[path = "attack/private_channels.rs"]
+mod private_channels;
 #[path = "attack/releases.rs"]
 mod releases;
 #[path = "attack/replay.rs"]
@@ -40,6 +42,7 @@ fn the_threat_model_names_the_tests_that_there_are() {
     for (module, source) in [
         ("documents", include_str!("attack/documents.rs")),
         ("enrolment", include_str!("attack/enrolment.rs")),
+        ("private_channels", include_str!("attack/private_channels.rs")),
         ("releases", include_str!("attack/releases.rs")),
         ("replay", include_str!("attack/replay.rs")),
         ("stolen_keys", include_str!("attack/stolen_keys.rs")),

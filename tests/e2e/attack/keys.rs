@@ -24,6 +24,8 @@ impl Key {
     pub(crate) const ONLINE: [Self; 3] = [Self::TIMESTAMP, Self::SNAPSHOT, Self::DIRECTOR];
     /// A key that nobody has authorised: the thief's own.
     pub(crate) const STRANGER: Self = Self(11);
+    /// The vendor's key for the private channel of another customer.
+    pub(crate) const PRIVATE: Self = Self(15);
     /// What the vendor replaces a stolen online key with.
     pub(crate) const FRESH: [Self; 3] = [Self(12), Self(13), Self(14)];
 

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
-    format::{Channel, Digest, Platform, RELEASE_FORMAT, ReleaseManifest, Severity},
+    format::{Channel, ChannelName, Digest, Platform, RELEASE_FORMAT, ReleaseManifest, Severity},
     tuf,
 };
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ impl Release {
         let artifact = &self.manifest.artifacts[&platform];
         json!({
             "version": self.manifest.version,
-            "channel": self.manifest.channel,
+            "channel": self.manifest.channel_name(),
             "manifest": {
                 "path": self.manifest.path(),
                 "length": self.manifest_bytes.len(),
@@ -175,6 +175,8 @@ pub(crate) struct World {
     /// The version of every document below the root.
     pub(crate) revision: u64,
     pub(crate) holders: BTreeMap<Role, Holders>,
+    /// Who signs [`World::PRIVATE_CHANNEL`], where the product has it.
+    pub(crate) private: Option<Holders>,
     pub(crate) releases: Vec<Release>,
     /// What the plan says is to be done.
     pub(crate) action: Value,
@@ -188,6 +190,8 @@ impl World {
     /// The machine that the plans are for.
     pub(crate) const MACHINE: &str = "m-0001";
     pub(crate) const CUSTOMER: &str = "initech";
+    /// A private channel of another customer.
+    pub(crate) const PRIVATE_CHANNEL: &str = "abcdefghijklmnopqrstuvwx23";
 
     /// A product without a release, signed at `now`.
     pub(crate) fn new(now: Timestamp) -> Self {
@@ -202,6 +206,7 @@ impl World {
                 (Role::Channel, Holders::two_of(Key::RELEASE)),
                 (Role::Plan, Holders::only(Key::DIRECTOR)),
             ]),
+            private: None,
             releases: Vec::new(),
             action: json!({ "do": "stay" }),
             files: BTreeMap::new(),
@@ -276,12 +281,17 @@ impl World {
         }
         let mut announced = json!({});
         for channel in Channel::ALL {
-            let document = self.channel(channel);
+            let document = self.channel(&channel.into());
             let text = match channel {
                 Channel::Bugfix => self.sealed(Role::Channel, document),
                 _ => sealed(&document, &self.holders[&Role::Channel].enough()),
             };
             self.add(&mut edition, &mut announced, channel.as_str(), text);
+        }
+        if let Some(holders) = &self.private {
+            let document = self.channel(&Self::PRIVATE_CHANNEL.parse().unwrap());
+            let text = sealed(&document, &holders.enough());
+            self.add(&mut edition, &mut announced, Self::PRIVATE_CHANNEL, text);
         }
         let targets = self.sealed(Role::Targets, self.targets());
         self.add(&mut edition, &mut announced, "targets", targets);
@@ -369,12 +379,16 @@ impl World {
             .map(|channel| role(channel.as_str(), format!("{channel}/*/*"), release))
             .collect();
         roles.push(role(tuf::DIRECTOR, "director/none".to_owned(), director));
-        let delegations = json!({ "keys": listed([release, director]), "roles": roles });
+        let name = Self::PRIVATE_CHANNEL;
+        roles.extend(self.private.iter().map(|it| role(name, format!("{name}/*/*"), it)));
+        let keys = listed([release, director].into_iter().chain(&self.private));
+        let delegations = json!({ "keys": keys, "roles": roles });
         self.document("targets", 365, json!({ "targets": {}, "delegations": delegations }))
     }
 
-    fn channel(&self, channel: Channel) -> Value {
-        let published = self.releases.iter().filter(|release| release.manifest.channel == channel);
+    fn channel(&self, channel: &ChannelName) -> Value {
+        let published =
+            self.releases.iter().filter(|release| release.manifest.channel_name() == *channel);
         let targets: BTreeMap<_, _> = published
             .flat_map(|release| release.manifest.targets(&release.manifest_bytes).unwrap())
             .collect();
