@@ -81,13 +81,14 @@ impl Reader {
     fn typed<M: Metadata>(&self, document: &str, envelope: &Envelope) -> Result<M, Refusal> {
         let metadata: M = envelope.document()?;
         let header = metadata.header();
+        let refuse = |detail: String| {
+            Err(Refusal::new(document, Rule::Form, detail).at(Some(header.version.get())))
+        };
         if header.kind != M::KIND {
-            let detail = format!("its _type is `{}`: expected `{}`", header.kind, M::KIND);
-            return Err(Refusal::new(document, Rule::Form, detail));
+            return refuse(format!("its _type is `{}`: expected `{}`", header.kind, M::KIND));
         }
         if header.spec_version.split('.').next() != Some("1") {
-            let detail = format!("spec_version {}: expected 1.x", header.spec_version);
-            return Err(Refusal::new(document, Rule::Form, detail));
+            return refuse(format!("spec_version {}: expected 1.x", header.spec_version));
         }
         if let Some(product) = &self.product {
             header.expect_product(document, product)?;
@@ -248,11 +249,12 @@ impl Trust {
     pub fn accept(self, bytes: &[u8]) -> Result<TrustedTimestamp, Refusal> {
         let new = self.verify(bytes)?;
         let version = new.header.version.get();
-        let refuse =
-            |detail| Err(Refusal::new("timestamp", Rule::Rollback, detail).at(Some(version)));
+        let refusal =
+            |rule, detail: String| Refusal::new("timestamp", rule, detail).at(Some(version));
+        let refuse = |detail| Err(refusal(Rule::Rollback, detail));
         let Some(new_meta) = new.meta.get(Timestamp::SNAPSHOT).cloned() else {
-            let detail = "it does not list snapshot.json";
-            return Err(Refusal::new("timestamp", Rule::NotListed, detail));
+            let detail = "it does not list snapshot.json".to_owned();
+            return Err(refusal(Rule::NotListed, detail));
         };
         let mut accepted = (new, new_meta);
         let mut is_new = true;
@@ -333,11 +335,9 @@ impl TrustedTimestamp {
         announced("snapshot", bytes, &self.snapshot_meta)?;
         let new = self.verify(bytes)?;
         if new.header.version != self.snapshot_meta.version {
-            let detail = format!(
-                "version {}: the timestamp lists {}",
-                new.header.version, self.snapshot_meta.version
-            );
-            return Err(Refusal::new("snapshot", Rule::Version, detail));
+            let detail = format!("the timestamp lists version {}", self.snapshot_meta.version);
+            let refusal = Refusal::new("snapshot", Rule::Version, detail);
+            return Err(refusal.at(Some(new.header.version.get())));
         }
         for (name, old) in self.old.iter().flat_map(|old| &old.meta) {
             let detail = match new.meta.get(name) {
@@ -414,9 +414,9 @@ fn targets_role(
     let targets: Targets =
         reader.verified(name, bytes, reader.limits.targets_bytes_max, signers)?;
     if targets.header.version != meta.version {
-        let detail =
-            format!("version {}: the snapshot lists {}", targets.header.version, meta.version);
-        return Err(Refusal::new(name, Rule::Version, detail));
+        let detail = format!("the snapshot lists version {}", meta.version);
+        let refusal = Refusal::new(name, Rule::Version, detail);
+        return Err(refusal.at(Some(targets.header.version.get())));
     }
     Ok(targets)
 }

@@ -161,7 +161,7 @@ fn a_root_that_is_no_successor() {
     for version in [1, 3, u64::MAX] {
         let mut victim = Victim::new();
         victim.attack(|world| world.set(Role::Root, "/version", json!(version)));
-        victim.refuses("version", &["root", &format!("version {version}"), "after 1"]);
+        victim.refuses("version", &["root", &format!("version {version}"), "after version 1"]);
     }
 }
 
@@ -200,7 +200,7 @@ fn documents_that_were_never_together() {
         let mut edition = world.edition();
         old.document(role).clone_into(edition.document_mut(role));
         victim.server.serve(edition);
-        victim.refuses("version", &[role.name(), "version 7", "lists 8"]);
+        victim.refuses("version", &[role.name(), "version 7", "lists version 8"]);
     }
 }
 

@@ -101,7 +101,8 @@ impl TrustedRepository {
         unexpired(role, &targets, self.now)?;
         if self.accepted(role).is_some_and(|accepted| *accepted != targets) {
             let detail = "two documents of one version: expected the same from all who delegate";
-            return Err(Refusal::new(role, Rule::Digest, detail));
+            let version = targets.header.version.get();
+            return Err(Refusal::new(role, Rule::Digest, detail).at(Some(version)));
         }
         let siblings = self.roles.entry(delegator.clone()).or_default();
         siblings.remove(role);

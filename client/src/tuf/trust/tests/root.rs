@@ -102,7 +102,7 @@ fn a_document_of_another_kind_is_not_a_root() {
     first.header.kind = "targets".to_owned();
     let pinned = TrustedRoot::pin(&signed(&first, &Signer::OLD_ROOTS), Limits::DEFAULT);
     let message = refused(pinned, "root", Rule::Form);
-    insta::assert_snapshot!(message, @"root is refused (form): its _type is `targets`: expected `root`");
+    insta::assert_snapshot!(message, @"root version 1 is refused (form): its _type is `targets`: expected `root`");
 }
 
 #[test]
@@ -114,6 +114,7 @@ fn only_the_first_major_version_of_the_specification_is_read() {
         first.header.spec_version = spec_version.to_owned();
         let pinned = TrustedRoot::pin(&signed(&first, &Signer::OLD_ROOTS), Limits::DEFAULT);
         assert_eq!(pinned.is_ok(), accepted, "{spec_version}");
+        assert_eq!(pinned.err().and_then(|refusal| refusal.version()), (!accepted).then_some(1));
     }
 }
 
@@ -123,7 +124,7 @@ fn a_refusal_shows_what_was_found_without_control_characters() {
     first.header.kind = "root\u{1b}[31m\u{202e}".to_owned();
     let pinned = TrustedRoot::pin(&signed(&first, &Signer::OLD_ROOTS), Limits::DEFAULT);
     let message = refused(pinned, "root", Rule::Form);
-    insta::assert_snapshot!(message, @r"root is refused (form): its _type is `root\u{1b}[31m\u{202e}`: expected `root`");
+    insta::assert_snapshot!(message, @r"root version 1 is refused (form): its _type is `root\u{1b}[31m\u{202e}`: expected `root`");
 }
 
 #[test]

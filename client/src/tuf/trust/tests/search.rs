@@ -140,7 +140,8 @@ fn a_role_is_verified_for_each_who_delegates_to_it() {
     refused(repository.accept(&for_b, &bytes), "shared", Rule::Threshold);
     // Nor may the two be told different things.
     let other = signed(&targets(1, &[("b/x", 666)]), &[Signer::SecurityB]);
-    refused(repository.accept(&for_b, &other), "shared", Rule::Digest);
+    let message = refused(repository.accept(&for_b, &other), "shared", Rule::Digest);
+    insta::assert_snapshot!(message, @"shared version 1 is refused (digest): two documents of one version: expected the same from all who delegate");
     let same = signed(&shared, &[Signer::SecurityB]);
     repository.accept(&for_b, &same).unwrap();
     assert!(matches!(repository.search("b/x").unwrap(), Search::Found(_)));

@@ -32,7 +32,8 @@ fn the_top_level_targets_are_those_that_the_snapshot_lists() {
     let right = FileMeta::of(version(2), &bytes);
     assert_eq!(accept(right.clone()).unwrap().targets(), &document);
     refused(accept(only_version(1)), "targets", Rule::Version);
-    refused(accept(only_version(3)), "targets", Rule::Version);
+    let message = refused(accept(only_version(3)), "targets", Rule::Version);
+    insta::assert_snapshot!(message, @"targets version 2 is refused (version): the snapshot lists version 3");
     refused(accept(FileMeta { length: Some(1), ..right.clone() }), "targets", Rule::Length);
     let hashes = Some(Hashes::sha256(Digest::of(b"other")));
     refused(accept(FileMeta { hashes, ..right }), "targets", Rule::Digest);
@@ -240,7 +241,7 @@ fn a_document_of_another_kind_is_not_a_targets_role() {
     let mut repository = delegating(&vendor_targets());
     let accepted = repository.accept_role("bugfix", &signed(&document, &[Signer::Bugfix]));
     let message = refused(accepted, "bugfix", Rule::Form);
-    insta::assert_snapshot!(message, @"bugfix is refused (form): its _type is `plan`: expected `targets`");
+    insta::assert_snapshot!(message, @"bugfix version 1 is refused (form): its _type is `plan`: expected `targets`");
 }
 
 #[test]

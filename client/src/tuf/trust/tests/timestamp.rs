@@ -108,7 +108,7 @@ fn a_timestamp_without_a_snapshot_is_refused() {
     document.meta.clear();
     let found = awaiting_timestamp(Limits::DEFAULT).accept(&by_timestamp_key(&document));
     let message = refused(found, "timestamp", Rule::NotListed);
-    insta::assert_snapshot!(message, @"timestamp is refused (not_listed): it does not list snapshot.json");
+    insta::assert_snapshot!(message, @"timestamp version 1 is refused (not_listed): it does not list snapshot.json");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_snapshot_is_not_a_timestamp_whoever_signs_it() {
     document.meta.insert(Timestamp::SNAPSHOT.to_owned(), only_version(1));
     let found = awaiting_timestamp(Limits::DEFAULT).accept(&by_timestamp_key(&document));
     let message = refused(found, "timestamp", Rule::Form);
-    insta::assert_snapshot!(message, @"timestamp is refused (form): its _type is `snapshot`: expected `timestamp`");
+    insta::assert_snapshot!(message, @"timestamp version 1 is refused (form): its _type is `snapshot`: expected `timestamp`");
 }
 
 #[test]
