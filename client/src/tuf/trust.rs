@@ -134,6 +134,47 @@ fn announced(document: &str, bytes: &[u8], meta: &FileMeta) -> Result<(), Refusa
 }
 
 /// The root of trust before a refresh: rotates to newer roots (§5.3).
+///
+/// The workflow goes from state to state, each of which accepts one document and becomes the next:
+///
+/// ```
+/// # use mainstay_client::tuf::{Refusal, TrustedRoot, TrustedTimestamp};
+/// # use jiff::Timestamp;
+/// fn follow(root: TrustedRoot, now: Timestamp, bytes: &[u8]) -> Result<TrustedTimestamp, Refusal> {
+///     root.settle(now)?.accept(bytes)
+/// }
+/// ```
+///
+/// So an order that the specification does not have is none that compiles. No timestamp is accepted
+/// while roots may still be followed:
+///
+/// ```compile_fail,E0599
+/// # use mainstay_client::tuf::{Refusal, TrustedRoot, TrustedTimestamp};
+/// fn follow(root: TrustedRoot, bytes: &[u8]) -> Result<TrustedTimestamp, Refusal> {
+///     root.accept(bytes)
+/// }
+/// ```
+///
+/// No snapshot is accepted before its timestamp:
+///
+/// ```compile_fail,E0308
+/// # use mainstay_client::tuf::{Refusal, TrustedRoot, TrustedSnapshot};
+/// # use jiff::Timestamp;
+/// fn follow(root: TrustedRoot, now: Timestamp, bytes: &[u8]) -> Result<TrustedSnapshot, Refusal> {
+///     root.settle(now)?.accept(bytes)
+/// }
+/// ```
+///
+/// And no root is followed once the workflow has gone on:
+///
+/// ```compile_fail,E0382
+/// # use mainstay_client::tuf::{Refusal, Rotation, Trust, TrustedRoot};
+/// # use jiff::Timestamp;
+/// fn follow(mut root: TrustedRoot, now: Timestamp, bytes: &[u8]) -> Result<Rotation, Refusal> {
+///     let trust = root.settle(now)?;
+///     root.rotate(bytes)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TrustedRoot {
     root: Root,
