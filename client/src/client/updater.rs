@@ -25,7 +25,8 @@ use crate::{
 /// The folder holds the metadata byte for byte as it was received, each role as `<role>.json` with
 /// its name percent-encoded, upper-case letters too: a file system may take `Role` for `role`. What
 /// is read back is verified again; a copy that is missing, damaged or expired is fetched anew. A
-/// folder must have one user at a time.
+/// folder must have one user at a time. Where the copy of the newest root is lost, the chain is followed
+/// again from the first, up to the newest that was seen at the least.
 pub struct Updater {
     metadata: Mirror,
     folder: PathBuf,
@@ -37,10 +38,13 @@ impl Updater {
     /// The root that the folder began with, from which the chain is followed anew where the copy of
     /// the newest is lost.
     const PINNED_ROOT: &str = "pinned-root";
+    /// The highest version of a root that was trusted in the folder.
+    const ROOT_SEEN: &str = "root-seen";
 
     /// Makes `root` the root of trust in `folder`. Where it comes from is what everything rests on.
     pub fn init(folder: &Path, root: &[u8]) -> Result<(), Error> {
         TrustedRoot::pin(root, Limits::DEFAULT)?;
+        files::remove(&LocalFileSystem, &folder.join(Self::ROOT_SEEN))?;
         files::replace(&LocalFileSystem, &folder.join(Self::PINNED_ROOT), root)?;
         files::replace(&LocalFileSystem, &folder.join(copy_name("root")), root)
     }
@@ -65,6 +69,7 @@ impl Updater {
             }
             copies.write("root", &bytes)?;
         }
+        copies.expect_newest(&root)?;
         let is_consistent = root.root().consistent_snapshot;
         let mut trust = root.settle(now)?;
         if let Some(copy) = copies.read("timestamp", limits.timestamp_bytes_max) {
@@ -196,12 +201,39 @@ impl Copies<'_> {
         Ok(TrustedRoot::pin(&bytes, limits)?)
     }
 
+    /// Notes the version of `root`, and refuses one that is older than what was noted: whoever serves
+    /// it withholds those that follow, and may have keys that they have replaced.
+    fn expect_newest(&self, root: &TrustedRoot) -> Result<(), Error> {
+        let path = self.folder.join(Updater::ROOT_SEEN);
+        let noted = files::read(&path, 32).ok().and_then(|noted| String::from_utf8(noted).ok());
+        let seen = noted.and_then(|noted| noted.parse().ok()).unwrap_or(0);
+        let version = root.version();
+        if version < seen {
+            let detail =
+                format!("version {seen} was trusted here before: expected the roots up to it");
+            return Err(Refusal::new("root", Rule::Rollback, detail).at(Some(version)).into());
+        }
+        if version > seen {
+            files::replace(&LocalFileSystem, &path, version.to_string().as_bytes())?;
+        }
+        Ok(())
+    }
+
     fn read(&self, role: &str, bytes_max: u64) -> Option<Vec<u8>> {
         files::read(&self.folder.join(copy_name(role)), bytes_max).ok()
     }
 
     fn write(&self, role: &str, bytes: &[u8]) -> Result<(), Error> {
         files::replace(&LocalFileSystem, &self.folder.join(copy_name(role)), bytes)
+    }
+
+    /// Forgets the timestamp and the snapshot, durably.
+    fn forget_online_roles(&self) -> Result<(), Error> {
+        for role in ["timestamp", "snapshot"] {
+            files::remove(&LocalFileSystem, &self.folder.join(copy_name(role)))?;
+        }
+        let synced = LocalFileSystem.sync_directory(self.folder);
+        synced.map_err(|error| Error::disk(self.folder, error))
     }
 
     fn fetch(
@@ -227,15 +259,6 @@ impl Copies<'_> {
     ) -> Result<T, Error> {
         if let Some(copy) = self.read(role, bytes_max)
             && let Ok(accepted) = accept(&copy)
-    /// Forgets the timestamp and the snapshot, durably.
-    fn forget_online_roles(&self) -> Result<(), Error> {
-        for role in ["timestamp", "snapshot"] {
-            files::remove(&LocalFileSystem, &self.folder.join(copy_name(role)))?;
-        }
-        let synced = LocalFileSystem.sync_directory(self.folder);
-        synced.map_err(|error| Error::disk(self.folder, error))
-    }
-
         {
             return Ok(accepted);
         }

@@ -139,6 +139,21 @@ fn one_new_online_key_undoes_a_fast_forward() {
 }
 
 #[test]
+fn a_lost_root_does_not_let_an_older_one_in() {
+    let machine = begun();
+    machine.server().vendor.rotate_timestamp_key();
+    refresh(&machine).unwrap();
+    fs::remove_file(machine.folder.path().join("root.json")).unwrap();
+    machine.server().meddle = Some(Box::new(|request, reply| {
+        if request.path.ends_with("/2.root.json") { Reply::status(404, "") } else { reply }
+    }));
+    let refusal = refresh(&machine).err().unwrap();
+    assert_eq!((refusal.kind(), refusal.code()), (ErrorKind::Trust, "rollback"));
+    machine.server().meddle = None;
+    refresh(&machine).unwrap();
+}
+
+#[test]
 fn what_is_refused_changes_nothing() {
     let machine = begun();
     let path = release_target(&machine);
