@@ -249,3 +249,18 @@ impl From<Refusal> for ServiceError {
         Self::refused("DOCUMENT_REFUSED", message, vec![refusal.to_string()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Code;
+
+    #[test]
+    fn the_manual_says_what_each_code_means() {
+        let manual = include_str!("../manual/wire_formats.rs");
+        for code in ServiceError::CODES {
+            let is_a_decisions = Code::ALL.iter().any(|decided| decided.as_str() == *code);
+            assert!(is_a_decisions || manual.contains(&format!("`{code}`")), "{code}");
+        }
+    }
+}
