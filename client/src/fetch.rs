@@ -14,6 +14,7 @@
 
 mod coding;
 mod download;
+mod header;
 mod http;
 mod mirror;
 mod rate;
@@ -30,6 +31,7 @@ pub use coding::{Accepted, Coding};
 #[cfg(feature = "install")]
 pub(crate) use download::Arrival;
 pub use download::Download;
+pub use header::{content_range_start, retry_after};
 pub use http::{CertificateAuthority, HttpTransport};
 pub use mirror::Mirror;
 pub use remote::{Cancellation, Remote};
@@ -112,6 +114,8 @@ pub struct Limits {
     pub enroll_bytes_max: u64,
     /// A problem document, in bytes.
     pub problem_bytes_max: u64,
+    /// The head of an answer, in bytes: its status and all its headers.
+    pub head_bytes_max: usize,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
     /// How long the server may think before it answers, until the whole head of its answer is here.
@@ -135,6 +139,7 @@ impl Limits {
         check_bytes_max: 32 << 20,
         enroll_bytes_max: 1 << 20,
         problem_bytes_max: 64 << 10,
+        head_bytes_max: 64 << 10,
         connect_timeout: Duration::from_secs(15),
         answer_timeout: Duration::from_mins(1),
         idle_timeout: Duration::from_secs(30),

@@ -112,7 +112,7 @@
 //! | attack | what is in its way | shown by |
 //! |---|---|---|
 //! | arbitrary installation | plan and channel must name the same bytes, and release keys sign the channel | `releases::a_release_that_nobody_signed`, `releases::a_release_that_somebody_else_signed`, `releases::a_plan_that_names_other_bytes_than_the_vendor_signed` |
-//! | endless data | a limit for each role, target and answer | `transfer::endless_files`, `transfer::endless_answers`, `transfer::an_endless_answer_to_enrolment`, `transfer::documents_that_are_too_long_for_their_role` |
+//! | endless data | a limit for each role, target and answer, and for the head of an answer | `transfer::endless_files`, `transfer::endless_answers`, `transfer::endless_heads`, `transfer::an_endless_answer_to_enrolment`, `transfer::documents_that_are_too_long_for_their_role` |
 //! | slow retrieval | a least rate, then the next try; after the last one it is given up (`--rate-min`, `--rate-window`); a time for the answer to begin (`--answer-timeout`) | `transfer::what_is_slow_is_asked_for_again`, `transfer::a_head_that_is_slow_is_asked_for_again_and_given_up_where_it_stays_so`, `transfer::a_check_that_stays_slow_is_given_up`, `transfer::a_manifest_that_stays_slow_is_given_up`, `transfer::an_artifact_that_stays_slow_is_given_up` |
 //! | extraneous dependencies | a plan names one release, and that one artifact | `releases::extraneous_dependencies`, `transfer::files_that_nobody_asked_for` |
 //! | fast-forward | new keys for the role | see above |

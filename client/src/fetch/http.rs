@@ -1,4 +1,4 @@
-use std::{io::Read as _, path::Path, sync::Arc, time::Duration};
+use std::{io::Read as _, path::Path, sync::Arc};
 
 use secrecy::ExposeSecret as _;
 use ureq::{
@@ -7,7 +7,10 @@ use ureq::{
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
-use super::{Answer, Coding, Limits, Method, Request, Transport};
+use super::{
+    Answer, Coding, Limits, Method, Request, Transport,
+    header::{content_range_start, retry_after},
+};
 use crate::error::Error;
 
 /// Who must have signed the server's certificate.
@@ -89,6 +92,7 @@ impl HttpTransport {
             .proxy(proxy)
             .max_redirects(Self::REDIRECTS_MAX)
             .user_agent(user_agent())
+            .max_response_header_size(limits.head_bytes_max)
             .timeout_connect(Some(limits.connect_timeout))
             .timeout_recv_response(Some(limits.answer_timeout))
             .timeout_per_read(Some(limits.idle_timeout))
@@ -138,9 +142,10 @@ impl Transport for HttpTransport {
         }
         .map_err(|error| Error::network(url, into_io(error)))?;
         let status = response.status().as_u16();
-        let range_start = range_start(response.headers());
-        let coding = Coding::named(content_encoding(response.headers()));
-        let retry_after = retry_after(response.headers());
+        let headers = response.headers();
+        let range_start = value(headers, header::CONTENT_RANGE).and_then(content_range_start);
+        let coding = Coding::named(content_encoding(headers));
+        let retry_after = value(headers, header::RETRY_AFTER).and_then(retry_after);
         let body = response.into_body().into_reader();
         Ok(Answer { status, range_start, coding, retry_after, body: Box::new(body) })
     }
@@ -158,6 +163,7 @@ fn into_io(error: ureq::Error) -> std::io::Error {
         | ureq::Error::Http(_)
         | ureq::Error::BadUri(_)
         | ureq::Error::RequireHttpsOnly(_)
+        | ureq::Error::LargeResponseHeader(..)
         | ureq::Error::TooManyRedirects) => Error::new(ErrorKind::InvalidData, error),
         error => Error::other(error),
     }
@@ -210,17 +216,9 @@ fn proxy_at(address: &str) -> Result<Proxy, Error> {
     })
 }
 
-/// For how many seconds `Retry-After` asks not to be asked again. Its other form, a date, would be
-/// told by a clock that need not be this machine's.
-fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// The first byte that `Content-Range: bytes <first>-<last>/<length>` names.
-fn range_start(headers: &http::HeaderMap) -> Option<u64> {
-    let range = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
+/// The value of the header `name`, where there is a readable one.
+fn value(headers: &http::HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]
@@ -245,18 +243,5 @@ mod tests {
         ] {
             assert!(is_encrypted(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_range_says_where_it_starts() {
-        let start = |text: &'static str| {
-            range_start(&http::HeaderMap::from_iter([(
-                header::CONTENT_RANGE,
-                header::HeaderValue::from_static(text),
-            )]))
-        };
-        assert_eq!(start("bytes 5-9/10"), Some(5));
-        assert_eq!(start("bytes */10"), None);
-        assert_eq!(start("lines 5-9/10"), None);
     }
 }

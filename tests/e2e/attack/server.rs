@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Endless(u16),
     /// One byte at a time, with a pause before each.
     Trickle(Vec<u8>),
+    /// A head without an end, as fast as it is taken.
+    EndlessHead,
     /// A head without an end, one byte at a time, with a pause before each.
     TrickleHead,
     /// So many bytes announced, these sent, and the connection closed.
@@ -158,18 +160,26 @@ fn send(connection: &mut TcpStream, reply: &Reply) -> io::Result<()> {
         Reply::Coded(name, bytes) => {
             (200, format!("content-encoding: {name}\r\ncontent-length: {}", bytes.len()))
         }
-        Reply::TrickleHead => (200, "x-patience: ".to_owned()),
+        Reply::EndlessHead | Reply::TrickleHead => (200, "x-patience: ".to_owned()),
         Reply::Cut(length, _) | Reply::Stall(length, _) => {
             (200, format!("content-length: {length}"))
         }
         Reply::Elsewhere(url) => (302, format!("location: {url}\r\ncontent-length: 0")),
     };
     let head = format!("HTTP/1.1 {status} Test\r\n{framing}\r\nconnection: close\r\n\r\n");
-    if let Reply::TrickleHead = reply {
-        let endless = head.trim_end().bytes().chain(std::iter::repeat(b'.'));
-        return trickle(connection, endless);
+    match reply {
+        Reply::TrickleHead => {
+            let endless = head.trim_end().bytes().chain(std::iter::repeat(b'.'));
+            return trickle(connection, endless);
+        }
+        Reply::EndlessHead => {
+            connection.write_all(format!("HTTP/1.1 {status} Test\r\n").as_bytes())?;
+            loop {
+                connection.write_all(b"x-more: of the same, and then again\r\n")?;
+            }
+        }
+        _ => connection.write_all(head.as_bytes())?,
     }
-    connection.write_all(head.as_bytes())?;
     match reply {
         Reply::Whole(_, bytes) | Reply::Cut(_, bytes) | Reply::Coded(_, bytes) => {
             connection.write_all(bytes)
@@ -178,7 +188,7 @@ fn send(connection: &mut TcpStream, reply: &Reply) -> io::Result<()> {
             connection.write_all(bytes)?;
             connection.read(&mut [0]).map(drop)
         }
-        Reply::Elsewhere(_) | Reply::TrickleHead => Ok(()),
+        Reply::Elsewhere(_) | Reply::EndlessHead | Reply::TrickleHead => Ok(()),
         Reply::Endless(_) => {
             let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
             loop {

@@ -100,6 +100,21 @@ fn endless_answers() {
     }
 }
 
+/// Whatever is asked for, the head of the answer has a limit.
+#[test]
+fn endless_heads() {
+    for file in ["/v1/check"].into_iter().chain(FILES) {
+        let mut victim = that_fetches_everything();
+        victim.server.meddle(
+            move |asked, honest| if is_for(asked, file) { Reply::EndlessHead } else { honest },
+        );
+        victim.fails(NETWORK, "network", &[file]);
+        let asked = victim.server.asked().into_iter().filter(|asked| is_for(asked, file)).count();
+        assert_eq!(asked, 1, "{file} was asked for again");
+        victim.recovers();
+    }
+}
+
 #[test]
 fn an_endless_answer_to_enrolment() {
     let victim = Victim::new();
