@@ -14,6 +14,10 @@ use crate::fleet::enroll;
 
 /// How the agent ends where there is nothing to do.
 const UP_TO_DATE: i32 = 10;
+/// How the doctor ends where something is still wrong.
+const UNWELL: i32 = 19;
+/// How the agent ends where something is wrong with the installation.
+const LOCAL: i32 = 35;
 
 fn days(count: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * count)
@@ -216,6 +220,43 @@ fn deleting_what_is_trusted_does_not_lead_downwards() {
     victim.recovers();
 }
 
+/// The same with what was trusted gone and the order of a thief of the director's key: the floor of what
+/// runs is not kept beside it.
+#[test]
+fn deleting_what_is_trusted_does_not_lead_below_the_floor() {
+    let floored = release("1.0.2").with(|manifest| manifest.floor = "1.0.1".parse().ok());
+    let mut victim = Victim::new().updated_to(floored);
+    std::fs::remove_dir_all(victim.trust_dir()).unwrap();
+    victim.remember();
+    let mut world = victim.honest.clone();
+    world.order_back("1.0.0", 1);
+    victim.server.serve(world.edition());
+    victim.fails(TRUST, "floor", &["expected at least the floor 1.0.1", "plan version"]);
+    victim.recovers();
+}
+
+/// Where the journal is gone as well, nothing is done before signed documents prove what runs, and older
+/// ones prove nothing of it.
+#[test]
+fn deleting_the_journal_does_not_lead_downwards() {
+    let (mut victim, old) = after_an_update();
+    std::fs::remove_dir_all(victim.trust_dir()).unwrap();
+    std::fs::remove_file(victim.machine.root().join(".mainstay/journal")).unwrap();
+    victim.remember();
+    victim.server.serve(old.clone());
+    victim.fails(LOCAL, "local", &["journal"]);
+    let (exit, told) = victim.machine.agent_json(&["doctor", "--repair"]);
+    assert_eq!(exit, UNWELL, "{told:#}");
+    victim.fails(LOCAL, "local", &["journal"]);
+
+    victim.server.serve(victim.honest.edition());
+    victim.machine.agent(&["doctor", "--repair"]).succeeds();
+    victim.remember();
+    victim.server.serve(old);
+    victim.fails(TRUST, "rollback", &["timestamp version 6", "7 is trusted already"]);
+    victim.recovers();
+}
+
 /// The root is known again by the digest that was noted when the machine enrolled.
 #[test]
 fn deleting_the_root_does_not_let_another_one_in() {
@@ -287,6 +328,29 @@ fn fast_forward_is_undone_by_new_keys() {
     victim.recovers();
 }
 
+/// One new key is enough, for timestamp or for snapshot: the machine forgets both documents then, also
+/// the one that the thief's key, or a key that he has not, still signs.
+#[test]
+fn fast_forward_is_undone_by_one_new_key() {
+    for (role, fresh) in [(Role::Timestamp, Key::FRESH[0]), (Role::Snapshot, Key::FRESH[1])] {
+        let mut victim = Victim::new();
+        victim.attack(|world| {
+            world.action = json!({ "do": "stay" });
+            for raised in [Role::Timestamp, Role::Snapshot, Role::Targets, Role::Channel] {
+                world.set(raised, "/version", json!(u64::MAX));
+            }
+        });
+        assert_eq!(victim.machine.agent(&["update"]).code(), UP_TO_DATE);
+        victim.remember();
+        victim.honest.publish(release("1.0.2"));
+        victim.server.serve(victim.honest.edition());
+        victim.fails(TRUST, "rollback", &["timestamp"]);
+
+        victim.honest.rotate([(role, Holders::only(fresh))]);
+        victim.recovers();
+    }
+}
+
 /// Only one of the versions is raised, by the one thief who can.
 #[test]
 fn a_fast_forwarded_plan_is_undone_by_a_new_director() {
@@ -328,29 +392,6 @@ fn a_fast_forwarded_order_is_undone_by_a_new_director() {
 /// the root, above which nothing is looked at.
 #[test]
 fn a_clock_that_is_ahead_stops_updates_and_nothing_else() {
-/// One new key is enough, for timestamp or for snapshot: the machine forgets both documents then, also
-/// the one that the thief's key, or a key that he has not, still signs.
-#[test]
-fn fast_forward_is_undone_by_one_new_key() {
-    for (role, fresh) in [(Role::Timestamp, Key::FRESH[0]), (Role::Snapshot, Key::FRESH[1])] {
-        let mut victim = Victim::new();
-        victim.attack(|world| {
-            world.action = json!({ "do": "stay" });
-            for raised in [Role::Timestamp, Role::Snapshot, Role::Targets, Role::Channel] {
-                world.set(raised, "/version", json!(u64::MAX));
-            }
-        });
-        assert_eq!(victim.machine.agent(&["update"]).code(), UP_TO_DATE);
-        victim.remember();
-        victim.honest.publish(release("1.0.2"));
-        victim.server.serve(victim.honest.edition());
-        victim.fails(TRUST, "rollback", &["timestamp"]);
-
-        victim.honest.rotate([(role, Holders::only(fresh))]);
-        victim.recovers();
-    }
-}
-
     for (offset, refused) in [("+2d", "timestamp version 7"), ("+366d", "root version 1")] {
         let mut victim = Victim::new();
         victim.server.serve(victim.next().edition());
