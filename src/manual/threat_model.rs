@@ -94,6 +94,7 @@
 //! | the server | also read what machines report | have the vendor sign upon forged or older metadata, or under another date |
 //! | the mail in which a proposal travels | withhold it | have anybody sign what they were not shown, upon something older than they have seen, or a second document of a version; say how a release spreads, for that is said at `trust submit` |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
+//! | a machine's `machine.key` | together with an activation key for the product, enrol in that machine's place in the records, under that key's contract: the machine's own token is worth nothing until it enrols again, and both are in the audit trail | enrol without an activation key; sign anything that a machine installs |
 //! | a support organisation's token | see the customers that it serves; with the role `support`, order a rollback of their machines | see other customers, or releases that are kept from those served; publish, make tokens |
 //! | `keys/webhooks.key` of the server | sign webhooks as the server | read or withhold any |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
@@ -127,6 +128,10 @@
 //! | duplicate members, keys and signatures | each is refused, or counts once | `documents::a_member_that_stands_twice`, `documents::a_key_that_is_listed_twice_in_a_role`, `documents::a_signature_that_stands_twice`, `documents::one_key_under_two_names` |
 //! | thresholds and versions out of range | integers from 1, of 64 bits | `documents::thresholds_below_one`, `documents::version_zero`, `documents::versions_below_the_first_and_fractions`, `documents::versions_beyond_64_bits` |
 //! | a clock that is moved | ahead, updates stop and nothing else; behind, nothing older than what was seen | `replay::a_clock_that_is_ahead_stops_updates_and_nothing_else`, `replay::a_clock_that_is_behind_does_not_bring_back_what_is_older` |
+//! | eavesdropping | TLS, without which an agent speaks to its own machine alone; that an update comes, and how large it is, anybody on the line can see | `fetch::http::tests::only_this_machine_is_reached_without_tls` |
+//! | dropped requests | what is not answered is asked for again, and the timestamp expires; reports are kept until the server has them | `transfer::files_that_are_not_there`, `replay::a_server_that_withholds_everything_new_is_noticed_when_the_timestamp_expires` |
+//! | partial bundle installation | does not apply: a release is one tree in one artifact, and is there as a whole or not at all, whenever the machine stops | `client/src/install/tests/crash.rs` |
+//! | mixed bundles | does not apply: a plan names one release of one product, and no other part of the machine is installed with it | `releases::extraneous_dependencies` |
 //! | a false root or false names at enrolment | the digest that the vendor told, or that was pinned before; a root signs itself | `enrolment::a_root_that_is_not_the_vendors`, `enrolment::another_root_than_the_one_that_was_pinned`, `enrolment::a_root_that_is_none`, `enrolment::names_and_credentials_that_are_none` |
 //!
 //! # Floor
