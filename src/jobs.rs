@@ -12,8 +12,9 @@ use crate::{
     service::{Service, ServiceError, chain, repository::Renewals},
 };
 
-/// How often it is looked whether anything is to be done.
-const INTERVAL: Duration = Duration::from_mins(5);
+/// How often it is looked whether anything is to be done. After a computer was suspended, or its clock set,
+/// machines are given what has expired for so long at the most.
+const INTERVAL: Duration = Duration::from_secs(20);
 
 /// How often the log is told what only the vendor can renew.
 const WARNING_INTERVAL: SignedDuration = SignedDuration::from_hours(24);

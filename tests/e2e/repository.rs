@@ -4,10 +4,14 @@ use serde_json::Value;
 
 use crate::{
     by_hand::{BareMachine, verified},
-    harness::{PRODUCT, Server, platform},
+    fleet::customer,
+    harness::{PRODUCT, Server, eventually, platform},
     http::Answer,
     publish::opened,
 };
+
+/// How the agent ends where there is nothing to do.
+const UP_TO_DATE: i32 = 10;
 
 /// A machine whose maintenance runs, with every channel.
 fn paying(server: &Server) -> BareMachine {
@@ -289,4 +293,26 @@ fn no_path_leads_out_of_the_repository() {
             }
         }
     }
+}
+
+/// Nobody has to ask for it: the timestamp of yesterday would stop every machine.
+#[test]
+fn a_running_server_signs_its_online_metadata_anew() {
+    let server = Server::with_clock("");
+    server.publish("1.0.0", "major", &[]);
+    let machine = server.machine(&customer(&server, "standard"));
+    machine.agent(&["update"]).succeeds();
+    let timestamp = || -> Value {
+        serde_json::from_str(&server.publishing_state().metadata["timestamp.json"]).unwrap()
+    };
+    let before = timestamp();
+    server.set_clock("+25h");
+    let after = eventually("a new timestamp", || Some(timestamp()).filter(|now| *now != before));
+    let expires = |document: &Value| -> jiff::Timestamp {
+        document["signed"]["expires"].as_str().unwrap().parse().unwrap()
+    };
+    let later = expires(&after).duration_since(expires(&before));
+    assert!(later >= jiff::SignedDuration::from_hours(25), "{later}");
+    // To a machine's clock, which is as far on, it is not expired.
+    assert_eq!(machine.agent_json_at("+25h", &["update"]).0, UP_TO_DATE);
 }

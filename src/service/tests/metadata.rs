@@ -305,3 +305,21 @@ async fn a_record_from_before_lines_were_dated_dates_none() {
     let read: crate::store::ProductRecord = serde_json::from_value(written).unwrap();
     assert_eq!(read, record);
 }
+
+#[tokio::test]
+async fn online_metadata_are_signed_anew_once_half_of_the_timestamps_time_is_over() {
+    let world = World::new().await;
+    let half = after_days(0) + jiff::SignedDuration::from_hours(12);
+    let just_after = half + jiff::SignedDuration::from_secs(1);
+    for (now, renewed) in [(half, 0), (just_after, 1), (just_after, 0)] {
+        let renewals = world.at(now).renew_repositories().await.unwrap();
+        assert_eq!((renewals.renewed, renewals.failed.len()), (renewed, 0), "{now}");
+    }
+    let state = world.at(just_after).publishing_state(&product()).await.unwrap();
+    for (file, hours) in [("timestamp.json", 24), ("snapshot.json", 7 * 24)] {
+        let document: serde_json::Value = serde_json::from_str(&state.metadata[file]).unwrap();
+        let expires = just_after + jiff::SignedDuration::from_hours(hours);
+        assert_eq!(document["signed"]["expires"], expires.to_string(), "{file}");
+        assert_eq!(document["signed"]["version"], 2, "{file}");
+    }
+}

@@ -145,8 +145,13 @@ impl World {
 
     /// The use cases on day `days`.
     pub(crate) fn on_day(&self, days: i64) -> Service {
+        self.at(after_days(days))
+    }
+
+    /// The service at an instant.
+    pub(crate) fn at(&self, now: Timestamp) -> Service {
         let keys = OnlineKeys::open_or_create(&self.keys_dir()).unwrap();
-        let clock = Clock::fixed(after_days(days));
+        let clock = Clock::fixed(now);
         let uploads = self.dir.path().join("uploads");
         Service::new(
             self.meta.clone(),
