@@ -77,3 +77,17 @@ fn each_target_has_a_program_and_no_folder_is_left_over() {
         fuzz::run(name, b"");
     }
 }
+
+#[test]
+fn the_manual_names_each_target() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/manual/testing.rs");
+    let manual = fs::read_to_string(manual).unwrap();
+    let rows = manual.split("//! | target | bytes | what holds |").nth(1).unwrap();
+    let rows = rows.lines().skip(2).take_while(|line| line.starts_with("//! | `"));
+    let named: BTreeSet<_> = rows
+        .flat_map(|row| row.split('|').nth(1).unwrap().split(','))
+        .map(|name| name.trim().trim_matches('`'))
+        .collect();
+    let targets: BTreeSet<_> = TARGETS.iter().map(|target| target.name).collect();
+    assert_eq!(named, targets);
+}

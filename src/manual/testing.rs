@@ -43,8 +43,9 @@
 //!
 //! # Fuzzing
 //!
-//! Every parser of bytes from outside has a fuzz target in `client/fuzz`. A target is a function that
-//! panics where one of these does not hold, whatever the bytes are:
+//! Every parser of what a machine is sent has a fuzz target in `client/fuzz`, and so have the files that a
+//! machine or a vendor's computer reads back. A target is a function that panics where one of these does
+//! not hold, whatever the bytes are:
 //!
 //! | target | bytes | what holds |
 //! |---|---|---|
@@ -54,15 +55,26 @@
 //! | `timestamp`, `snapshot`, `targets`, `plan` | a document of the role | nothing is accepted but what was signed; of the same bytes signed anew nothing is accepted that breaks a rule (older, expired, of another kind, for another machine); what is read can be written and read again |
 //! | `delegations` | a graph of up to 40 roles | the search ends within its limit, and as a search by the book does: no role is heard for whom nobody speaks |
 //! | `keys` | a public or a private key | what is read can be written and read again, with one identifier |
+//! | `encrypted_key` | a private key that a passphrase opens | what is opened signs as any key, and is not opened where that takes much work |
 //! | `release` | a release manifest or `mainstay.toml` | its problems are listed, its paths are target paths |
 //! | `wire` | any body of `/v1` | what is read can be written and read again |
+//! | `headers` | the value of a `Content-Range` or `Retry-After` | says what stands there in digits, or nothing |
+//! | `settings` | an `agent.toml` | what is read can be written and read again; a window opens when it is said to |
 //! | `names` | an identifier, version, digest, path or link | one spelling; no path and no link leads out of its tree |
 //! | `path_pattern` | a pattern and a path | matches where a table of all beginnings does |
 //! | `archive` | a payload | what is accepted is, byte for byte, what is written of its entries; limits hold |
 //! | `unpack` | a payload | nothing outside the tree is touched; the tree packs to the same bytes |
 //! | `payload` | an artifact | never more comes out than was signed; what differs or follows is refused |
+//! | `coding` | a document that travels compressed | never more comes out than its role may have |
 //! | `journal` | a journal | is read or refused |
 //! | `recovery` | a journal, and what is on the disk | opening ends at a whole version or at none, and opening again changes nothing |
+//!
+//! No target of their own have: TLS, HTTP and certificates, which others' libraries read (`rustls`, `ureq`);
+//! what the machine itself says (`/proc`, `os-release`, the output of hooks, checks and of the command that
+//! consents); command lines; and whatever the server and the vendor's commands read beside the bodies of
+//! `/v1` above: configuration, the other routes' bodies and queries, imports of contracts, files for
+//! `--rollout`, proposals, PKCS#11 addresses. These are refused by the same strict readers (serde with
+//! unknown members refused) and tested by examples alone.
 //!
 //! Where a signature, digest or checksum would end every input at once, the target also makes the one
 //! that is right, so that the rules behind it are reached.

@@ -4,9 +4,10 @@ use mainstay_client::{
     format::{
         Digest, ReleaseDescription, ReleaseManifest, TargetPath,
         wire::{
-            CheckRequest, CheckResponse, CreateProductRequest, EnrollRequest, EnrollResponse,
-            KnownMetadata, Problem, PublishResponse, PublishingState, ReportRequest, ServerKeys,
-            UploadState,
+            AmendMetadataRequest, AmendMetadataResponse, CheckRequest, CheckResponse,
+            CreateProductRequest, EnrollRequest, EnrollResponse, KnownMetadata, Problem,
+            PublishResponse, PublishingState, ReportRequest, RetireRequest, RetireResponse,
+            ServerKeys, UploadState,
         },
     },
     tuf::{Envelope, PublicKey, SigningKey, json},
@@ -93,6 +94,38 @@ pub(crate) fn keys_seeds() -> Seeds {
         .collect()
 }
 
+/// The passphrase of the encrypted keys that are made up.
+const PASSPHRASE: &str = "fuzz";
+
+/// What is opened with a passphrase is a key like any other, and opens without much work.
+pub(crate) fn encrypted_key(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let Ok(key) = SigningKey::from_pem(text, || Some(PASSPHRASE.to_owned().into())) else { return };
+    assert!(key.public().verify(b"message", &key.sign(b"message")));
+}
+
+pub(crate) fn encrypted_key_seeds() -> Seeds {
+    const SCRYPT: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGTME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAgquEOO02NyegICBAAC
+AQgCAQEwHQYJYIZIAWUDBAEqBBDysZoB3aTevkvfJavY7Zj2BEAn7rcflCu+l2cm
+53xKtqYV/PlrNOAtuUW2PUSNmfaQVDNgvDYoSbJbpMOe+bOWxphpUMu/2jjmVJdf
+V1swoiTH
+-----END ENCRYPTED PRIVATE KEY-----
+";
+    const PBKDF2: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgg54ILohZQ0AICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEIPa3b5Yd5FxKZ4sPT76KTgEQH9e
+KvokGqY5ihjiZotL/RVQh4+va+5gbKviBzt32SnTCDy89wcPwqATInIE8jGIxKAv
+QGHSzmfQaKd0cnjnbhI=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+    vec![
+        ("plain", TEST_PRIVATE_KEY.as_bytes().to_vec()),
+        ("scrypt", SCRYPT.as_bytes().to_vec()),
+        ("pbkdf2", PBKDF2.as_bytes().to_vec()),
+    ]
+}
+
 /// A manifest, or the description in an artifact: all that is wrong is said, and what is right can
 /// be published.
 pub(crate) fn release(bytes: &[u8]) {
@@ -164,6 +197,8 @@ pub(crate) fn release_seeds() -> Seeds {
 /// What a machine and a server say to each other is written as it can be read.
 pub(crate) fn wire(bytes: &[u8]) {
     let Ok(value) = json::parse(bytes) else { return };
+    round_trip::<AmendMetadataRequest>(&value);
+    round_trip::<AmendMetadataResponse>(&value);
     round_trip::<CheckRequest>(&value);
     round_trip::<CheckResponse>(&value);
     round_trip::<CreateProductRequest>(&value);
@@ -174,6 +209,8 @@ pub(crate) fn wire(bytes: &[u8]) {
     round_trip::<PublishResponse>(&value);
     round_trip::<PublishingState>(&value);
     round_trip::<ReportRequest>(&value);
+    round_trip::<RetireRequest>(&value);
+    round_trip::<RetireResponse>(&value);
     round_trip::<ServerKeys>(&value);
     round_trip::<UploadState>(&value);
 }
@@ -247,6 +284,25 @@ pub(crate) fn wire_seeds() -> Seeds {
             }] }),
         ),
         ("keys", serde_json::json!({ "timestamp": key, "snapshot": key, "director": key })),
+        (
+            "retire-request",
+            serde_json::json!({
+                "expected_revision": 1, "versions": ["1.0.1"],
+                "roles": { "archive": "{}", "bugfix": "{}" },
+            }),
+        ),
+        (
+            "retire-response",
+            serde_json::json!({ "product": "vault", "versions": ["1.0.1"], "revision": 2 }),
+        ),
+        (
+            "amend-request",
+            serde_json::json!({
+                "expected_revision": 1, "root": "{}", "targets": "{}",
+                "channels": { "bugfix": "{}" },
+            }),
+        ),
+        ("amend-response", serde_json::json!({ "product": "vault", "revision": 2 })),
         ("upload", serde_json::json!({ "received": 5, "complete": false })),
     ];
     documents.map(|(name, document)| (name, serde_json::to_vec(&document).unwrap())).into()

@@ -10,7 +10,7 @@ use super::{Seeds, input::Input, repository::now};
 
 /// A journal with the heading that its `body` should have: an input is not to end there.
 fn with_heading(body: &[u8]) -> Vec<u8> {
-    let heading = json!({ "format": 1, "sha256": Digest::of(body) });
+    let heading = json!({ "format": Record::JOURNAL_FORMAT, "sha256": Digest::of(body) });
     [heading.to_string().as_bytes(), b"\n", body].concat()
 }
 

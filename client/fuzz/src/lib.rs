@@ -10,11 +10,13 @@ mod archive;
 mod canonical_json;
 mod delegations;
 mod documents;
+mod headers;
 mod input;
 mod installation;
 mod names;
 mod repository;
 mod roles;
+mod settings;
 
 /// Inputs to begin with, by their file names.
 pub type Seeds = Vec<(&'static str, Vec<u8>)>;
@@ -45,8 +47,11 @@ pub const TARGETS: &[Target] = &[
     target("delegations", delegations::run, delegations::seeds),
     target("plan", roles::plan, roles::plan_seeds),
     target("keys", documents::keys, documents::keys_seeds),
+    target("encrypted_key", documents::encrypted_key, documents::encrypted_key_seeds),
     target("release", documents::release, documents::release_seeds),
     target("wire", documents::wire, documents::wire_seeds),
+    target("headers", headers::run, headers::seeds),
+    target("settings", settings::run, settings::seeds),
     target("names", names::run, names::seeds),
     target("path_pattern", names::path_pattern, names::path_pattern_seeds),
     target("archive", archive::read, archive::archive_seeds),

@@ -19,10 +19,6 @@ use crate::{
     fs::FileSystem,
 };
 
-/// The format number that this program writes. It reads all lower ones too: what they lack has its
-/// default.
-const JOURNAL_FORMAT: u32 = 3;
-
 /// The first line of the journal file. The rest of the file is a [`Journal`] as JSON.
 #[derive(Serialize, Deserialize)]
 struct Heading {
@@ -197,8 +193,8 @@ impl Journal {
             .ok_or_else(|| damaged("it has no heading".to_owned()))?;
         let heading = serde_json::from_slice::<Heading>(heading)
             .map_err(|error| damaged(format!("its heading is malformed ({error})")))?;
-        if !(1..=JOURNAL_FORMAT).contains(&heading.format) {
-            let (path, found, expected) = (path.to_owned(), heading.format, JOURNAL_FORMAT);
+        if !(1..=Record::JOURNAL_FORMAT).contains(&heading.format) {
+            let (path, found, expected) = (path.to_owned(), heading.format, Record::JOURNAL_FORMAT);
             return Err(Reason::JournalFormat { path, found, expected }.into());
         }
         let found = Digest::of(body);
@@ -243,7 +239,7 @@ impl Journal {
         let (path, staged) = (layout.journal(), layout.staged_journal());
         let refused = |source: io::Error| Error::io("write the journal", &path, source);
         let body = serde_json::to_vec_pretty(self).map_err(|error| refused(error.into()))?;
-        let heading = Heading { format: JOURNAL_FORMAT, sha256: Digest::of(&body) };
+        let heading = Heading { format: Record::JOURNAL_FORMAT, sha256: Digest::of(&body) };
         let mut bytes = serde_json::to_vec(&heading).map_err(|error| refused(error.into()))?;
         bytes.push(b'\n');
         bytes.extend_from_slice(&body);

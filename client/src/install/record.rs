@@ -287,6 +287,10 @@ pub(super) fn later(moment: Timestamp, seconds: u64) -> Timestamp {
 }
 
 impl Record {
+    /// The format number of the journals that this program writes. It reads all lower ones too: what
+    /// they lack has its default.
+    pub const JOURNAL_FORMAT: u32 = 3;
+
     /// The record in the journal whose file contents are `bytes`, for a tool that looks at an
     /// installation without opening it: that takes no lock and mends nothing. `path` names the
     /// journal in errors.

@@ -4,7 +4,11 @@ use ed25519_dalek::{
     Signer as _,
     pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes},
 };
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument, der::pem::LineEnding};
+use pkcs8::{
+    EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument,
+    der::pem::LineEnding,
+    pkcs5::{EncryptionScheme, pbes2::Kdf},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::PublicKey;
@@ -66,8 +70,12 @@ impl SigningKey {
             "PRIVATE KEY" => document,
             "ENCRYPTED PRIVATE KEY" => {
                 let passphrase = passphrase().ok_or(KeyFileError::PassphraseMissing)?;
-                EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
-                    .map_err(|_| KeyFileError::NotAKey)?
+                let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
+                    .map_err(|_| KeyFileError::NotAKey)?;
+                if !is_affordable(&encrypted.encryption_algorithm) {
+                    return Err(KeyFileError::TooCostly);
+                }
+                encrypted
                     .decrypt(passphrase.expose_secret())
                     .map_err(|_| KeyFileError::WrongPassphrase)?
             }
@@ -76,6 +84,26 @@ impl SigningKey {
         ed25519_dalek::SigningKey::from_pkcs8_der(plain.as_bytes())
             .map(Self)
             .map_err(|_| KeyFileError::NotEd25519)
+    }
+}
+
+/// The most that scrypt may read and write to open a key, in bytes: 16 times what openssl takes.
+const SCRYPT_BYTES_MAX: u64 = 256 << 20;
+/// The most iterations of PBKDF2 that opening a key may take: some seconds.
+const PBKDF2_ITERATIONS_MAX: u32 = 2_000_000;
+
+/// Whether a passphrase can be tried: the file says how much work that is, and may say anything.
+fn is_affordable(scheme: &EncryptionScheme) -> bool {
+    match scheme.pbes2().map(|parameters| &parameters.kdf) {
+        Some(Kdf::Scrypt(scrypt)) => [scrypt.block_size, scrypt.parallelization]
+            .into_iter()
+            .map(u64::from)
+            .try_fold(128, u64::checked_mul)
+            .and_then(|bytes: u64| bytes.checked_mul(scrypt.cost_parameter))
+            .is_some_and(|bytes| bytes <= SCRYPT_BYTES_MAX),
+        Some(Kdf::Pbkdf2(pbkdf2)) => pbkdf2.iteration_count <= PBKDF2_ITERATIONS_MAX,
+        // PBES1 counts in 16 bits.
+        _ => true,
     }
 }
 
@@ -103,6 +131,13 @@ pub enum KeyFileError {
     /// The key is encrypted and there is no passphrase.
     #[error("the key is encrypted and no passphrase was given")]
     PassphraseMissing,
+    /// To try a passphrase would take too long, or too much memory.
+    #[error(
+        "the key asks for too much work to be opened: expected at most {} MiB for scrypt or \
+         {PBKDF2_ITERATIONS_MAX} iterations of PBKDF2",
+        SCRYPT_BYTES_MAX >> 20
+    )]
+    TooCostly,
     /// The passphrase does not open the key.
     #[error("the passphrase does not open the key")]
     WrongPassphrase,
@@ -138,6 +173,29 @@ mod tests {
         assert_eq!(open(pem.expose_secret(), Some("wrong")), KeyFileError::WrongPassphrase);
         assert_eq!(open(pem.expose_secret(), None), KeyFileError::PassphraseMissing);
         assert_eq!(open("hello", None), KeyFileError::NotAKey);
+    }
+
+    /// Whoever brings a key file must not be able to keep a computer busy for hours.
+    #[test]
+    fn a_key_that_is_too_costly_to_open_is_not_opened() {
+        const SCRYPT: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGTME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAgquEOO02NyegICQAAC
+AX8CAX8wHQYJYIZIAWUDBAEqBBDysZoB3aTevkvfJavY7Zj2BEAn7rcflCu+l2cm
+53xKtqYV/PlrNOAtuUW2PUSNmfaQVDNgvDYoSbJbpMOe+bOWxphpUMu/2jjmVJdf
+V1swoiTH
+-----END ENCRYPTED PRIVATE KEY-----
+";
+        const PBKDF2: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGcMFgGCSqGSIb3DQEFDTBLMCoGCSqGSIb3DQEFDDAdBAgNCOKFOzi8rwIDHoSB
+MAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUDBAECBBBRrcgFVOqsvvW7UgHkeW5WBEBB
+eAeMfKNFa8r1YgzVIISvCRy0fxKypvCYYRhrtxETKxQ1gW18uZLs7wRXgj9UOgxu
+BwVcFDcNVfvayOj3KBLX
+-----END ENCRYPTED PRIVATE KEY-----
+";
+        for pem in [SCRYPT, PBKDF2] {
+            let opened = SigningKey::from_pem(pem, || Some("fuzz".into()));
+            assert_eq!(opened.unwrap_err(), KeyFileError::TooCostly);
+        }
     }
 
     #[test]
