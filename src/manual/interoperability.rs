@@ -37,6 +37,12 @@
 //!   does. The specification (§4.5) knows `*` and `?` only, and so does Mainstay: brackets stand for
 //!   themselves.
 //!
+//! # What is particular about Mainstay's client
+//!
+//! - The identifier of a key is 1 to 128 letters and digits: the hexadecimal digest that the specification
+//!   (§4.2) makes of the key, or another repository's own name of that form. A role that lists a key by any
+//!   other name is refused (`form`).
+//!
 //! # The conformance suite
 //!
 //! The Update Framework has a public suite for clients, `theupdateframework/tuf-conformance`. It needs
