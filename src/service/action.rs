@@ -19,7 +19,7 @@ use super::{
 };
 pub use crate::policy::MachineAction;
 use crate::{
-    policy::{Block, Reopening, Listing, Ring, Seat},
+    policy::{Block, Listing, Reopening, Ring, Seat},
     store::{
         AuditEntry, HoldRecord, MachineBlock, MachineChange, MachineRecord, PinEnd, PinRecord, Word,
     },

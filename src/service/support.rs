@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     policy::{
-        Code, DeliveryCode, Reopening, Listing, NoPath, RollbackTarget, Seat, Status, UpgradePath,
+        Code, DeliveryCode, Listing, NoPath, Reopening, RollbackTarget, Seat, Status, UpgradePath,
         Verdict,
     },
     store::{AuditHead, AuditRecord, MachineRecord, OrderRecord, StoreError},

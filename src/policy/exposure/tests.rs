@@ -151,7 +151,9 @@ fn a_time_begins_with_the_fix_or_the_exposure_and_ends_with_the_first_fixed_vers
     let patched = |confirmed: &[(&str, Option<u32>)]| {
         let mut runs = Runs::default();
         for (text, on) in confirmed {
-            on.iter().for_each(|on| runs.confirm(&version(text), day(*on)));
+            for on in *on {
+                runs.confirm(&version(text), day(*on));
+            }
         }
         let confirmed = confirmed.iter().map(|(text, _)| version(text)).collect();
         advisory.patched(day(10), &confirmed, &runs)

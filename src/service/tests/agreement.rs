@@ -9,7 +9,7 @@ use mainstay_client::format::{
 use super::world::{World, actor, after_days, event, plan, product, version as version_of};
 use crate::{
     policy::{
-        Bridge, Change, Code, Contract, Exit, Reopening, Fallback, State, Term, Tier, Verdict,
+        Bridge, Change, Code, Contract, Exit, Fallback, Reopening, State, Term, Tier, Verdict,
     },
     service::{
         Actor, ErrorClass, Hidden, Scope, Service, ServiceError,

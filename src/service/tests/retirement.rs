@@ -12,7 +12,7 @@ use super::{
     world::{World, actor, after_days, event, plan, product, version},
 };
 use crate::{
-    policy::{Reopening, Listing, Tier},
+    policy::{Listing, Reopening, Tier},
     service::{
         Hidden,
         support::{Explanation, MachineStanding, OrderRollback},
