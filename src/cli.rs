@@ -3,6 +3,7 @@
 //! Tables for people, `--json` for programs. Exit codes are those of [`ExitStatus`].
 
 mod action;
+mod advisory;
 mod audit;
 mod census;
 mod channel;
@@ -73,7 +74,7 @@ enum Command {
     Channel(channel::ChannelCommand),
     /// Publish a release.
     Publish(Box<publish::Publish>),
-    /// List what is published; retire what is old.
+    /// List what is published; say what is in it; retire what is old.
     #[command(subcommand)]
     Release(release::Release),
     /// Show how releases spread, steer that, and stop it.
@@ -104,6 +105,9 @@ enum Command {
     Safeguard(safeguard::Safeguard),
     /// Say how many machines run what.
     Census(census::Census),
+    /// Record what advisories are about, and export what is known of them.
+    #[command(subcommand)]
+    Advisory(advisory::AdvisoryCommand),
     /// Say which machines lack the fix of an advisory, since when and why.
     Exposure(exposure::Exposure),
     /// Say where notifications are sent to, and see what has become of them.
@@ -181,6 +185,7 @@ impl Cli {
             Command::Action(command) => return ended(command.run(output), output),
             Command::Safeguard(command) => command.run(output),
             Command::Census(command) => command.run(output),
+            Command::Advisory(command) => command.run(output),
             Command::Exposure(command) => command.run(output),
             Command::Webhook(command) => command.run(output),
             Command::Audit(command) => command.run(output),

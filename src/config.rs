@@ -15,8 +15,9 @@ use serde::Deserialize;
 use crate::{
     outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
     policy::{
-        AloneLimits, Bridge, Fallback, Preset, RolloutRules, RolloutWish, Silence, Tier, Tiers,
-        delivery,
+        AloneLimits, Bridge, Fallback, PatchDays, Preset, RolloutRules, RolloutWish, Silence, Tier,
+        Tiers, delivery,
+        exposure::csaf::Publisher,
         rollout::{
             Approval, Canaries, CriticalSecurity, FailureThreshold, Pace, Schedule, Threshold,
             Waves,
@@ -49,6 +50,8 @@ pub struct Config {
     pub rollouts: RolloutRules,
     /// How many machines one person may act on without a second one.
     pub alone: AloneLimits,
+    /// Who publishes documents on advisories; without, none are made.
+    pub publisher: Option<Publisher>,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -88,6 +91,15 @@ struct File {
     rollout: RolloutSection,
     #[serde(default)]
     support: SupportSection,
+    publisher: Option<PublisherSection>,
+}
+
+/// What the file says of who publishes documents.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublisherSection {
+    name: String,
+    namespace: String,
 }
 
 /// What the file says of webhooks, and of when notifications are tried again.
@@ -145,6 +157,49 @@ struct TierChange {
     fallback: Option<Fallback>,
     bridge: Option<Bridge>,
     poll_seconds: Option<u32>,
+    #[serde(default)]
+    patch_days: PatchDaysChange,
+}
+
+/// What the file says of the days within which machines of a tier are to have a fix.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PatchDaysChange {
+    critical: Option<AgreedDays>,
+    major: Option<AgreedDays>,
+    minor: Option<AgreedDays>,
+}
+
+/// A number of days, or `"none"`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "toml::Value")]
+struct AgreedDays(Option<u32>);
+
+impl TryFrom<toml::Value> for AgreedDays {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match &value {
+            toml::Value::String(text) if text == "none" => Ok(Self(None)),
+            toml::Value::Integer(days) if *days > 0 => u32::try_from(*days)
+                .map(|days| Self(Some(days)))
+                .map_err(|_| format!("{days} days are too many")),
+            found => Err(format!(
+                "{found}: expected a whole number of days from 1 on, or \"none\" where nothing is agreed"
+            )),
+        }
+    }
+}
+
+impl PatchDaysChange {
+    fn apply(self, days: PatchDays) -> PatchDays {
+        let changed = |change: Option<AgreedDays>, days| change.map_or(days, |change| change.0);
+        PatchDays {
+            critical: changed(self.critical, days.critical),
+            major: changed(self.major, days.major),
+            minor: changed(self.minor, days.minor),
+        }
+    }
 }
 
 impl TierChange {
@@ -156,6 +211,7 @@ impl TierChange {
             fallback: self.fallback.unwrap_or(preset.fallback),
             bridge: self.bridge.unwrap_or(preset.bridge),
             poll_seconds: self.poll_seconds.unwrap_or(preset.poll_seconds),
+            patch_days: self.patch_days.apply(preset.patch_days),
         }
     }
 }
@@ -196,6 +252,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Nobody can publish so.
+    #[error("publisher.{0}")]
+    Publisher(String),
     /// A tier stands for what no contract can say.
     #[error("tiers.{tier}: {}", problems.join("; "))]
     Tier {
@@ -222,7 +281,18 @@ impl Config {
             }
             Err(source) => return Err(ConfigError::Read { path, source }),
         };
-        let File { listen, tls, workers, tiers, seats, webhooks, mail, rollout, support } = file;
+        let File {
+            listen,
+            tls,
+            workers,
+            tiers,
+            seats,
+            webhooks,
+            mail,
+            rollout,
+            support,
+            publisher,
+        } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
             return Err(ConfigError::Workers(workers));
         }
@@ -246,7 +316,19 @@ impl Config {
             },
             rollouts: rollout.rules()?,
             alone: support.alone,
+            publisher: publisher.map(PublisherSection::publisher).transpose()?,
         })
+    }
+}
+
+impl PublisherSection {
+    fn publisher(self) -> Result<Publisher, ConfigError> {
+        let Self { name, namespace } = self;
+        let publisher = Publisher { name, namespace };
+        match publisher.problem() {
+            None => Ok(publisher),
+            Some(problem) => Err(ConfigError::Publisher(problem)),
+        }
     }
 }
 
@@ -347,6 +429,43 @@ mod tests {
             Preset { grace_days: 14, channels: [Channel::Security].into(), ..Tier::Basic.preset() };
         assert_eq!(tiers.preset(Tier::Basic), expected);
         assert_eq!(tiers.preset(Tier::Standard), Tier::Standard.preset());
+    }
+
+    #[test]
+    fn the_days_until_a_fix_are_what_the_file_says() {
+        let text = "[tiers.basic.patch_days]\ncritical = 10\nmajor = \"none\"";
+        let tiers = load(text).unwrap().tiers;
+        let expected = PatchDays { critical: Some(10), major: None, minor: None };
+        assert_eq!(tiers.patch_days(None), expected);
+        assert_eq!(tiers.patch_days(Some(Tier::Premium)), Tier::Premium.preset().patch_days);
+        for (wrong, expected) in [
+            ("critical = 0", "expected a whole number of days from 1 on, or \"none\""),
+            ("critical = -3", "expected a whole number of days from 1 on, or \"none\""),
+            ("critical = 1.5", "expected a whole number of days from 1 on, or \"none\""),
+            ("critical = \"never\"", "expected a whole number of days from 1 on, or \"none\""),
+            ("critical = 99999999999", "too many"),
+            ("critical = 40000", "patch_days.critical is 40000: expected 1 to"),
+            ("blocker = 1", "unknown field `blocker`"),
+        ] {
+            let error =
+                load(&format!("[tiers.basic.patch_days]\n{wrong}")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_publisher_has_a_name_and_an_address() {
+        assert_eq!(load("").unwrap().publisher, None);
+        let text = "[publisher]\nname = \"Acme\"\nnamespace = \"https://acme.example\"";
+        assert_eq!(load(text).unwrap().publisher.unwrap().name, "Acme");
+        for (wrong, expected) in [
+            ("name = \"Acme\"", "missing field `namespace`"),
+            ("name = \"Acme\"\nnamespace = \"acme\"", "publisher.namespace is `acme`"),
+            ("name = \"\"\nnamespace = \"https://acme.example\"", "publisher.name is not valid"),
+        ] {
+            let error = load(&format!("[publisher]\n{wrong}")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{wrong}: {error}");
+        }
     }
 
     #[test]

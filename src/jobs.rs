@@ -19,11 +19,11 @@ const INTERVAL: Duration = Duration::from_secs(20);
 /// How often the log is told what only the vendor can renew.
 const WARNING_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often it is looked which contracts and lines end.
+/// How often it is looked which contracts and lines end and which fixes are due.
 const DATES_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
 /// Keeps the online metadata fresh, warns of what only the vendor can renew, has contracts and lines that
-/// end be told, and notes which rollouts have come to their end. It ends when its task is aborted.
+/// end and fixes that are due be told, and notes which rollouts have come to their end. It ends when its task is aborted.
 pub async fn run(service: Arc<Service>) {
     let (mut warned, mut looked) = (None, None);
     loop {
@@ -60,24 +60,22 @@ async fn warn(service: &Service, before: Option<Timestamp>) -> Option<Timestamp>
     }
 }
 
-/// Looks which contracts and lines end, and forgets what was delivered long ago, unless that was done
+/// Looks which contracts and lines end and which fixes are due, and forgets what was delivered long ago, unless that was done
 /// less than an hour ago. Says when it was done last.
 async fn look_at_dates(service: &Service, before: Option<Timestamp>) -> Option<Timestamp> {
     let now = service.now();
     if before.is_some_and(|before| now.duration_since(before) < DATES_INTERVAL) {
         return before;
     }
-    let done = match service.announce_dates().await {
-        Ok(()) => service.forget_deliveries().await,
-        failed => failed,
-    };
+    let dates = service.announce_dates().await;
+    let done = dates.and(service.announce_breaches().await).and(service.forget_deliveries().await);
     match done {
         Ok(()) => {
             service.measures().succeeded(Job::Dates, now);
             Some(now)
         }
         Err(error) => {
-            tracing::error!(error = chain(&error), "contracts and lines that end were not told");
+            tracing::error!(error = chain(&error), "what ends and what is due was not told");
             before
         }
     }

@@ -20,6 +20,7 @@
 //! | [`seats`] | which machines of a contract have a seat? |
 //! | [`census`] | as what is a machine counted, and what changes in the counts when it changes? |
 //! | [`exposure`] | which versions have the fix of an advisory, and why does a machine lack it? |
+//! | [`sbom`] | which components are in a release? |
 //! | [`simulation`] | how many machines does a bad release reach before it is stopped? |
 //! | [`scenario`] | what would be decided, by documents alone? |
 //! | [`lifecycle`] | how near are the ends of a line and of the paid time, and what is said of that? |
@@ -46,6 +47,7 @@ pub mod resolve;
 pub mod retirement;
 pub mod rollout;
 pub mod safeguard;
+pub mod sbom;
 pub mod scenario;
 pub mod seats;
 pub mod simulation;
@@ -56,7 +58,8 @@ pub use alone::AloneLimits;
 pub use catalogue::{Catalogue, DuplicateEntry, Line, Release, Status};
 pub use census::{Cell, Count, Counted, Day, Figures, Setup, Stage};
 pub use contract::{
-    Amendment, Bridge, Change, Contract, Exit, Fallback, Preset, State, Term, Tier, Tiers,
+    Amendment, Bridge, Change, Contract, Exit, Fallback, PatchDays, Preset, State, Term, Tier,
+    Tiers,
 };
 pub use delivery::{Outcome, Schedule};
 pub use entitlement::{

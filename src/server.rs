@@ -149,7 +149,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     .with_measures(measures)
     .with_outlet(outlet)
     .with_rollouts(config.rollouts.clone())
-    .with_alone(config.alone);
+    .with_alone(config.alone)
+    .with_publisher(config.publisher.clone());
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

@@ -6,8 +6,8 @@
 //! | [`product`], [`private_channel`], [`publish`], [`rollout`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
-//! | [`exposure`] | whoever answers for security |
 //! | [`story`], [`support`], [`action`], [`actions`], [`safeguard`], [`census`], [`seats`] | the technician |
+//! | [`exposure`], [`advisory`], [`sbom`] | whoever answers for security |
 //! | [`status`], [`webhook`] | whoever watches over it |
 //! | [`delivery`] | whoever is to be told |
 //! | [`keys`] | the server itself |
@@ -15,6 +15,7 @@
 pub mod access;
 pub mod action;
 pub mod actions;
+pub mod advisory;
 pub(crate) mod authoring;
 pub mod census;
 pub mod check;
@@ -41,6 +42,7 @@ pub mod repository;
 pub mod retire;
 pub mod rollout;
 pub mod safeguard;
+pub mod sbom;
 mod scope;
 pub mod seats;
 mod standing;
@@ -63,7 +65,7 @@ use crate::{
     limits::Limits,
     measures::Measures,
     outlet::Outlet,
-    policy::{AloneLimits, RolloutRules, Silence, Tiers},
+    policy::{AloneLimits, RolloutRules, Silence, Tiers, exposure::csaf::Publisher},
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
 use keys::OnlineKeys;
@@ -94,6 +96,7 @@ pub struct Service {
     alone: AloneLimits,
     actions_ordered: tokio::sync::Notify,
     paces: pace::Paces,
+    publisher: Option<Publisher>,
 }
 
 impl Service {
@@ -133,6 +136,7 @@ impl Service {
             alone: AloneLimits::default(),
             actions_ordered: tokio::sync::Notify::new(),
             paces,
+            publisher: None,
         }
     }
 
@@ -169,6 +173,11 @@ impl Service {
     #[must_use]
     pub fn with_alone(self, alone: AloneLimits) -> Self {
         Self { alone, ..self }
+    }
+
+    /// The same where documents on advisories are published by `publisher`; without one there are none.
+    pub fn with_publisher(self, publisher: Option<Publisher>) -> Self {
+        Self { publisher, ..self }
     }
 
     /// The limits in force.

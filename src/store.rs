@@ -26,8 +26,8 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
-        ProductName, Version,
+        AdvisoryId, ContractName, CustomerName, Digest, MachineName, OrganisationName,
+        PrivateChannelName, ProductName, Version,
     },
     tuf::PublicKey,
 };
@@ -45,11 +45,12 @@ pub use self::{
     },
     plan_summary::{NewPlan, PlanSummary, WithheldSummary},
     record::{
-        ActivationKeyRecord, AuditEntry, AuditRecord, CloneRecord, ContractRecord, CustomerRecord,
-        EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
-        OrderState, OrganisationRecord, PinEnd, PinRecord, PlanRecord, PrivateChannelRecord,
-        ProductRecord, ReleaseRecord, Repository, RepositoryFile, Role, RolloutRecord,
-        SafeguardRecord, StopRecord, StopState, StoredFile, TokenRecord, Word,
+        ActivationKeyRecord, AdvisoryChange, AdvisoryRecord, AuditEntry, AuditRecord, CloneRecord,
+        ComponentsRecord, ContractRecord, CustomerRecord, EventRecord, HoldRecord, MachineBlock,
+        MachineRecord, MemoryRecord, OrderRecord, OrderState, OrganisationRecord, PinEnd,
+        PinRecord, PlanRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord, Repository,
+        RepositoryFile, Role, RolloutRecord, SafeguardRecord, SbomChange, SbomRecord, StopRecord,
+        StopState, StoredFile, TokenRecord, Word,
     },
     selection::{ListPlace, Listed, Selection},
     sled::SledStore,
@@ -297,6 +298,30 @@ pub trait MetaStore: Outbox + ActionStore {
 
     /// The safeguards of a product that have been lifted, by number.
     async fn lifted_safeguards(&self, product: &ProductName) -> StoreResult<Vec<SafeguardRecord>>;
+
+    /// Records something of an advisory of an existing product, where it stands as `change.before`.
+    async fn change_advisory(&self, change: AdvisoryChange, audit: AuditEntry) -> StoreResult<()>;
+
+    /// What is recorded of an advisory.
+    async fn advisory(
+        &self,
+        product: &ProductName,
+        advisory: &AdvisoryId,
+    ) -> StoreResult<AdvisoryRecord>;
+
+    /// All that is recorded of advisories of a product, by identifier.
+    async fn advisories(&self, product: &ProductName) -> StoreResult<Vec<AdvisoryRecord>>;
+
+    /// Attaches a bill of materials to an existing release, where what is attached stands as
+    /// `change.before`. Its components are found from then on, and no longer those of the one before.
+    async fn attach_sbom(&self, change: SbomChange, audit: AuditEntry) -> StoreResult<()>;
+
+    /// The bill of materials of a release.
+    async fn sbom(&self, product: &ProductName, version: &Version) -> StoreResult<SbomRecord>;
+
+    /// The components of all releases that are looked for under `word`, by product and in no order of
+    /// versions. It costs no more where there are more components.
+    async fn components(&self, word: &str) -> StoreResult<Vec<ComponentsRecord>>;
 
     /// Adds a customer.
     async fn create_customer(&self, customer: CustomerRecord, audit: AuditEntry)

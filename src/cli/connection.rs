@@ -73,6 +73,19 @@ impl Connection {
         self.read(request.send(serde_json::to_vec(body)?))
     }
 
+    pub(super) fn put_document<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let request = self
+            .agent
+            .put(self.at(path))
+            .header("Authorization", self.bearer())
+            .content_type("application/json");
+        self.read(request.send(serde_json::to_vec(body)?))
+    }
+
     pub(super) fn put(&self, path: &str) -> Result<(), CliError> {
         let request = self.agent.put(self.at(path)).header("Authorization", self.bearer());
         self.accept(request.send_empty()).map(|_| ())

@@ -6,20 +6,60 @@ use super::{
     CliError, CliResult, Connection, Output, ServerArgs,
     output::{or_dash, table},
 };
-use crate::service::exposure::{ExposurePage, Fix, OpenMachine, PatchingReport, TierPatching};
+use crate::{
+    policy::sbom::{Component, ComponentQuery},
+    service::exposure::{
+        BreachReport, ComponentPage, ExposurePage, Fix, OpenMachine, PatchingReport, TierPatching,
+    },
+};
 
 /// Say which machines lack the fix of an advisory, since when and why.
 ///
-/// Beside them it says how long the others took to it, by the tiers of their contracts.
+/// Beside them it says how long the others took to it, by the tiers of their contracts. With --breaches it
+/// says who has lacked any fix for longer than is agreed, or will have soon; with --component, which
+/// releases have a component, and who runs them.
 #[derive(Debug, Args)]
 pub(super) struct Exposure {
     #[command(flatten)]
     server: ServerArgs,
-    /// The advisory, such as CVE-2026-1234.
-    #[arg(value_name = "ADVISORY")]
-    advisory: AdvisoryId,
+    #[command(flatten)]
+    asked: Asked,
     #[command(flatten)]
     part: Part,
+    /// How many days ahead breaches are listed: 7d.
+    #[arg(long, value_name = "DAYS", default_value = "7d", value_parser = days, requires = "breaches")]
+    within: u32,
+}
+
+/// What is asked for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Asked {
+    /// The advisory, such as CVE-2026-1234.
+    #[arg(value_name = "ADVISORY")]
+    advisory: Option<AdvisoryId>,
+    /// Who has lacked a fix for longer than is agreed, or will have soon.
+    #[arg(long)]
+    breaches: bool,
+    /// A component: NAME, NAME@VERSION, GROUP/NAME@VERSION, or a package URL.
+    #[arg(long, value_name = "COMPONENT")]
+    component: Option<ComponentQuery>,
+}
+
+/// `text` as it stands in an address (RFC 3986 §2.1).
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    days.ok_or_else(|| "expected a number of days, such as 7d".to_owned())
 }
 
 /// Whose machines.
@@ -58,18 +98,36 @@ struct Report {
 
 impl Exposure {
     pub(super) fn run(self, output: Output) -> CliResult {
-        let Self { server, advisory, part } = self;
+        let Self { server, asked, part, within } = self;
         let server = server.connect()?;
-        let mut exposure = page(&server, &part, &advisory, None)?;
-        while let Some(after) = exposure.next.take() {
-            let page = page(&server, &part, &advisory, Some(after))?;
-            exposure.machines.extend(page.machines);
-            exposure.next = page.next;
+        match asked {
+            Asked { advisory: Some(advisory), .. } => report(&server, &part, &advisory, output),
+            Asked { component: Some(component), .. } => {
+                let asked = [("component", Some(encoded(&component.to_string())))];
+                let found: ComponentPage =
+                    server.get(&part.question("/v1/exposure/components", &asked))?;
+                output.answer(&found, components)
+            }
+            Asked { .. } => {
+                let asked = [("within_days", Some(within.to_string()))];
+                let found: BreachReport =
+                    server.get(&part.question("/v1/exposure/breaches", &asked))?;
+                output.answer(&found, breaches)
+            }
         }
-        let asked = [("advisory", Some(advisory.to_string()))];
-        let patching = server.get(&part.question("/v1/exposure/patching", &asked))?;
-        output.answer(&Report { exposure, patching }, told)
     }
+}
+
+fn report(server: &Connection, part: &Part, advisory: &AdvisoryId, output: Output) -> CliResult {
+    let mut exposure = page(server, part, advisory, None)?;
+    while let Some(after) = exposure.next.take() {
+        let page = page(server, part, advisory, Some(after))?;
+        exposure.machines.extend(page.machines);
+        exposure.next = page.next;
+    }
+    let asked = [("advisory", Some(advisory.to_string()))];
+    let patching = server.get(&part.question("/v1/exposure/patching", &asked))?;
+    output.answer(&Report { exposure, patching }, told)
 }
 
 fn page(
@@ -126,6 +184,7 @@ fn open(machines: &[OpenMachine]) -> String {
             machine.product.to_string(),
             machine.running.to_string(),
             machine.since.to_string(),
+            or_dash(machine.agreed_until),
             machine.cause.kind.to_string(),
             machine.cause.code.clone(),
             machine.cause.message.clone(),
@@ -139,6 +198,7 @@ fn open(machines: &[OpenMachine]) -> String {
         "PRODUCT",
         "RUNS",
         "OPEN SINCE",
+        "AGREED UNTIL",
         "WHY",
         "CODE",
         "REASON",
@@ -170,4 +230,82 @@ fn length(minutes: u64) -> String {
         (0, _) => format!("{hours}h{minutes:02}m"),
         _ => format!("{days}d{hours:02}h"),
     }
+}
+
+fn breaches(report: &BreachReport) -> String {
+    let BreachReport { within_days, breaches, further, apart, .. } = report;
+    let mut parts = Vec::new();
+    if breaches.is_empty() {
+        parts.push(format!(
+            "No time that was agreed is over, or will be within {within_days} days."
+        ));
+    } else {
+        let rows = breaches.iter().map(|breach| {
+            [
+                breach.agreed_until.to_string(),
+                breach.state.as_str().to_owned(),
+                breach.customer.to_string(),
+                breach.product.to_string(),
+                breach.advisory.to_string(),
+                breach.severity.to_string(),
+                or_dash(breach.remedy.as_ref()),
+                breach.machines.to_string(),
+            ]
+        });
+        let headings = [
+            "AGREED UNTIL",
+            "STATE",
+            "CUSTOMER",
+            "PRODUCT",
+            "ADVISORY",
+            "SEVERITY",
+            "FIXED IN",
+            "MACHINES",
+        ];
+        parts.push(table(headings, rows));
+    }
+    if *further > 0 {
+        parts.push(format!("There are {further} more."));
+    }
+    if !apart.is_empty() {
+        let rows = apart.iter().map(|apart| {
+            [
+                apart.customer.to_string(),
+                apart.product.to_string(),
+                apart.advisory.to_string(),
+                apart.kind.to_string(),
+                apart.machines.to_string(),
+            ]
+        });
+        let headings = ["CUSTOMER", "PRODUCT", "ADVISORY", "WHY", "MACHINES"];
+        let headline = "No time counts for machines whose contract gives them no fix, or for which there \
+                        is none:";
+        parts.push(format!("{headline}\n{}", table(headings, rows)));
+    }
+    parts.join("\n\n")
+}
+
+fn components(page: &ComponentPage) -> String {
+    let ComponentPage { component, releases, further, .. } = page;
+    if releases.is_empty() {
+        return format!(
+            "No bill of materials lists {component}. Releases without one are not searched: `mainstay \
+             release sbom attach` attaches it."
+        );
+    }
+    let rows = releases.iter().map(|release| {
+        let found: Vec<_> = release.components.iter().map(Component::label).collect();
+        let holders = release.holders.iter();
+        let holders: Vec<_> =
+            holders.map(|holder| format!("{} ({})", holder.customer, holder.machines)).collect();
+        [
+            release.product.to_string(),
+            release.version.to_string(),
+            release.status.as_str().to_owned(),
+            found.join(", "),
+            if holders.is_empty() { "-".to_owned() } else { holders.join(", ") },
+        ]
+    });
+    let listed = table(["PRODUCT", "RELEASE", "STATUS", "HAS", "RUNS AT (MACHINES)"], rows);
+    if *further == 0 { listed } else { format!("{listed}\n\nThere are {further} more.") }
 }

@@ -21,6 +21,7 @@ use self::artifact::{CompressionArgs, PackedArtifact};
 use super::{
     CliError, CliResult, Connection, Output, ServerArgs,
     keys::KeyArgs,
+    release::sbom::SbomFile,
     rollout::{self, WishArgs},
     trust::{Proposal, proposed},
     vendor_trust::VendorTrust,
@@ -99,6 +100,9 @@ pub(super) struct Publish {
     /// publishes it, and is told how it spreads: nobody signs that, so it is not in the file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["waves", "immediately", "file"])]
     propose: Option<PathBuf>,
+    /// A bill of materials to attach once it is published: CycloneDX JSON. No release key signs it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["propose", "plan"])]
+    sbom: Option<PathBuf>,
     #[command(flatten)]
     wish: WishArgs,
     /// Say how many machines of which customers would get it when, and do nothing. What the trees require
@@ -154,6 +158,7 @@ impl Publish {
             effective_at: None,
             release_key: vec!["release".to_owned()],
             propose: None,
+            sbom: None,
             wish: WishArgs::immediately(),
             plan: false,
         }
@@ -175,7 +180,13 @@ impl Publish {
                 Proposal::new(self.product.clone(), &candidate.state, documents, manifest);
             return proposed(&proposal, file, &self.keys, output);
         }
+        // What can be wrong with the file is said before hours of packing.
+        let sbom = self.sbom.as_deref().map(SbomFile::read).transpose()?;
         let published = self.publish(&server, output)?;
+        if let Some(sbom) = sbom {
+            output.say("It is published; its bill of materials follows.");
+            sbom.attach(&server, &self.product, &self.version)?;
+        }
         output.answer(&published, |published| {
             let PublishResponse { product, version, revision } = published;
             let done = format!("{product} {version} is published (revision {revision}).");

@@ -143,6 +143,7 @@ impl Background {
             outlet: OutletConfig::default(),
             rollouts: RolloutRules::default(),
             alone: AloneLimits::default(),
+            publisher: None,
         };
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();

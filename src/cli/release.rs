@@ -1,4 +1,5 @@
 mod retire;
+pub(super) mod sbom;
 
 use clap::{Args, Subcommand};
 use mainstay_client::format::ProductName;
@@ -9,13 +10,16 @@ use super::{
 };
 use crate::store::ReleaseRecord;
 
-/// List what is published, and retire what is old.
+/// List what is published, say what is in it, and retire what is old.
 #[derive(Debug, Subcommand)]
 pub(super) enum Release {
     /// List the releases of a product.
     List(List),
     /// Move releases from their channels to the archive.
     Retire(retire::Retire),
+    /// Attach a bill of materials to a release, and show it.
+    #[command(subcommand)]
+    Sbom(sbom::SbomCommand),
 }
 
 #[derive(Debug, Args)]
@@ -32,6 +36,7 @@ impl Release {
         match self {
             Self::List(list) => list.run(output),
             Self::Retire(retire) => retire.run(output),
+            Self::Sbom(sbom) => sbom.run(output),
         }
     }
 }

@@ -30,7 +30,7 @@
 //! | `rollout.paused` | a rollout was stopped | [`RolloutNews`](crate::policy::notification::RolloutNews) |
 //! | `contract.ending` | a contract's paid time ends in 90 or 30 days or less, or has ended | [`ContractNews`](crate::policy::notification::ContractNews) |
 //! | `line.end_of_support`, `line.end_of_life` | a line's EOS or EOL is 180, 90 or 30 days ahead or less, or has come | [`LineNews`](crate::policy::notification::LineNews) |
-//! | `exposure.breach_ahead`, `exposure.breached` | machines lack a fix and will soon have done so, or have done so, for longer than is agreed | [`ExposureNews`](crate::policy::notification::ExposureNews) |
+//! | `exposure.breach_ahead`, `exposure.breached` | machines of a customer lack a fix and will soon have done so, or have done so, for longer than is agreed: once each for a customer, product and advisory ([`exposure`](super::exposure)) | [`ExposureNews`](crate::policy::notification::ExposureNews) |
 //!
 //! ```
 //! use mainstay::policy::{Notification, NotificationType};
@@ -124,7 +124,6 @@
 //!
 //! # Known limits
 //!
-//! - Nothing emits `exposure.…` yet.
 //! - A receiver that answers slowly and always fails gets its notifications late: one at a time, each by the
 //!   schedule.
 //! - A receiver that verifies with a clock that is wrong refuses everything; the dead letters say so by its

@@ -23,7 +23,8 @@
 //! | `[seats]` `silent_days` | after how many days without a word a machine gives its seat up; 1 to 3650, 90 by default | | |
 //! | `[rollout]`, `[rollout.channels.bugfix]`, … | how releases spread: [`rollouts`](super::rollouts) | | |
 //! | `[support.alone]` `admin`, `support`, `organisation` | how many machines one person may act on without a second one: [`support`](super::support) | | |
-//! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`; what is not said stays | | |
+//! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`, `patch_days` ([`exposure`](super::exposure)); what is not said stays | | |
+//! | `[publisher]` | who publishes documents on advisories: `name`, `namespace` ([`exposure`](super::exposure)) | | |
 //!
 //! ```
 //! use mainstay::config::{Config, Overrides};

@@ -12,9 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod amendment;
+mod patch_days;
 mod tier;
 
 pub use amendment::{Amendment, Change, Exit};
+pub use patch_days::PatchDays;
 pub use tier::{Preset, Tier, Tiers};
 
 /// What a contract says at one instant.

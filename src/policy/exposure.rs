@@ -3,7 +3,9 @@
 //! A release *names* the advisories that it fixes. Which versions have a fix follows from what is named,
 //! and is on the safe side where the vendor has said nothing: see [`Advisory::exposure`].
 
+mod breach;
 mod cause;
+pub mod csaf;
 mod patching;
 mod range;
 mod reopened;
@@ -14,6 +16,7 @@ use mainstay_client::format::{AdvisoryId, Severity, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use breach::{Apart, Breach, BreachState, Breaches, Lacking, told_ahead};
 pub use cause::{Cause, CauseKind, Circumstances};
 pub use patching::{PatchFigures, PatchTimes, Patched};
 pub use range::AffectedRange;

@@ -137,7 +137,8 @@ pub struct LineNews {
     pub within_days: i64,
 }
 
-/// What is known of machines that lack a fix.
+/// What is known of machines that lack a fix. Of each customer, product and advisory it is told once that
+/// the agreed time will be over, and once that it is: of how many machines at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExposureNews {
     /// The product.

@@ -4,6 +4,8 @@
 //! census, so machines that have the fix are not read. Of each machine that lacks it the record, its
 //! newest event and its resolution are looked at; of each contract the decisions are made once a page.
 
+mod breaches;
+mod components;
 mod patching;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
@@ -16,6 +18,8 @@ use mainstay_client::format::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use breaches::{BreachReport, ListBreaches};
+pub use components::{ComponentPage, ComponentUse, Holder, ListComponents};
 pub use patching::{AskPatching, PatchingReport, TierPatching};
 
 use super::{
@@ -24,9 +28,10 @@ use super::{
 use crate::{
     policy::{
         Code, Setup, Status, Tier,
-        exposure::{Advisory, Cause, CauseKind, Circumstances, Exposure},
+        contract::days_after,
+        exposure::{Advisory, AffectedRange, Cause, CauseKind, Circumstances, Exposure},
     },
-    store::{ListPlace, Listed, MachineRecord, Selection},
+    store::{AdvisoryRecord, ListPlace, Listed, MachineRecord, Selection},
 };
 
 /// `GET /v1/exposure`.
@@ -109,6 +114,10 @@ pub struct OpenMachine {
     /// Since when it has lacked the fix.
     #[schemars(with = "Instant")]
     pub since: Timestamp,
+    /// By when it is to have the fix, by its tier and the severity; nothing where the contract gives none,
+    /// there is none, or nothing is agreed.
+    #[schemars(with = "Option<Instant>")]
+    pub agreed_until: Option<Timestamp>,
     /// When it was last heard of.
     #[schemars(with = "Instant")]
     pub seen_at: Timestamp,
@@ -249,6 +258,12 @@ impl Service {
         Ok(false)
     }
 
+    /// What is recorded of the advisories of a product.
+    pub(super) async fn recorded(&self, product: &ProductName) -> ServiceResult<Recorded> {
+        let records = self.meta.advisories(product).await?.into_iter();
+        Ok(records.map(|record| (record.advisory.clone(), record)).collect())
+    }
+
     /// The products that are asked for, by name.
     pub(super) async fn products_asked(
         &self,
@@ -274,8 +289,9 @@ impl Service {
             if after.is_some_and(|after| product < after.cell.setup.product) {
                 continue;
             }
+            let recorded = self.recorded(&product).await?;
             let Concerned { open: affecting, customers } =
-                self.concerned(scope, asked, &product).await?;
+                self.concerned(scope, asked, &product, &recorded).await?;
             for (customer, setups) in customers {
                 let after = after.filter(|after| after.cell.setup.product == product);
                 if after.is_some_and(|after| customer < after.cell.customer) {
@@ -306,7 +322,9 @@ impl Service {
                     for machine in machines {
                         open.next = Some(ListPlace::of(&machine));
                         let known = standing_of(self, &mut standings, &machine).await?;
-                        open.found.extend(self.open(scope, known, advisories, &machine).await?);
+                        open.found.extend(
+                            self.open(scope, (known, &recorded), advisories, &machine).await?,
+                        );
                     }
                     if room == 0 {
                         return Ok(open);
@@ -324,6 +342,7 @@ impl Service {
         scope: &Scope,
         asked: &Asked<'_>,
         product: &ProductName,
+        recorded: &Recorded,
     ) -> ServiceResult<Concerned> {
         let standing = self.product_standing(product, None).await?;
         let catalogue = standing.catalogue();
@@ -331,7 +350,7 @@ impl Service {
             .advisories()
             .into_iter()
             .filter(|id| asked.advisory.is_none_or(|asked| asked == *id))
-            .map(|id| (id, Advisory::new(catalogue, id, &[])))
+            .map(|id| (id, Advisory::new(catalogue, id, affected(recorded, id))))
             .collect();
         let affecting = |version: &Version| {
             let affecting =
@@ -359,7 +378,7 @@ impl Service {
     async fn open(
         &self,
         scope: &Scope,
-        standing: &ProductStanding,
+        (standing, recorded): (&ProductStanding, &Recorded),
         advisories: &BTreeSet<AdvisoryId>,
         machine: &MachineRecord,
     ) -> ServiceResult<Vec<OpenMachine>> {
@@ -382,7 +401,7 @@ impl Service {
             last: last.as_ref().map(|told| &told.event),
         };
         let open = advisories.iter().filter_map(|id| {
-            let advisory = Advisory::new(catalogue, id, &[]);
+            let advisory = Advisory::new(catalogue, id, affected(recorded, id));
             let first_fix = first_fix(standing, &advisory, machine);
             // That there is something which only others may have is not told to a customer's people.
             if *scope != Scope::Everything && !first_fix.is_shown {
@@ -392,24 +411,38 @@ impl Service {
                 Some(_) => Cause::of(&advisory, &resolution, &circumstances),
                 None => not_begun(machine),
             };
+            let tier = standing.contract().and_then(|contract| contract.tier);
+            let said = recorded.get(id).and_then(|record| record.severity);
+            let severity = said.or_else(|| advisory.severity())?;
+            let since = advisory.open_since(first_fix.at?, machine.enrolled_at, &machine.runs);
+            let days = self.tiers.patch_days(tier).of(severity).filter(|_| cause.kind.counts());
             Some(OpenMachine {
                 advisory: id.clone(),
-                severity: advisory.severity()?,
+                severity,
                 machine: machine.name.clone(),
                 host: machine.host.clone(),
                 customer: machine.customer.clone(),
                 contract: machine.contract.clone(),
-                tier: standing.contract().and_then(|contract| contract.tier),
+                tier,
                 product: machine.product.clone(),
                 platform: machine.platform.clone(),
                 running: running.clone(),
-                since: advisory.open_since(first_fix.at?, machine.enrolled_at, &machine.runs),
+                since,
+                agreed_until: days.map(|days| days_after(since, days)),
                 seen_at: machine.seen_at,
                 cause,
             })
         });
         Ok(open.collect())
     }
+}
+
+/// What is recorded of the advisories of a product.
+pub(super) type Recorded = BTreeMap<AdvisoryId, AdvisoryRecord>;
+
+/// What is recorded as affected by an advisory; nothing where nothing is.
+fn affected<'a>(recorded: &'a Recorded, id: &AdvisoryId) -> &'a [AffectedRange] {
+    recorded.get(id).map_or(&[], |record| &record.affected)
 }
 
 /// Which machines of a product may lack a fix.

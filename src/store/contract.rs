@@ -6,6 +6,7 @@
 
 mod accounts;
 mod actions;
+mod advisories;
 mod blobs;
 mod catalogue;
 mod census;
@@ -33,6 +34,8 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     catalogue::renewals(store, scope).await;
     catalogue::amendments(store, scope).await;
     catalogue::two_publishers(store, scope).await;
+    advisories::advisories(store, scope).await;
+    Box::pin(advisories::sboms(store, scope)).await;
     accounts::customers_and_contracts(store, scope).await;
     accounts::organisations(store, scope).await;
     accounts::tokens(store, scope).await;

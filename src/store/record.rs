@@ -1,3 +1,4 @@
+mod advisory;
 mod machine;
 mod rollout;
 
@@ -19,6 +20,7 @@ use mainstay_client::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use advisory::{AdvisoryChange, AdvisoryRecord, ComponentsRecord, SbomChange, SbomRecord};
 pub use machine::{
     CloneRecord, EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
     OrderState, PinEnd, PinRecord, PlanRecord,

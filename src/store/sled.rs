@@ -5,7 +5,7 @@
 //! | `opening` | creating and opening the database, and refusing to |
 //! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
 //! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
-//! | `catalogue`, `rollouts`, `accounts`, `fleet`, `action`, `audit`, `outbox` | the transactions |
+//! | `catalogue`, `rollouts`, `advisories`, `accounts`, `fleet`, `action`, `audit`, `outbox` | the transactions |
 //! | `census` | how many machines run what, and which: kept with the machines |
 //! | `upgrade` | from the formats before to this one |
 //!
@@ -14,6 +14,7 @@
 
 mod accounts;
 mod action;
+mod advisories;
 mod audit;
 mod catalogue;
 mod census;
@@ -35,8 +36,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
-        ProductName, Version,
+        AdvisoryId, ContractName, CustomerName, Digest, MachineName, OrganisationName,
+        PrivateChannelName, ProductName, Version,
     },
     tuf::PublicKey,
 };
@@ -45,20 +46,21 @@ use sled::transaction::TransactionalTree;
 use self::{
     opening::Opened,
     tables::{
-        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, AUDIT, AUDIT_BY_SUBJECT, CLAIMS, CONTRACTS,
-        CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS, LIVE_ROLLOUTS, MACHINES,
-        MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTCOMES, PLANS, PLANS_SENT,
-        PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS, SAFEGUARDS, STOPS,
-        TOKENS, TOKENS_BY_DIGEST,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, ADVISORIES, AUDIT, AUDIT_BY_SUBJECT, CLAIMS,
+        COMPONENTS, CONTRACTS, CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS,
+        LIVE_ROLLOUTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTCOMES,
+        PLANS, PLANS_SENT, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS,
+        SAFEGUARDS, SBOMS, STOPS, TOKENS, TOKENS_BY_DIGEST,
     },
     writer::Writer,
 };
 use super::{
-    ActivationKeyRecord, AuditEntry, AuditHead, AuditRecord, ContractImport, ContractRecord,
-    CustomerRecord, EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore,
-    OrganisationRecord, PlanSummary, PrivateChannelRecord, ProductRecord, Publication,
-    ReleaseRecord, Repository, RepositoryFile, Retirement, RolloutRecord, SafeguardRecord,
-    Selection, StopChange, StopRecord, StoreResult, StoredFile, TokenRecord, Word,
+    ActivationKeyRecord, AdvisoryChange, AdvisoryRecord, AuditEntry, AuditHead, AuditRecord,
+    ComponentsRecord, ContractImport, ContractRecord, CustomerRecord, EventRecord, ListPlace,
+    Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord, PlanSummary,
+    PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
+    Retirement, RolloutRecord, SafeguardRecord, SbomChange, SbomRecord, Selection, StopChange,
+    StopRecord, StoreResult, StoredFile, TokenRecord, Word,
 };
 
 use crate::{
@@ -326,6 +328,35 @@ impl MetaStore for SledStore {
 
     async fn lifted_safeguards(&self, product: &ProductName) -> StoreResult<Vec<SafeguardRecord>> {
         LIFTED_SAFEGUARDS.of(&self.database, product).collect()
+    }
+
+    async fn change_advisory(&self, change: AdvisoryChange, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| advisories::change_advisory(transaction, &change, &audit))
+            .await
+    }
+
+    async fn advisory(
+        &self,
+        product: &ProductName,
+        advisory: &AdvisoryId,
+    ) -> StoreResult<AdvisoryRecord> {
+        ADVISORIES.read(&*self.database, &(product.clone(), advisory.clone()))
+    }
+
+    async fn advisories(&self, product: &ProductName) -> StoreResult<Vec<AdvisoryRecord>> {
+        ADVISORIES.of(&self.database, product).collect()
+    }
+
+    async fn attach_sbom(&self, change: SbomChange, audit: AuditEntry) -> StoreResult<()> {
+        self.write(move |transaction| advisories::attach_sbom(transaction, &change, &audit)).await
+    }
+
+    async fn sbom(&self, product: &ProductName, version: &Version) -> StoreResult<SbomRecord> {
+        SBOMS.read(&*self.database, &(product.clone(), version.clone()))
+    }
+
+    async fn components(&self, word: &str) -> StoreResult<Vec<ComponentsRecord>> {
+        COMPONENTS.of(&self.database, &word.to_owned()).collect()
     }
 
     async fn create_customer(

@@ -135,3 +135,169 @@ fn what_is_asked_wrongly_is_said() {
         server.get(&format!("/v1/exposure?{query}")).refuses(404, "NOT_FOUND");
     }
 }
+
+/// A bill of materials with these components, written down.
+fn sbom(server: &Server, components: &Value) -> String {
+    let document = json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "components": components,
+        "vulnerabilities": [{ "id": CVE, "ratings": [{ "score": 9.8 }] }],
+    });
+    let file = server.path("sbom.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+fn attach(server: &Server, version: &str, file: &str) -> crate::harness::Ran {
+    let attach = ["--json", "release", "sbom", "attach", "--product", PRODUCT, version, file];
+    server.mainstay(&attach)
+}
+
+/// The releases that have a component, and who runs them.
+fn component(server: &Server, query: &str) -> Vec<(String, Value)> {
+    let found = exposure(server, &["--component", query]);
+    let releases = found["releases"].as_array().unwrap().iter();
+    releases.map(|it| (it["version"].as_str().unwrap().to_owned(), it["holders"].clone())).collect()
+}
+
+#[test]
+fn a_component_is_found_in_the_releases_that_have_it_with_whoever_runs_them() {
+    let scene = Served::new();
+    let (server, own, other) = (&scene.server, &scene.own, &scene.other);
+    let openssl =
+        json!({ "name": "OpenSSL", "version": "3.0.1", "purl": "pkg:generic/openssl@3.0.1" });
+    let zlib = json!({ "name": "zlib", "version": "1.3", "components": [openssl] });
+    let record = attach(server, "1.0.0", &sbom(server, &json!([zlib]))).succeeds().json();
+    assert_eq!((&record["components"], &record["spec_version"]), (&json!(2), &json!("1.6")));
+    for machine in [own, other] {
+        confirm(server, machine, 1, "1.0.0");
+    }
+    let holder = |customer: &str| json!({ "customer": customer, "machines": 1 });
+    let both = vec![("1.0.0".to_owned(), json!([holder("acme"), holder("globex")]))];
+    for query in ["openssl", "openssl@3.0.1", "pkg:generic/openssl", "zlib@1.3"] {
+        assert_eq!(component(server, query), both, "{query}");
+    }
+    for query in ["openssl@3.0.2", "ssl", "pkg:npm/openssl"] {
+        assert_eq!(component(server, query), [], "{query}");
+    }
+    let told = server.mainstay(&["exposure", "--component", "openssl"]).succeeds().stdout();
+    assert!(told.contains("OpenSSL@3.0.1") && told.contains("globex (1)"), "{told}");
+
+    // An organisation's people see what runs at whom they serve, and learn nothing by a lie.
+    let helper = scene.token("viewer");
+    let ask = |query: &str| -> Value {
+        let path = format!("/v1/exposure/components?component={query}");
+        server.request("GET", &path, &helper, b"").has_status(200).json()
+    };
+    assert_eq!(ask("openssl")["releases"][0]["holders"], json!([holder("acme")]));
+    let file = sbom(server, &json!([{ "name": "hidden" }]));
+    server.publish("1.0.1", "security", &["--audience", "government", "--sbom", &file]);
+    own.report(server, "1.0.1", &json!([])).has_status(204);
+    assert_eq!(ask("hidden")["releases"], json!([]));
+    assert_eq!(ask("openssl")["releases"], json!([]));
+    assert_eq!(component(server, "hidden").len(), 1);
+
+    // What is attached later takes the place of what was before; both are in the audit trail.
+    let before = record["sha256"].as_str().unwrap();
+    attach(server, "1.0.0", &sbom(server, &json!([{ "name": "zlib" }]))).succeeds();
+    assert_eq!(component(server, "openssl"), []);
+    assert_eq!(component(server, "zlib").len(), 1);
+    let trail = server.mainstay(&["--json", "audit"]).succeeds().json();
+    let mut attached = trail.as_array().unwrap().iter().filter(|it| it["action"] == "sbom.attach");
+    let last = attached.next_back().unwrap();
+    assert_eq!(last["before"]["sha256"], before);
+    let path = format!("/v1/products/{PRODUCT}/releases/1.0.0/sbom/document");
+    let document: Value = server.get(&path).has_status(200).json();
+    assert_eq!(document["components"], json!([{ "name": "zlib" }]));
+    let show = ["release", "sbom", "show", "--product", PRODUCT, "1.0.0"];
+    let shown = server.mainstay(&show).succeeds().stdout();
+    assert!(shown.contains("1 component(s), by CycloneDX 1.6"), "{shown}");
+}
+
+#[test]
+fn what_is_no_bill_of_materials_is_not_attached() {
+    let scene = Served::new();
+    let server = &scene.server;
+    let file = server.path("wrong.json");
+    for (text, expected) in [
+        ("<bom/>", "not CycloneDX JSON"),
+        ("{\"spdxVersion\": \"SPDX-2.3\"}", "missing field `bomFormat`"),
+        ("{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.3\"}", "expected one of 1.4, 1.5, 1.6"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let refused = attach(server, "1.0.0", file.to_str().unwrap()).exits(2).json();
+        assert!(refused["message"].as_str().unwrap().contains(expected), "{refused}");
+        // Whoever sends it all the same is told the same.
+        let digest = mainstay_client::format::Digest::of(text.as_bytes());
+        let upload = crate::by_hand::upload_path(&digest, 0, text.len());
+        server.request("PATCH", &upload, &server.admin_token(), text.as_bytes()).has_status(200);
+        let path = format!("/v1/products/{PRODUCT}/releases/1.0.0/sbom");
+        let problem = server.post(&path, &json!({ "sha256": digest })).refuses(422, "SBOM_REFUSED");
+        assert!(problem.detail.contains(expected), "{problem:?}");
+    }
+    let large = std::fs::File::create(&file).unwrap();
+    large.set_len((16 << 20) + 1).unwrap();
+    let refused = attach(server, "1.0.0", file.to_str().unwrap()).exits(2).json();
+    assert!(refused["message"].as_str().unwrap().contains("too large"), "{refused}");
+    let whole = sbom(server, &json!([{ "name": "zlib" }]));
+    attach(server, "9.9.9", &whole).exits(3);
+    let path = format!("/v1/products/{PRODUCT}/releases/1.0.0/sbom");
+    let digest = mainstay_client::format::Digest::of(b"nobody sent this");
+    server.post(&path, &json!({ "sha256": digest })).refuses(422, "SBOM_REFUSED");
+    server.get(&path).refuses(404, "NOT_FOUND");
+    assert!(component(server, "zlib").is_empty());
+    server.mainstay(&["exposure", "--component", "a@"]).exits(2);
+    server.get("/v1/exposure/components?component=a%40").refuses(400, "INVALID_REQUEST");
+}
+
+#[test]
+fn what_is_recorded_of_an_advisory_narrows_who_is_open_and_is_exported() {
+    let config = "[publisher]\nname = \"Acme\"\nnamespace = \"https://acme.example\"\n";
+    let server = Server::with_config(config);
+    server.publish("1.0.0", "major", &[]);
+    let key = server.customer("acme", "premium", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
+    let machine = server.enroll(&key);
+    confirm(&server, &machine, 1, "1.0.0");
+    fix(&server, "1.0.1", "minor");
+    let of = ["--product", PRODUCT, CVE];
+    let set = |more: &[&str]| {
+        let set = ["--json", "advisory", "set", "--title", "Rows are read without permission"];
+        server.mainstay(&[&set[..], &of, more].concat())
+    };
+    set(&["--affected", "1.0.0..1.0.1", "--severity", "critical"]).succeeds();
+    let report = exposure(&server, &[CVE]);
+    assert_eq!(report["machines"][0]["severity"], "critical");
+    assert_eq!(open(&report).len(), 1);
+    let export = |more: &[&str]| {
+        server.mainstay(&[&["--json", "advisory", "export"], &of[..], more].concat())
+    };
+    let document = export(&["--format", "csaf"]).succeeds().json();
+    assert_eq!(document, export(&[]).succeeds().json());
+    assert_eq!(document["document"]["category"], "csaf_vex");
+    assert_eq!(document["document"]["publisher"]["name"], "Acme");
+    let vulnerability = &document["vulnerabilities"][0];
+    assert_eq!(vulnerability["cve"], CVE);
+    assert_eq!(vulnerability["product_status"]["fixed"], json!(["acme-db:1.0.1"]));
+    assert_eq!(vulnerability["remediations"][0]["product_ids"], json!(["acme-db:1.0.0"]));
+    let file = server.path("csaf.json");
+    export(&["--out", file.to_str().unwrap()]).succeeds();
+    let written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(written, document);
+
+    set(&["--affected", "2.0.0.."]).succeeds();
+    assert_eq!(open(&exposure(&server, &[CVE])), []);
+    let listed = server.mainstay(&["advisory", "list", "--product", PRODUCT]).succeeds().stdout();
+    assert!(listed.contains("2.0.0..") && listed.contains("1.0.1"), "{listed}");
+    server.mainstay(&["advisory", "show", "--product", PRODUCT, "CVE-1"]).exits(3);
+    set(&["--affected", "1.0.1..1.0.0"]).exits(2);
+    set(&["--url", "nowhere"]).exits(3);
+
+    // Without a publisher nothing is published.
+    let scene = Served::new();
+    fix(&scene.server, "1.0.1", "minor");
+    let refused = [&["--json", "advisory", "export"], &of[..]].concat();
+    let refused = scene.server.mainstay(&refused).exits(4).json();
+    assert_eq!(refused["code"], "PUBLISHER_UNKNOWN");
+}

@@ -78,6 +78,24 @@ const MATRIX: &[(&str, &str)] = &[
     ("DELETE /v1/tokens/{id}", "admin"),
     ("GET /v1/census", "account support viewer helper onlooker admin"),
     ("GET /v1/exposure", "publisher account support viewer helper onlooker admin"),
+    ("GET /v1/exposure/breaches", "publisher account support viewer helper onlooker admin"),
+    ("GET /v1/exposure/components", "publisher account support viewer helper onlooker admin"),
+    ("GET /v1/products/{product}/advisories", "publisher account support viewer admin"),
+    ("GET /v1/products/{product}/advisories/{advisory}", "publisher account support viewer admin"),
+    ("PUT /v1/products/{product}/advisories/{advisory}", "publisher admin"),
+    (
+        "GET /v1/products/{product}/advisories/{advisory}/csaf",
+        "publisher account support viewer admin",
+    ),
+    (
+        "GET /v1/products/{product}/releases/{version}/sbom",
+        "publisher account support viewer admin",
+    ),
+    ("POST /v1/products/{product}/releases/{version}/sbom", "publisher admin"),
+    (
+        "GET /v1/products/{product}/releases/{version}/sbom/document",
+        "publisher account support viewer admin",
+    ),
     ("GET /v1/exposure/patching", "publisher account support viewer helper onlooker admin"),
     ("GET /v1/machines", "account support viewer helper onlooker admin"),
     ("GET /v1/machines/{machine}", "account support viewer helper onlooker admin"),
@@ -159,6 +177,7 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
         ("{path:.*}", "timestamp.json"),
         ("{channel}", CHANNEL),
         ("{number}", "1"),
+        ("{advisory}", "CVE-2026-1"),
         ("{version}", "1.0.0"),
         ("{digest}", &digest),
         ("{customer}", customer),
@@ -178,6 +197,9 @@ fn request(scene: &Served, route: &Route, token: &str) -> Answer {
     }
     if ["/v1/exposure", "/v1/exposure/patching"].contains(&route.path) {
         path += "?advisory=CVE-2026-1";
+    }
+    if route.path == "/v1/exposure/components" {
+        path += "?component=openssl";
     }
     let is_explain = route.method == "POST" && route.path.ends_with("/explain");
     let body = if is_explain { json!({ "product": PRODUCT }) } else { json!({}) };
@@ -375,6 +397,31 @@ const CHANGES: &[Change] = &[
         action: "channel.end",
         replaces: true,
         make: |scene| run(scene, &["channel", "end", "--product", PRODUCT, CHANNEL]),
+    },
+    Change {
+        route: "PUT /v1/products/{product}/advisories/{advisory}",
+        action: "advisory.set",
+        replaces: false,
+        make: |scene| {
+            let set = ["advisory", "set", "--product", PRODUCT, "CVE-2026-1", "--title", "A title"];
+            run(scene, &set);
+        },
+    },
+    Change {
+        route: "POST /v1/products/{product}/releases/{version}/sbom",
+        action: "sbom.attach",
+        replaces: false,
+        make: |scene| {
+            let file = scene.server.path("sbom.json");
+            let sbom = json!({
+                "bomFormat": "CycloneDX",
+                "specVersion": "1.5",
+                "components": [{ "name": "openssl", "version": "3.0.1" }],
+            });
+            std::fs::write(&file, sbom.to_string()).unwrap();
+            let attach = ["release", "sbom", "attach", "--product", PRODUCT, "1.0.0"];
+            run(scene, &[&attach[..], &[file.to_str().unwrap()]].concat());
+        },
     },
     Change {
         route: "POST /v1/products/{product}/safeguards",

@@ -32,7 +32,10 @@ struct Scene {
 
 impl Scene {
     fn new(config: &str) -> Self {
-        let server = Server::with_config(config);
+        Self::of(Server::with_config(config))
+    }
+
+    fn of(server: Server) -> Self {
         server.publish("1.0.0", "major", &[]);
         let key =
             server.customer("acme", "premium", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
@@ -334,15 +337,7 @@ fn a_contract_that_ends_soon_is_told_once_however_often_somebody_looks() {
     let (everything, _) = scene.endpoint(&["--url", &receiver.url()]);
     for round in 1..=2 {
         // Dates are looked at when the server starts.
-        scene.server.kill_and_restart();
-        eventually("a look at dates", || {
-            let token = scene.server.token("viewer");
-            let answer = scene.server.request("GET", "/metrics", &token, b"").has_status(200);
-            let told = String::from_utf8(answer.body).unwrap();
-            let series = "mainstay_job_last_success_timestamp_seconds{job=\"dates\"} ";
-            let at = told.lines().find_map(|line| line.strip_prefix(series)).unwrap();
-            (at != "0").then_some(())
-        });
+        look_again(&mut scene);
         // What comes last is told last.
         scene.refuse(round);
         eventually("what is told last", || {
@@ -358,6 +353,68 @@ fn a_contract_that_ends_soon_is_told_once_however_often_somebody_looks() {
     assert_eq!(data["ends_at"], json!(end));
     // The one of everybody else's, too.
     assert_eq!(scene.deliveries(&["--webhook", &everything]).len(), 4);
+}
+
+/// Has the server look at dates, as it does when it starts.
+fn look_again(scene: &mut Scene) {
+    scene.server.kill_and_restart();
+    eventually("a look at dates", || {
+        let token = scene.server.token("viewer");
+        let answer = scene.server.request("GET", "/metrics", &token, b"").has_status(200);
+        let told = String::from_utf8(answer.body).unwrap();
+        let series = "mainstay_job_last_success_timestamp_seconds{job=\"dates\"} ";
+        let at = told.lines().find_map(|line| line.strip_prefix(series)).unwrap();
+        (at != "0").then_some(())
+    });
+}
+
+#[test]
+fn a_fix_that_will_be_late_is_told_once_and_once_more_when_it_is() {
+    let mut scene = Scene::of(Server::with_clock(CONFIG));
+    let server = &scene.server;
+    scene.machine.check(server);
+    let confirmed = json!([{ "number": 1, "kind": "confirmed", "to": "1.0.0" }]);
+    scene.machine.report(server, "1.0.0", &confirmed).has_status(204);
+    // A premium contract has seven days for what is critical.
+    let named = ["--advisory", "CVE-2026-4711", "--severity", "critical"];
+    server.publish("1.0.1", "security", &named);
+    let receiver = Receiver::new(Behaviour::Answer(204));
+    scene.endpoint(&["--url", &receiver.url()]);
+    let breaches = |scene: &Scene, within: &str| {
+        let command = ["--json", "exposure", "--breaches", "--within", within];
+        scene.server.mainstay(&command).succeeds().json()["breaches"].clone()
+    };
+    assert_eq!(breaches(&scene, "6d"), json!([]));
+    let ahead = breaches(&scene, "8d");
+    assert_eq!((&ahead[0]["state"], &ahead[0]["machines"]), (&json!("ahead"), &json!(1)));
+
+    let got = || -> Vec<Value> {
+        let got = receiver.got();
+        got.iter().map(|got| serde_json::from_slice(&got.body).unwrap()).collect()
+    };
+    let rounds = [("+5d", 0), ("+6d", 1), ("+6d", 1), ("+8d", 2), ("+9d", 2)];
+    for (round, (offset, told)) in (1..).zip(rounds) {
+        scene.server.set_clock(offset);
+        look_again(&mut scene);
+        // What comes last is told last.
+        scene.refuse(round + 1);
+        let got = eventually("what is told last", || {
+            let got = got();
+            let refusals = got.iter().filter(|it| it["type"] == "machine.update_failed").count();
+            (refusals as u64 == round).then_some(got)
+        });
+        assert_eq!(got.len() as u64 - round, told, "{offset}: {got:?}");
+    }
+    let mut got = got();
+    got.retain(|told| told["type"] != "machine.update_failed");
+    let types: Vec<_> = got.iter().map(|told| told["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["exposure.breach_ahead", "exposure.breached"]);
+    let data = &got[0]["data"];
+    assert_eq!((&data["customer"], &data["version"]), (&json!("acme"), &json!("1.0.1")));
+    assert_eq!(data["agreed_until"], ahead[0]["agreed_until"]);
+    assert_eq!(breaches(&scene, "0d")[0]["state"], "breached");
+    let shown = scene.server.mainstay(&["exposure", "--breaches"]).succeeds().stdout();
+    assert!(shown.contains("breached") && shown.contains("CVE-2026-4711"), "{shown}");
 }
 
 #[test]

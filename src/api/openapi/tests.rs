@@ -156,6 +156,8 @@ fn the_operations() {
     POST /v1/deliveries/{delivery}/replay () -> 200 DeliveryRecord
     POST /v1/enroll (EnrollRequest) -> 201 EnrollResponse
     GET /v1/exposure advisory after? customer? limit? product? () -> 200 ExposurePage
+    GET /v1/exposure/breaches customer? product? within_days? () -> 200 BreachReport
+    GET /v1/exposure/components component customer? product? () -> 200 ComponentPage
     GET /v1/exposure/patching advisory customer? product? () -> 200 PatchingReport
     GET /v1/machines after? customer? limit? platform? product? retired? ring? silent? version? () -> 200 MachinePage
     GET /v1/machines/{machine} last? () -> 200 MachineView
@@ -173,6 +175,10 @@ fn the_operations() {
     PUT /v1/organisations/{organisation}/customers/{customer} () -> 200 OrganisationRecord
     GET /v1/products () -> 200 [ProductRecord]
     POST /v1/products (CreateProductRequest) -> 201 ProductRecord
+    GET /v1/products/{product}/advisories () -> 200 [AdvisoryView]
+    GET /v1/products/{product}/advisories/{advisory} () -> 200 AdvisoryView
+    PUT /v1/products/{product}/advisories/{advisory} (SetAdvisory) -> 200 AdvisoryRecord
+    GET /v1/products/{product}/advisories/{advisory}/csaf () -> 200 anything
     GET /v1/products/{product}/channels () -> 200 [PrivateChannelView]
     POST /v1/products/{product}/channels (CreatePrivateChannel) -> 201 PrivateChannelRecord
     POST /v1/products/{product}/channels/{channel}/end () -> 200 PrivateChannelRecord
@@ -181,6 +187,9 @@ fn the_operations() {
     GET /v1/products/{product}/publishing () -> 200 PublishingState
     GET /v1/products/{product}/releases () -> 200 [ReleaseRecord]
     POST /v1/products/{product}/releases (PublishRequest) -> 201 PublishResponse
+    GET /v1/products/{product}/releases/{version}/sbom () -> 200 SbomRecord
+    POST /v1/products/{product}/releases/{version}/sbom (AttachSbom) -> 201 SbomRecord
+    GET /v1/products/{product}/releases/{version}/sbom/document () -> 200 application/octet-stream 206 application/octet-stream 304
     POST /v1/products/{product}/retirements (RetireRequest) -> 201 RetireResponse
     GET /v1/products/{product}/rollouts () -> 200 ProductRollouts
     GET /v1/products/{product}/rollouts/{version} () -> 200 RolloutView

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Bridge, Contract, Fallback};
+use super::{Bridge, Contract, Fallback, PatchDays};
 
 /// A named preset of a contract.
 #[derive(
@@ -42,6 +42,9 @@ pub struct Preset {
     pub bridge: Bridge,
     /// After how many seconds a machine is asked to check again.
     pub poll_seconds: u32,
+    /// Within how many days machines are to have a fix.
+    #[serde(default)]
+    pub patch_days: PatchDays,
 }
 
 impl Preset {
@@ -61,6 +64,7 @@ impl Preset {
         for (name, days) in days.into_iter().filter(|(_, days)| *days > Contract::DAYS_MAX) {
             problems.push(format!("{name} is {days}: expected at most {}", Contract::DAYS_MAX));
         }
+        problems.extend(self.patch_days.problems());
         let polls = Self::POLL_SECONDS_MIN..=Self::POLL_SECONDS_MAX;
         if !polls.contains(&self.poll_seconds) {
             problems.push(format!(
@@ -124,6 +128,12 @@ impl Tiers {
         differing.map(sentence).collect()
     }
 
+    /// Within how many days machines of a contract of `tier` are to have a fix: as the least tier has it
+    /// where there is none.
+    pub fn patch_days(&self, tier: Option<Tier>) -> PatchDays {
+        self.preset(tier.unwrap_or(Tier::Basic)).patch_days
+    }
+
     /// After how many seconds a machine of `contract` is asked to check again: as its tier has it,
     /// and as the least tier has it where there is none, or no contract yet.
     pub fn poll_seconds(&self, contract: Option<&Contract>) -> u32 {
@@ -159,6 +169,7 @@ impl Tier {
                 fallback: Fallback::Perpetual,
                 bridge: Bridge::Never,
                 poll_seconds: 3600,
+                patch_days: PatchDays { critical: Some(30), major: Some(90), minor: None },
             },
             Self::Standard => Preset {
                 channels: BTreeSet::from([Bugfix, Security, Feature]),
@@ -167,6 +178,7 @@ impl Tier {
                 fallback: Fallback::Perpetual,
                 bridge: Bridge::Never,
                 poll_seconds: 1800,
+                patch_days: PatchDays { critical: Some(14), major: Some(60), minor: Some(180) },
             },
             Self::Premium => Preset {
                 channels: BTreeSet::from([Bugfix, Security, Feature, Major]),
@@ -175,6 +187,7 @@ impl Tier {
                 fallback: Fallback::Perpetual,
                 bridge: Bridge::Critical,
                 poll_seconds: 900,
+                patch_days: PatchDays { critical: Some(7), major: Some(30), minor: Some(90) },
             },
             Self::Enterprise => Preset {
                 channels: BTreeSet::from([Bugfix, Security, Feature, Major]),
@@ -183,6 +196,7 @@ impl Tier {
                 fallback: Fallback::Perpetual,
                 bridge: Bridge::Critical,
                 poll_seconds: 300,
+                patch_days: PatchDays { critical: Some(3), major: Some(14), minor: Some(60) },
             },
         }
     }

@@ -40,7 +40,7 @@ impl Advisory<'_> {
             (_, Some(None)) => Patched::Undated,
             (Some(affected), Some(Some(fixed))) => {
                 let began = first_fix.max(affected.unwrap_or(first_fix));
-                if affected.is_some_and(|affected| fixed <= affected) {
+                if affected.is_some_and(|affected| fixed < affected) {
                     return Patched::Not;
                 }
                 Patched::After(fixed.duration_since(began).max(SignedDuration::ZERO))

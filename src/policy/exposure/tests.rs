@@ -151,7 +151,7 @@ fn a_time_begins_with_the_fix_or_the_exposure_and_ends_with_the_first_fixed_vers
     let patched = |confirmed: &[(&str, Option<u32>)]| {
         let mut runs = Runs::default();
         for (text, on) in confirmed {
-            for on in *on {
+            if let Some(on) = on {
                 runs.confirm(&version(text), day(*on));
             }
         }

@@ -68,7 +68,7 @@ struct Tally {
 }
 
 /// A contract: its tier, and when the first fix came out that its machines could have had, by platform.
-struct Holder {
+struct Terms {
     tier: Option<Tier>,
     first_fixes: BTreeMap<Platform, Timestamp>,
 }
@@ -105,9 +105,11 @@ impl Service {
         tallies: &mut BTreeMap<Option<Tier>, Tally>,
     ) -> ServiceResult<()> {
         let product_standing = self.product_standing(product, None).await?;
-        let advisory = Advisory::new(product_standing.catalogue(), id, &[]);
+        let recorded = self.recorded(product).await?;
+        let advisory =
+            Advisory::new(product_standing.catalogue(), id, super::affected(&recorded, id));
         let Some(first) = advisory.first_fix(|_| true) else { return Ok(()) };
-        let mut holders = HashMap::<ContractName, Holder>::new();
+        let mut holders = HashMap::<ContractName, Terms>::new();
         let noted = self.channels_noted(product_standing.product()).await?;
         for record in self.contracts_in(scope).await? {
             let Some(contract) = Contract::at(&record.amendments, product_standing.now()) else {
@@ -125,7 +127,7 @@ impl Service {
                     *first = fix.published_at.min(*first);
                 }
             }
-            holders.insert(record.name, Holder { tier: contract.tier, first_fixes });
+            holders.insert(record.name, Terms { tier: contract.tier, first_fixes });
         }
         let customers = match customer {
             Some(customer) => Some([customer.clone()].into()),

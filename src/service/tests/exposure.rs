@@ -1,6 +1,6 @@
 //! Whom an advisory still concerns.
 
-use mainstay_client::format::{Channel, MachineName, Severity, wire::EventKind};
+use mainstay_client::format::{AdvisoryId, Channel, MachineName, Severity, wire::EventKind};
 
 use super::{
     Tier,
@@ -9,15 +9,16 @@ use super::{
 use crate::{
     policy::{
         Reopening, Ring, RolloutWish,
-        exposure::{Cause, CauseKind},
+        exposure::{BreachState, Cause, CauseKind, csaf::Publisher},
     },
     service::{
         Service,
         action::{ActOnMachine, MachineAction},
-        exposure::{AskPatching, ExposurePage, ListExposure, OpenMachine},
+        advisory::SetAdvisory,
+        exposure::{AskPatching, ExposurePage, ListBreaches, ListExposure, OpenMachine},
         support::OrderRollback,
     },
-    store::MetaStore as _,
+    store::{MetaStore as _, Outbox as _},
 };
 
 pub(super) const CVE: &str = "CVE-2026-1";
@@ -245,4 +246,120 @@ async fn times_to_the_fix_are_told_by_tier() {
     let record = world.meta.machine(&names[2]).await.unwrap();
     let run = record.runs.of(&"1.0.1".parse().unwrap()).unwrap();
     assert_eq!(run.left_at, Some(super::world::after_days(10)));
+}
+
+/// What was announced so far: the types of notifications, and until when something was agreed.
+async fn announced(world: &World) -> Vec<(String, String)> {
+    let announced = world.meta.announced(usize::MAX).await.unwrap().into_iter();
+    let told = announced.map(|(_, notification)| {
+        let json = serde_json::to_value(&notification).unwrap();
+        let until = json["data"]["agreed_until"].as_str().unwrap_or_default().to_owned();
+        (notification.kind().to_string(), until)
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn a_breach_is_listed_ahead_and_told_once_ahead_and_once_when_it_is_there() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    for (seed, customer) in (1..).zip(["ant", "bee"]) {
+        machine(&world, customer, Tier::Premium, seed).await;
+    }
+    // A premium contract has seven days for what is critical.
+    fix(&world, 5, "1.0.1", Severity::Critical).await;
+    let breaches = async |day: i64, within_days: u32| {
+        let question = ListBreaches { within_days: Some(within_days), ..ListBreaches::default() };
+        let report = world.on_day(day).breaches(&actor(), question).await.unwrap();
+        let rows = report.breaches.iter();
+        rows.map(|it| (it.customer.to_string(), it.state, it.agreed_until)).collect::<Vec<_>>()
+    };
+    let until = super::world::after_days(12);
+    let both = |state| ["ant", "bee"].map(|customer| (customer.to_owned(), state, until));
+    assert_eq!(breaches(6, 5).await, []);
+    assert_eq!(breaches(6, 6).await, both(BreachState::Ahead));
+    assert_eq!(breaches(12, 0).await, both(BreachState::Breached));
+    assert_eq!(one_of(&world, 6, "ant").await.agreed_until, Some(until));
+
+    for (day, expected) in [(10, 0), (11, 2), (12, 4), (30, 4)] {
+        for _ in 0..2 {
+            world.on_day(day).announce_breaches().await.unwrap();
+        }
+        assert_eq!(announced(&world).await.len(), expected, "on day {day}");
+    }
+    let told = announced(&world).await;
+    assert!(told[..2].iter().all(|(kind, _)| kind == "exposure.breach_ahead"), "{told:?}");
+    assert!(told[2..].iter().all(|(kind, _)| kind == "exposure.breached"), "{told:?}");
+    assert!(told.iter().all(|(_, agreed)| *agreed == until.to_string()), "{told:?}");
+}
+
+async fn one_of(world: &World, day: i64, customer: &str) -> OpenMachine {
+    let question = ListExposure { customer: Some(customer.parse().unwrap()), ..asked() };
+    let page = world.on_day(day).exposure(&actor(), question).await.unwrap();
+    page.machines.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn no_time_counts_where_the_contract_gives_no_fix_and_none_is_told() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    machine(&world, "globex", Tier::Basic, 1).await;
+    world.publish(2, Channel::Feature, "1.1.0").await.unwrap();
+    fix(&world, 5, "1.1.1", Severity::Critical).await;
+    let service = world.on_day(60);
+    let report = service.breaches(&actor(), ListBreaches::default()).await.unwrap();
+    assert_eq!(report.breaches, []);
+    assert_eq!((report.apart.len(), report.apart[0].kind), (1, CauseKind::NotEntitled));
+    assert_eq!(one(&service).await.agreed_until, None);
+    service.announce_breaches().await.unwrap();
+    assert_eq!(announced(&world).await, []);
+    let question = ListBreaches { within_days: Some(3651), ..ListBreaches::default() };
+    assert_eq!(service.breaches(&actor(), question).await.unwrap_err().code(), "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn what_is_recorded_of_an_advisory_counts_and_is_exported() {
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    machine(&world, "globex", Tier::Basic, 1).await;
+    fix(&world, 5, "1.0.1", Severity::Minor).await;
+    let (product, id) = (super::world::product(), CVE.parse::<AdvisoryId>().unwrap());
+    let set = async |day: i64, affected: &[&str], url: Option<&str>| {
+        let request = SetAdvisory {
+            title: "Rows are read without permission".to_owned(),
+            severity: Some(Severity::Critical),
+            affected: affected.iter().map(|range| range.parse().unwrap()).collect(),
+            url: url.map(str::to_owned),
+        };
+        world.on_day(day).set_advisory(&actor(), (&product, id.clone()), request).await
+    };
+    set(6, &["1.0.0..1.0.1"], None).await.unwrap();
+    assert_eq!(one(&world.on_day(6)).await.severity, Severity::Critical);
+    set(7, &["2.0.0.."], None).await.unwrap();
+    assert!(exposure(&world.on_day(7)).await.machines.is_empty());
+    let record = set(8, &[], Some("https://example.com/1")).await.unwrap();
+    assert_eq!(record.changed_at, [6, 7, 8].map(super::world::after_days));
+    assert_eq!(exposure(&world.on_day(8)).await.machines.len(), 1);
+    for url in ["ftp://example.com", "https://exa mple.com", "javascript:alert(1)"] {
+        assert_eq!(set(8, &[], Some(url)).await.unwrap_err().code(), "INVALID_REQUEST", "{url}");
+    }
+    let view = world.on_day(8).advisory(&product, &id).await.unwrap();
+    assert_eq!(view.fixed_in, [super::world::version("1.0.1")]);
+    let unknown = world.on_day(8).advisory(&product, &"CVE-7".parse().unwrap()).await;
+    assert_eq!(unknown.unwrap_err().code(), "ADVISORY_UNKNOWN");
+
+    let refused = world.on_day(9).csaf(&product, &id).await.unwrap_err();
+    assert_eq!(refused.code(), "PUBLISHER_UNKNOWN");
+    let publisher =
+        Publisher { name: "Acme".to_owned(), namespace: "https://acme.example".to_owned() };
+    let document = async |day: i64| {
+        let service = world.on_day(day).with_publisher(Some(publisher.clone()));
+        service.csaf(&product, &id).await.unwrap()
+    };
+    assert_eq!(document(9).await, document(99).await, "the same is said by the same bytes");
+    let document = document(9).await;
+    assert_eq!(document["document"]["tracking"]["version"], "4", "a fix, and three records");
+    let status = &document["vulnerabilities"][0]["product_status"];
+    assert_eq!(status["fixed"], serde_json::json!(["acme-db:1.0.1"]));
+    assert_eq!(status["known_affected"], serde_json::json!(["acme-db:1.0.0"]));
 }

@@ -7,7 +7,7 @@ use std::{fmt::Display, marker::PhantomData, ops::Bound};
 
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, Platform,
+        AdvisoryId, ContractName, CustomerName, Digest, MachineName, OrganisationName, Platform,
         PrivateChannelName, ProductName, Version,
     },
     tuf::PublicKey,
@@ -51,6 +51,7 @@ text_keys!(
     &'static str,
     String,
     ActionId,
+    AdvisoryId,
     ContractName,
     CustomerName,
     MachineName,

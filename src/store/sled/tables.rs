@@ -3,18 +3,19 @@
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        ContractName, CustomerName, Digest, MachineName, OrganisationName, PrivateChannelName,
-        ProductName, Version,
+        AdvisoryId, ContractName, CustomerName, Digest, MachineName, OrganisationName,
+        PrivateChannelName, ProductName, Version,
     },
     tuf::PublicKey,
 };
 
 use super::{
     super::{
-        ActionId, ActionMachine, ActionRecord, ActivationKeyRecord, AuditHead, AuditRecord,
-        ContractRecord, CustomerRecord, DeliveryRecord, EndpointRecord, EventRecord, MachineRecord,
-        OrganisationRecord, PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord,
-        RolloutRecord, SafeguardRecord, StopRecord, StoredFile, TokenRecord,
+        ActionId, ActionMachine, ActionRecord, ActivationKeyRecord, AdvisoryRecord, AuditHead,
+        AuditRecord, ComponentsRecord, ContractRecord, CustomerRecord, DeliveryRecord,
+        EndpointRecord, EventRecord, MachineRecord, OrganisationRecord, PlanSummary,
+        PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord, SafeguardRecord,
+        SbomRecord, StopRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
@@ -32,6 +33,14 @@ pub(super) const SAFEGUARDS: Table<(ProductName, u64), SafeguardRecord> =
     Table::new("safeguards", "safeguard");
 pub(super) const LIFTED_SAFEGUARDS: Table<(ProductName, u64), SafeguardRecord> =
     Table::new("lifted-safeguards", "lifted safeguard");
+
+pub(super) const ADVISORIES: Table<(ProductName, AdvisoryId), AdvisoryRecord> =
+    Table::new("advisories", "advisory");
+pub(super) const SBOMS: Table<(ProductName, Version), SbomRecord> =
+    Table::new("sboms", "bill of materials");
+/// By the word under which they are looked for.
+pub(super) const COMPONENTS: Table<(String, (ProductName, Version)), ComponentsRecord> =
+    Table::new("components", "components");
 
 pub(super) const ROLLOUTS: Table<(ProductName, Version), RolloutRecord> =
     Table::new("rollouts", "rollout");
