@@ -25,6 +25,7 @@ mod action;
 mod auth;
 mod body;
 mod coding;
+mod collect;
 mod exposure;
 mod file;
 mod machine;
@@ -80,6 +81,7 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
         organisation::ROUTES,
         support::ROUTES,
         action::ROUTES,
+        collect::ROUTES,
         safeguard::ROUTES,
         exposure::ROUTES,
         webhook::ROUTES,

@@ -60,15 +60,15 @@ async fn warn(service: &Service, before: Option<Timestamp>) -> Option<Timestamp>
     }
 }
 
-/// Looks which contracts and lines end and which fixes are due, and forgets what was delivered long ago, unless that was done
-/// less than an hour ago. Says when it was done last.
+/// Looks which contracts and lines end and which fixes are due, and forgets what was delivered long ago and
+/// support bundles that were kept for long enough, unless that was done less than an hour ago. Says when it was done last.
 async fn look_at_dates(service: &Service, before: Option<Timestamp>) -> Option<Timestamp> {
     let now = service.now();
     if before.is_some_and(|before| now.duration_since(before) < DATES_INTERVAL) {
         return before;
     }
-    let dates = service.announce_dates().await;
-    let done = dates.and(service.announce_breaches().await).and(service.forget_deliveries().await);
+    let dates = service.announce_dates().await.and(service.announce_breaches().await);
+    let done = dates.and(service.forget_deliveries().await).and(service.forget_bundles().await);
     match done {
         Ok(()) => {
             service.measures().succeeded(Job::Dates, now);

@@ -67,6 +67,12 @@ pub struct Limits {
     pub endpoints_max: usize,
     /// How many notifications are being sent at the same time, each to another endpoint.
     pub tries_parallel_max: usize,
+    /// A support bundle, in bytes.
+    pub bundle_bytes_max: usize,
+    /// For how long a machine that is asked for a support bundle may send it.
+    pub collection_lifetime: Duration,
+    /// For how long a support bundle is kept.
+    pub bundle_kept: Duration,
     /// How many checks and reports one machine may send in one go. An agent sends a few with each
     /// update, and one each quarter of an hour otherwise.
     pub machine_requests_at_once: u32,
@@ -107,6 +113,9 @@ impl Limits {
         open_actions_max: 100,
         endpoints_max: 100,
         tries_parallel_max: 32,
+        bundle_bytes_max: 4 << 20,
+        collection_lifetime: Duration::from_hours(7 * 24),
+        bundle_kept: Duration::from_hours(30 * 24),
         machine_requests_at_once: 600,
         machine_request_interval: Duration::from_millis(100),
     };

@@ -6,7 +6,7 @@
 //! | [`product`], [`private_channel`], [`publish`], [`rollout`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
 //! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
-//! | [`story`], [`support`], [`action`], [`actions`], [`safeguard`], [`census`], [`seats`] | the technician |
+//! | [`story`], [`support`], [`action`], [`actions`], [`collect`], [`safeguard`], [`census`], [`seats`] | the technician |
 //! | [`exposure`], [`advisory`], [`sbom`] | whoever answers for security |
 //! | [`status`], [`webhook`] | whoever watches over it |
 //! | [`delivery`] | whoever is to be told |
@@ -20,6 +20,7 @@ pub(crate) mod authoring;
 pub mod census;
 pub mod check;
 mod clones;
+pub mod collect;
 pub mod compressed;
 pub mod contract;
 pub mod decisions;
@@ -40,6 +41,7 @@ pub mod publish;
 pub mod report;
 pub mod repository;
 pub mod retire;
+mod retry;
 pub mod rollout;
 pub mod safeguard;
 pub mod sbom;

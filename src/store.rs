@@ -45,11 +45,12 @@ pub use self::{
     },
     plan_summary::{NewPlan, PlanSummary, WithheldSummary},
     record::{
-        ActivationKeyRecord, AdvisoryChange, AdvisoryRecord, AuditEntry, AuditRecord, CloneRecord,
-        ComponentsRecord, ContractRecord, CustomerRecord, EventRecord, HoldRecord, MachineBlock,
-        MachineRecord, MemoryRecord, OrderRecord, OrderState, OrganisationRecord, PinEnd,
-        PinRecord, PlanRecord, PrivateChannelRecord, ProductRecord, ReleaseRecord, Repository,
-        RepositoryFile, Role, RolloutRecord, SafeguardRecord, SbomChange, SbomRecord, StopRecord,
+        ActivationKeyRecord, AdvisoryChange, AdvisoryRecord, AuditEntry, AuditRecord, BundleRecord,
+        CloneRecord, CollectionRecord, CollectionState, ComponentsRecord, ContractRecord,
+        CustomerRecord, EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord,
+        OrderRecord, OrderState, OrganisationRecord, PinEnd, PinRecord, PlanRecord,
+        PrivateChannelRecord, ProductRecord, ReleaseRecord, Repository, RepositoryFile,
+        RetryRecord, Role, RolloutRecord, SafeguardRecord, SbomChange, SbomRecord, StopRecord,
         StopState, StoredFile, TokenRecord, Word,
     },
     selection::{ListPlace, Listed, Selection},
@@ -425,6 +426,24 @@ pub trait MetaStore: Outbox + ActionStore {
     /// outcomes of the releases that they tell of, and their rollouts heed that in the same step.
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()>;
 
+    /// Changes a machine as [`change_machine`](Self::change_machine) does, and adds the support bundle
+    /// that it has sent, whose number no other of that machine has.
+    async fn add_bundle(&self, change: MachineChange, bundle: BundleRecord) -> StoreResult<()>;
+
+    /// The support bundles of a machine by number.
+    async fn bundles(&self, machine: &MachineName) -> StoreResult<Vec<BundleRecord>>;
+
+    /// At most `limit` support bundles of whatever machines that came before `before`, the oldest first.
+    /// It costs no more where there are more that came later.
+    async fn bundles_before(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> StoreResult<Vec<BundleRecord>>;
+
+    /// Removes a support bundle, if it is there.
+    async fn remove_bundle(&self, machine: &MachineName, number: u64) -> StoreResult<()>;
+
     /// The machine called `name`.
     async fn machine(&self, name: &MachineName) -> StoreResult<MachineRecord>;
 
@@ -512,6 +531,9 @@ pub trait BlobStore: Send + Sync + 'static {
     /// [`StoreError::Conflict`] content that has another digest. Storing what is there already
     /// changes nothing.
     async fn put(&self, digest: &Digest, content: BlobStream) -> StoreResult<()>;
+
+    /// Removes a blob, if it is there. Whoever calls it knows that nothing else is in the same bytes.
+    async fn remove(&self, digest: &Digest) -> StoreResult<()>;
 
     /// The whole of a blob of at most `bytes_max` bytes.
     async fn bytes(&self, digest: &Digest, bytes_max: u64) -> StoreResult<Bytes> {

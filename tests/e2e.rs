@@ -40,6 +40,8 @@ mod bad_input;
 mod bad_request;
 #[path = "e2e/census.rs"]
 mod census;
+#[path = "e2e/collect.rs"]
+mod collect;
 #[path = "e2e/compression.rs"]
 mod compression;
 #[path = "e2e/contracts.rs"]
@@ -100,6 +102,8 @@ mod repository;
 mod requirements;
 #[path = "e2e/retire.rs"]
 mod retire;
+#[path = "e2e/retry.rs"]
+mod retry;
 #[path = "e2e/rollouts.rs"]
 mod rollouts;
 #[path = "e2e/routes.rs"]

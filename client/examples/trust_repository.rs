@@ -286,6 +286,8 @@ impl Vendor {
             action,
             withheld: Vec::new(),
             notices: Vec::new(),
+            retry: None,
+            collect: None,
             poll_seconds: 900,
         };
         Ok(String::from_utf8(tuf::sign(&plan, &[&self.director])?)?)

@@ -13,7 +13,8 @@
 //! | [`Client::roll_back`] | no, unless the kept tree was changed | has it | that download only |
 //! | [`Client::status`] | no | has it | no |
 //! | [`Status::read`] | no | **no**: works while another process is at work | no |
-//! | [`Client::verify`], [`Client::unblock`], [`Client::approve`] | no | has it | no |
+//! | [`Client::verify`], [`Client::unblock`], [`Client::approve`], [`Client::approve_collection`] | no | has it | no |
+//! | [`Client::bundle`] | no | has it | no |
 //! | [`Client::report`] | yes | has it | yes |
 //! | [`Client::enroll`] | yes | for as long as it takes | yes |
 //! | [`Diagnosis::read`](doctor::Diagnosis::read) | no | **no** | no |
@@ -32,6 +33,7 @@
 //! | [`Client`] | everything that can be done on an enrolled machine |
 //! | [`Check`], [`Preflight`], [`Update`], [`GivenUp`] | what came of it |
 //! | [`Status`], [`Offer`], [`History`] | what is known without asking anybody |
+//! | [`Collection`], [`CollectionRequest`] | a support bundle that is asked for |
 //! | [`EnrollOptions`], [`Identity`], [`Enrolment`] | how a machine becomes known, and as whom |
 //! | [`PreflightSettings`], [`Components`] | what the administrator says of the machine |
 //! | [`Updater`] | the TUF client by itself, for any repository of The Update Framework |
@@ -41,6 +43,7 @@
 
 mod approval;
 mod check;
+mod collect;
 pub mod doctor;
 mod enrolment;
 mod files;
@@ -65,6 +68,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 pub use check::Check;
+pub use collect::{Collection, CollectionOutcome, CollectionRequest};
 pub use enrolment::{EnrollOptions, Enrolment, Identity};
 pub use history::{History, Incident};
 pub use preflight::{Components, FactsReport, MachineFacts, Preflight, PreflightSettings};

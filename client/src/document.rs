@@ -9,6 +9,7 @@
 //! | [`diagnosed`], [`treated`] | both, of the [`doctor`](crate::client::doctor) |
 
 mod answer;
+mod collection;
 mod doctor;
 mod exit;
 mod status;
@@ -20,11 +21,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use answer::{Answer, checked, confirmed, failed, fetched, rolled_back, shown, updated};
+#[cfg(feature = "agent")]
+pub(crate) use collection::APPROVE_COLLECTION;
+pub use collection::CollectionDocument;
 pub use doctor::{DoctorDocument, FindingDocument, RepairDocument, diagnosed, treated};
 pub use exit::Exit;
 #[cfg(feature = "agent")]
 pub(crate) use status::wait_in_words;
-pub use status::{LineDocument, OfferDocument, PlanDocument, StatusDocument, Waits};
+pub use status::{
+    CollectionRequestDocument, LineDocument, OfferDocument, PlanDocument, StatusDocument, Waits,
+};
 
 use crate::{
     client::{Check, Enrolment, FactsReport, GivenUp, MachineFacts, Preflight, Progress, Spare},
@@ -40,7 +46,8 @@ use crate::{
 /// it ends; `run` prints one a line, whenever something has come of it. With `--json=stream` there is one
 /// a line of how far it has come, too, and the last is the one of the command.
 ///
-/// Where something was given up for want of space, `given_up` says what (fetch, update, run).
+/// Where something was given up for want of space, `given_up` says what (fetch, update, run). Where support
+/// has asked for a bundle, `collection` says what came of that (check, fetch, update, run).
 ///
 /// `outcome` says which of the other members stand there; an [`Exit`] goes with it.
 ///
@@ -66,6 +73,8 @@ use crate::{
 /// | `stopped` | run | |
 /// | `unit` | unit | `message` (the unit) |
 /// | `approved` | approve | `version_to` |
+/// | `collected` | collect `--output` | `message` (the file) |
+/// | `collection_approved` | collect `--approve` | `message` |
 /// | `facts` | facts, component | `facts` |
 /// | `well`, `unwell`, `repaired` | doctor | `doctor` |
 /// | `error` | all | `code`, `kind`, `message`, `retryable` |
@@ -157,6 +166,9 @@ pub struct Document {
     /// What is wrong with the installation, and what was done about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doctor: Option<DoctorDocument>,
+    /// What came of a request for a support bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionDocument>,
 }
 
 /// A release that the machine does not get.
@@ -308,6 +320,7 @@ impl Document {
             order,
             settled: check.settled.as_ref().map(in_words),
             undelivered: check.undelivered.as_ref().map(|error| with_sources(error)),
+            collection: check.collection.as_ref().map(CollectionDocument::from),
             ..Self::of_machine(outcome, enrolment).with_plan(&check.plan)
         }
     }

@@ -68,6 +68,8 @@ pub enum Method<'a> {
     Get,
     /// Sends a JSON document.
     Post(&'a [u8]),
+    /// Sends a file.
+    Put(&'a [u8]),
 }
 
 /// Where a download goes on.

@@ -4,6 +4,7 @@
 //! value that is well formed. Documents are plain `serde` structures; what a document must satisfy
 //! beyond its shape is checked by its `problems` method, which lists *all* that is wrong.
 
+mod bundle;
 mod digest;
 mod facts;
 mod identifier;
@@ -17,6 +18,7 @@ mod target_path;
 mod version;
 pub mod wire;
 
+pub use bundle::BundleHeading;
 pub use digest::{Digest, Hasher};
 pub use facts::{Distribution, Facts, Libc, SystemVersion};
 pub use identifier::{
@@ -26,7 +28,8 @@ pub use identifier::{
 };
 pub use lines::{LineDates, Lines, LinesError};
 pub use plan::{
-    Action, Notice, PLAN_FORMAT, Plan, PlanTarget, RollbackOrder, TargetFile, Withheld,
+    Action, CollectOrder, Notice, PLAN_FORMAT, Plan, PlanTarget, RetryOrder, RollbackOrder,
+    TargetFile, Withheld,
 };
 pub use release::{
     Artifact, DataEpochs, EpochRange, HealthCheck, Hook, Hooks, RELEASE_DESCRIPTION,

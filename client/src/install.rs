@@ -45,6 +45,7 @@ mod permissions;
 mod record;
 mod recover;
 mod retain;
+mod retry;
 pub(crate) mod room;
 pub(crate) mod script;
 mod settle;
@@ -279,6 +280,7 @@ impl Installation {
         let limits = self.engine.limits.clone();
         self.engine.write(|journal| {
             journal.record.blocked.retain(|block| block.version != *version);
+            journal.retries.forgive(version);
             let detail = format!("blocked until now: {}", block.reason);
             journal.queue(&Draft::about(EventKind::Unblocked, version, &detail), &limits);
         })?;

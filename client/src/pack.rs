@@ -31,6 +31,7 @@
 mod admission;
 mod archive_reader;
 mod archive_writer;
+mod bundle;
 mod compress;
 mod copy;
 mod decompressed;
@@ -60,6 +61,7 @@ mod tests;
 
 pub use archive_reader::read_archive;
 pub use archive_writer::ArchiveWriter;
+pub use bundle::{Bundle, BundleError};
 pub use compress::{Compression, Compressor};
 pub use decompressed::Decompressed;
 pub use entry::{Entry, EntryKind, Mode, Summary};

@@ -66,7 +66,8 @@ pub(super) const ROUTES: &[Route] = &[
         "/v1/machines/{machine}/actions",
         Who::Staff(&[Role::Support]),
         act_on_machine,
-        "Hold a machine, pin it, block a version on it, or end one of these."
+        "Hold a machine, pin it, block a version on it, or end one of these; have it try a version again; \
+         ask it for a support bundle."
     ),
     route!(
         POST,

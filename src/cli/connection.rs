@@ -60,6 +60,12 @@ impl Connection {
         self.read(request.call())
     }
 
+    /// What the server has at `path`, byte for byte.
+    pub(super) fn bytes(&self, path: &str) -> Result<Vec<u8>, CliError> {
+        let request = self.agent.get(self.at(path)).header("Authorization", self.bearer());
+        self.accept(request.call())
+    }
+
     pub(super) fn post<T: DeserializeOwned>(
         &self,
         path: &str,

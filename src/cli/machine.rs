@@ -4,6 +4,7 @@ use mainstay_client::format::{ContractName, MachineName, Version};
 mod action;
 mod page;
 mod selection;
+mod support;
 
 pub(super) use self::action::{reopened, step};
 use super::{
@@ -56,6 +57,14 @@ pub(super) enum Machine {
     Block(Box<action::OfVersion>),
     /// Give a machine a version again that a technician kept from it.
     Unblock(Box<action::OfVersion>),
+    /// Have a machine try a version once more that failed on it.
+    Retry(Box<action::Retry>),
+    /// Ask a machine for a support bundle, which its administrator may forbid.
+    Collect(Box<action::OfMachine>),
+    /// List the support bundles of a machine that are kept.
+    Bundles(Named),
+    /// Fetch a support bundle. The audit trail says who did.
+    Bundle(support::Bundle),
     /// Say how early a machine gets releases: preview, early, general or last.
     Ring(Box<action::OfRing>),
     /// Retire a machine that is not used any more: its seat is free, and its token is not accepted.
@@ -185,6 +194,10 @@ impl Machine {
             Self::Unpin(of) => of.run(MachineAction::Unpin {}, output),
             Self::Block(of) => of.run(|version| MachineAction::Block { version }, output),
             Self::Unblock(of) => of.run(|version| MachineAction::Unblock { version }, output),
+            Self::Retry(retry) => retry.run(output),
+            Self::Collect(of) => of.run(MachineAction::Collect {}, output),
+            Self::Bundles(named) => support::list(named, output),
+            Self::Bundle(bundle) => bundle.run(output),
             Self::Retire(Act { server, machine, reason, ticket }) => {
                 let path = format!("/v1/machines/{machine}/retire");
                 let request = RetireMachine { reason, ticket };

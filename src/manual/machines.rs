@@ -14,6 +14,7 @@
 //! | `update` | checks, and carries the plan out |
 //! | `run` | checks for as long as it lives, and does what the administrator lets happen by itself |
 //! | `approve [V]` | lets `run` install the version that waits for approval |
+//! | `collect --output FILE`, `collect --approve` | makes the bundle that support may ask for, to look at it; lets the next check send the one that is asked for ([below](#what-support-may-have)) |
 //! | `unit` | prints a systemd unit for this installation |
 //! | `confirm` | says that the version on probation works |
 //! | `rollback [--to V]` | goes back without being ordered to: to the last confirmed version, or to V |
@@ -266,8 +267,16 @@
 //! # What is not tried for ever
 //!
 //! - A version that failed here, or was left by a rollback, is blocked: no update installs it again,
-//!   until `mainstay-agent unblock VERSION`, which also tells the server. What a technician ordered the
-//!   machine away from stays away whatever the machine says.
+//!   until `mainstay-agent unblock VERSION`, which also tells the server, or until support orders from
+//!   afar that it be tried once more (`mainstay machine retry`). What a technician ordered the machine away
+//!   from stays away whatever the machine says.
+//! - Such an order is in the signed plan, and is carried out once: its number is noted in the journal by the
+//!   same write that lifts the block and forgets what was counted for the version, so that neither a crash
+//!   nor a plan that is sent again lifts a block twice. The version is then installed by the ordinary rules:
+//!   windows, approval (one that was given before counts still), requirements, preflight. Where it fails
+//!   again it is blocked again. It lifts the block of a version that was left by a rollback too, also by one
+//!   that somebody at the machine wanted. After five such orders for one version the machine refuses more
+//!   (`refused`), until somebody at it says `unblock`.
 //! - What broke off for a reason of the machine's (a power cut, a full disk) is tried again. Where the
 //!   machine stops three times in a row while one version is being switched on and checked, that is
 //!   taken for a failure of the version.
@@ -290,9 +299,50 @@
 //! | `lost` | the tree that should run is gone |
 //! | `made_room` | kept versions or downloads were given up for want of space, and which |
 //! | `unblocked` | somebody at the machine lifted a block |
+//! | `retried` | the machine lifted a block by an order of support's, by which, and what had been blocked |
 //!
 //! Events are numbered and kept in the journal until the server has taken them, the newest 100; they go
 //! with the next `check` or `update`.
+//!
+//! # What support may have
+//!
+//! Support can ask a machine for a *bundle*: one file with what is needed to see why something does not
+//! work. Whether one leaves the machine its administrator decides, in `agent.toml`:
+//!
+//! ```toml
+//! [support]
+//! collect = "ask"      # or "forbid", "allow"
+//! ```
+//!
+//! `ask` holds unless something else is set: nothing leaves a machine of which nobody has decided anything.
+//! `status` and `check` tell then that support asks, why and until when; `mainstay-agent collect --output
+//! FILE` makes the same bundle for somebody to look at, and `mainstay-agent collect --approve` lets the next
+//! check (of `check`, `fetch`, `update` or `run`) send the one that is asked for now, and no later one. With
+//! `forbid` none is made, and support is told that the administrator forbids it; with `allow` it is sent at
+//! once. A request ends by itself after seven days, each is answered once, and a bundle that could not be
+//! sent is made anew at the next check. A program that checks by the library sends one likewise.
+//!
+//! A bundle is a tar file that is compressed by zstd, at most 4 MiB, of these files:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `bundle.json` | of which machine, by which order, when; in how many places something was removed, and of which files there was more |
+//! | `status.json`, `doctor.json` | what `status --json` and `doctor --json` say |
+//! | `journal.json` | the journal: what was tried, and what hooks and health checks printed last |
+//! | `history.json` | what happened when: the last failure, undone update, refusal |
+//! | `versions.json`, `metadata.json` | the versions that are kept; the versions of what the machine trusts |
+//! | `agent.toml` | the settings, without comments |
+//! | `facts.json` | what the machine is; absent where `[preflight] facts` is `withheld` |
+//! | `environment.json` | of the agent's environment the values of `HOME`, `LANG`, `LANGUAGE`, `LC_ALL`, `LC_CTYPE`, `LC_MESSAGES`, `LOGNAME`, `PATH`, `SHELL`, `TMPDIR`, `TZ`, `USER` and of the agent's own `MAINSTAY_ANSWER_TIMEOUT`, `MAINSTAY_DIR`, `MAINSTAY_LOCK_WAIT`, `MAINSTAY_RATE_MIN`, `MAINSTAY_RATE_WINDOW`; of all other variables the names alone |
+//! | `disk.json` | how much space there is, and how much is free |
+//!
+//! The program's data, the machine's key and its credential are in none of them. All that is in them goes
+//! through a scrubber first, which puts `[removed]` in the place of: the machine's own credential and key
+//! wherever they stand; private keys in PEM; user and password in addresses; what follows names that contain
+//! words such as password, secret, token, credential, authorization, cookie, or end with a word such as key,
+//! pass, auth, in settings, command lines, headers and any text; what looks like a token of Mainstay's or a
+//! signed one (JWT). It takes too much rather than too little, and cannot know a secret that looks like an
+//! ordinary word: look at the bundle where hooks print such things.
 //!
 //! # Enrolling again
 //!
@@ -489,6 +539,8 @@
 //! | `rolled_back` | update, rollback | `version_from`, `version_to`, `order` where there was one |
 //! | `status` | status | `status` |
 //! | `intact`, `modified` | verify | `version_from`, `tree` |
+//! | `collected` | collect `--output` | `message` (the file) |
+//! | `collection_approved` | collect `--approve` | `message` |
 //! | `facts` | facts, component | `facts` |
 //! | `well`, `unwell`, `repaired` | doctor | `doctor` |
 //! | `error` | all | `code`, `kind`, `message`, `retryable` |
@@ -497,7 +549,8 @@
 //! a sentence. `withheld` lists `{version, channel, code, message, alternative}`. `missing` lists `{what,
 //! required, found, path, message}`; `what` is `kernel`, `libc`, `component NAME`, `space` (in bytes, at
 //! `path`) or `consent`. `given_up` lists `{what, version, bytes, message}` where something was given up for want
-//! of space; `what` is `download` or `version`.
+//! of space; `what` is `download` or `version`. `collection` is `{order, outcome, message}` where support has asked
+//! for a bundle (check, fetch, update, run); `outcome` is `sent`, `awaits_approval`, `forbidden` or `failed`.
 //! `facts` is as the machine tells it ([wire formats](super::wire_formats)).
 //!
 //! `doctor` has `findings`, what is (still) wrong: `{what, path, message, repairable, repair, needs_server}`,

@@ -170,6 +170,8 @@
 //! mainstay machine hold m-… --until 2027-01-08T06:00:00Z --reason 'closing of the books'
 //! mainstay machine block m-… 2.5.1 --reason 'SAP is down'
 //! mainstay machine unpin m-… --reason 'it was the network'     # and unhold, unblock
+//! mainstay machine retry m-… 2.5.1 --reason 'the disk is larger now'   # without a version: what failed last
+//! mainstay machine collect m-… --reason 'to see why 2.5.1 fails'      # then: machine bundles, machine bundle
 //! mainstay machine ring m-… early --reason 'a test machine'      # how early it gets releases
 //! ```
 //!
@@ -188,6 +190,17 @@
 //! - A machine that is *held* is not updated until then (`HELD`), and goes back all the same where that is
 //!   ordered. An hour that has come needs no `unhold`.
 //! - A *block* keeps one version away (`BLOCKED`); what runs goes on running.
+//! - A *retry* says that a version which failed on the machine, and which the machine and the server blocked
+//!   because of that, is to be tried once more. The server forgets the failure at once, the machine at its
+//!   next check; it installs the version by its ordinary rules. What a technician has blocked stays blocked,
+//!   and is told of. A machine that does not lift its block, since its agent is of an earlier version or it
+//!   was ordered to five times already, refuses the version once, and the server keeps it from it again.
+//! - *Collect* asks for a support bundle, which the machine's administrator may forbid or has to approve of
+//!   ([`machines`](super::machines#what-support-may-have)); `machine show` says what has come of it. `mainstay
+//!   machine bundles m-…` lists what came, `mainstay machine bundle m-… 7 --output FILE` fetches one; both
+//!   are for support alone, and the audit trail has who asked, what the machine answered, and each who
+//!   fetched. A bundle is kept for 30 days, and until its machine is retired; after that copies of the
+//!   server's directory may have it still.
 //!
 //! # Safeguards: a release that does harm on some machines
 //!
@@ -447,7 +460,11 @@
 //! - After an older copy of the server's directory is put back, plan and order numbers may be below
 //!   those that machines have seen, and so may timestamps and snapshots. Machines refuse them until the
 //!   numbers have caught up; new online keys, adopted, let machines begin anew.
-//! - A version that the machine has blocked itself is not lifted from afar; `mainstay-agent unblock` does.
+//! - Agents of a version before `retry` and `collect` pass both over: a version that is to be tried again they
+//!   refuse once more, and a bundle they do not send. Servers from before refuse reports of `retried`: update
+//!   servers first. An agent from before does not read the journal of a machine that has carried a retry out.
+//! - What a support bundle must not have is found by its form, and no program knows every secret
+//!   ([`machines`](super::machines#what-support-may-have)). Bundles are not encrypted on the server.
 //! - Hooks and health checks run as the user that the agent runs as, and are not confined. What clears its
 //!   environment (`env -i`, `sudo`) and outlives an agent that was killed is not found and ended.
 //! - Whether a machine can read the data that a release would find is known to the machine alone: the

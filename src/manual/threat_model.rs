@@ -78,6 +78,17 @@
 //! `replay::a_fast_forwarded_plan_is_undone_by_a_new_director`,
 //! `replay::a_fast_forwarded_order_is_undone_by_a_new_director`.
 //!
+//! Who has the director's key can also order a machine to try a version again that failed there
+//! (`retry`), and can ask for a support bundle (`collect`). The first is a release that the vendor signed and
+//! that the plan names by all the rules above; at most the machine tries it once more, undoes it and puts its
+//! data back, five times for each version, and then not again before somebody at the machine says `unblock`:
+//! another director begins anew with its numbers and not with that count. A window, an approval and the
+//! preflight command hold as for any update. The numbers of orders bind as those of rollbacks do: a plan that
+//! was sent before lifts nothing a second time. The second leaves a machine only where its administrator
+//! allows it or approves of that very order, goes to the machine's own server alone, and has no key, no
+//! credential and none of the program's data in it ([`machines`](super::machines#what-support-may-have)); who
+//! has the server has what machines send it.
+//!
 //! The keys of a private channel are release keys as all others: a machine cannot tell whose a channel of
 //! an opaque name is. Keep them as the others.
 //!

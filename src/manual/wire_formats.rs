@@ -126,6 +126,20 @@
 //! `glibc`, `musl`, `components`, `free_bytes`, all optional. It is absent where nothing is required. A
 //! plan withholds what reported facts do not meet with `REQUIREMENT`, and its `message` names all of that.
 //!
+//! A plan may have a `retry`, `{"number", "version", "reason", "ticket"?}`: the machine lifts its own block of
+//! that version, once for each number, and reports `retried`, or `refused`, with the number as `order`. And it
+//! may have a `collect`, `{"number", "reason", "ticket"?, "expires"}`
+//! ([`RetryOrder`](mainstay_client::format::RetryOrder),
+//! [`CollectOrder`](mainstay_client::format::CollectOrder)); the machine answers that by `PUT
+//! /v1/collections/{number}` with the bundle, or by `POST /v1/collections/{number}/refusal` with
+//! `{"answer": "awaits_approval"}` or `"forbidden"`. Rollbacks, retries and collections of a machine are
+//! numbered together. An agent that does not know of these members passes them over; what it does not lift it
+//! refuses, by an event without an `order`, and the server takes that for the end of the retry. What nobody
+//! asked for, or not any more, is refused with 409 `COLLECTION_UNASKED`, what is no bundle of this machine by
+//! this order with 422 `BUNDLE_REFUSED`, what is longer than 4 MiB with 413; a bundle that is here already
+//! stays as it is (204). A bundle is an archive in the one canonical form ([`pack`](mainstay_client::pack)),
+//! compressed by zstd, of files alone; [`bundle.json`](mainstay_client::format::BundleHeading) says whose it is.
+//!
 //! A plan's `notices` have stable codes: `LINE_EOS_NEAR`, `LINE_EOS`, `LINE_EOL_NEAR` and `LINE_EOL` of
 //! the line that runs (180, 90 and 30 days ahead, and once it is over), `CONTRACT_ENDS` and
 //! `CONTRACT_ENDED` of the paid time (90 and 30 days ahead, and once it is over), `NOT_STARTED`, and
@@ -190,12 +204,13 @@
 //! | `GET /v1/machines/{m}/explain` | support, account, viewer | why the machine gets each release or does not |
 //! | `GET /v1/machines/{m}/path?to=V` | support, account, viewer | the hops up to a version, or to the newest supported line, with the decision on each and what the contract lacks |
 //! | `POST /v1/machines/{m}/rollback` | support | `{"to", "exposure"?, "reason", "ticket"?}`; `to` is a version or `last_good`; where advisories open again by it, it is refused with 422 `EXPOSURE_NOT_ACCEPTED` unless `exposure` is `accepted` |
-//! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `install`, `block` and `unblock` likewise, `{"kind": "rollback", "to", "exposure"?}`, `{"kind": "ring", "ring"}`, `{"kind": "unhold"}` or `unpin`; answered with what the machine would have been told and is told; `preview` does nothing |
+//! | `POST /v1/machines/{m}/actions`, `…/actions/preview` | support | `{"action", "reason", "ticket"?}`, where the action is `{"kind": "hold", "until"}`, `{"kind": "pin", "version"}`, `install`, `block` and `unblock` likewise, `{"kind": "rollback", "to", "exposure"?}`, `{"kind": "ring", "ring"}`, `{"kind": "unhold"}` or `unpin`, `{"kind": "retry", "version"?}`, `{"kind": "collect"}`; answered with what the machine would have been told and is told; `preview` does nothing |
 //! | `POST /v1/actions/preview` | support | `{"product"?, "selection", "action", "reason", "ticket"?}`, where the selection is `{"kind": "filter", "filter": {"customer"?, "version"?, "platform"?, "ring"?}}` or `{"kind": "listed", "machines"}`: what would come of an action (as above) over several machines: `{"product", "action", "machines": [{"machine", "customer", "host", "outcome", "cannot"}], "possible", "opens", "alone_max", "needs_approval"}`; nothing is done |
 //! | `POST /v1/actions` | support | `{"wanted", "shown"}`: what was previewed, and the names of the machines that were shown, which it is for; 409 `CONFLICT` where more are selected by now |
 //! | `GET /v1/actions?before=A&limit=N` | support, account, viewer | actions over several machines, the newest first, 20 or N (100 at most): `{"id", "revision", "product", "action", "filter"?, "machines", "word", "side", "state", "changed", "counts"}`; `state` is `awaiting_approval`, `running`, `done` or `cancelled` |
 //! | `GET /v1/actions/{a}` | support, account, viewer | the same of one, with `"progress": [{"machine", "customer", "running", "state", "at", "detail"}]`; `state` is `waiting`, `told`, `carried_out`, `refused`, `cannot` or `cancelled` |
 //! | `POST /v1/actions/{a}/approve`, `…/cancel` | support | `{"reason", "ticket"?}`; approved by another person than who has ordered it (403 `SAME_PERSON`) |
+//! | `GET /v1/machines/{m}/bundles`, `…/bundles/{number}` | support | the support bundles that are kept, `{"machine", "customer", "number", "at", "sha256", "length", "word"}`; one of them, byte for byte |
 //! | `POST /v1/machines/{m}/retire` | support, account | `{"reason", "ticket"?}` |
 //! | `GET /v1/webhooks`, `/v1/webhooks/{w}` | account, support, viewer | where notifications are sent to, without secrets ([`events`](super::events)) |
 //! | `POST /v1/webhooks` | admin | `{"address": {"url"} or {"mail"}, "label", "interest"?: {"types"?, "product"?, "customer"?}}`; answered with `{"endpoint", "secret"}` |
@@ -208,7 +223,7 @@
 //! An administrator may make every one of these. Tokens of an organisation are taken at `GET
 //! /v1/customers`, `/v1/customers/{c}`, `/v1/contracts`, `/v1/contracts/{c}`, `/v1/census`, `/v1/exposure`, `/v1/exposure/patching`, `…/breaches`, `…/components`, `/v1/machines`,
 //! `/v1/machines/{m}`, `/v1/machines/{m}/explain`, `/v1/machines/{m}/path`, `/v1/contracts/{c}/seats`, `/v1/decisions`,
-//! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback`, `…/actions`, `…/actions/preview` and `…/retire`, and at all of `/v1/actions`, by
+//! `POST /v1/contracts/{c}/explain` (without `with`), `POST /v1/machines/{m}/rollback`, `…/actions`, `…/actions/preview` and `…/retire`, `GET /v1/machines/{m}/bundles` and `…/bundles/{number}`, and at all of `/v1/actions`, by
 //! their role and for the customers that the organisation serves; everywhere else with 403 `VENDOR_ONLY`. A machine's files (`GET`, `HEAD /repo/…`) are also for
 //! publisher and support. The server's own table is [`crate::api::routes`].
 //!

@@ -49,6 +49,14 @@ pub enum MachineAction {
         /// The version.
         version: Version,
     },
+    /// To try a version once more that failed on it.
+    Retry {
+        /// The version; the one that failed last where it is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Version>,
+    },
+    /// To send a support bundle, if its administrator lets it.
+    Collect {},
     /// To go back, and to be kept from what it goes back from.
     Rollback {
         /// What to.
@@ -66,6 +74,10 @@ pub enum Completion<'a> {
     Recorded,
     /// It is done when the machine has reported what became of its rollback order.
     OrderReported,
+    /// It is done when the machine has reported that it tries the version again.
+    RetryReported,
+    /// It is done when the machine has sent its support bundle.
+    BundleSent,
     /// It is done when the machine has confirmed this version.
     Confirmed(&'a Version),
 }
@@ -108,6 +120,8 @@ impl MachineAction {
             Self::Ring { .. } => "machine.ring",
             Self::Block { .. } => "machine.block",
             Self::Unblock { .. } => "machine.unblock",
+            Self::Retry { .. } => "machine.retry",
+            Self::Collect {} => "machine.collect",
             Self::Rollback { .. } => "machine.rollback",
         }
     }
@@ -122,7 +136,10 @@ impl MachineAction {
             | Self::Unblock { version } => version.to_string(),
             Self::Ring { ring } => ring.as_str().to_owned(),
             Self::Rollback { to, .. } => format!("to {to}"),
-            Self::Unhold {} | Self::Unpin {} => String::new(),
+            Self::Retry { version } => {
+                version.as_ref().map_or_else(String::new, ToString::to_string)
+            }
+            Self::Unhold {} | Self::Unpin {} | Self::Collect {} => String::new(),
         }
     }
 
@@ -130,6 +147,8 @@ impl MachineAction {
     pub const fn completion(&self) -> Completion<'_> {
         match self {
             Self::Rollback { .. } => Completion::OrderReported,
+            Self::Retry { .. } => Completion::RetryReported,
+            Self::Collect {} => Completion::BundleSent,
             Self::Pin { version } | Self::Install { version } => Completion::Confirmed(version),
             Self::Hold { .. }
             | Self::Unhold {}

@@ -389,6 +389,7 @@ pub fn of_machine(news: MachineNews, at: Timestamp) -> Option<Notification> {
         | EventKind::Confirmed
         | EventKind::Deferred
         | EventKind::MadeRoom
+        | EventKind::Retried
         | EventKind::Unblocked => return None,
     };
     Some(Notification { timestamp: at, occasion })

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 
 pub(super) use self::rollback::exposed;
 use super::{
-    Actor, ErrorClass, Service, ServiceError, ServiceResult,
+    Actor, ErrorClass, Service, ServiceError, ServiceResult, collect, retry,
     standing::ProductStanding,
     support::{NextStep, changed_meanwhile, next_step},
 };
 pub use crate::policy::MachineAction;
 use crate::{
+    limits::Limits,
     policy::{Block, Listing, Reopening, Ring, Seat},
     store::{
         AuditEntry, HoldRecord, MachineBlock, MachineChange, MachineRecord, PinEnd, PinRecord, Word,
@@ -104,10 +105,19 @@ impl Service {
         let word = self.word(actor, reason, ticket.as_deref())?;
         let standing = self.standing(&before.contract, &before.product).await?;
         let seat = self.seat(&standing, &before).await?;
-        let mut acted = Acted::of(before, action, &word, (&standing, seat))?;
+        let place = Place { standing: &standing, seat, limits: &self.limits };
+        let mut acted = Acted::of(before, action, &word, place)?;
         acted.outcome.cautions.extend(self.wanted_of(name).await?);
         Ok(acted)
     }
+}
+
+/// What a machine is acted on within.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) standing: &'a ProductStanding,
+    pub(super) seat: Seat,
+    pub(super) limits: &'a Limits,
 }
 
 /// A machine before and after an action that is not recorded yet.
@@ -125,7 +135,7 @@ impl Acted {
         before: MachineRecord,
         action: &MachineAction,
         word: &Word,
-        (standing, seat): (&ProductStanding, Seat),
+        Place { standing, seat, limits }: Place<'_>,
     ) -> ServiceResult<Self> {
         let name = before.name.clone();
         if before.retired.is_some() {
@@ -134,6 +144,7 @@ impl Acted {
         let mut scene = Scene {
             standing,
             seat,
+            limits,
             machine: before.clone(),
             cautions: Vec::new(),
             opens: BTreeSet::new(),
@@ -183,11 +194,14 @@ impl Acted {
 
 /// What is wanted of a machine before an action, for the audit trail.
 fn wanted(machine: &MachineRecord) -> Value {
-    let MachineRecord { ring, hold, pin, blocks, order, .. } = machine;
-    json!({ "ring": ring, "hold": hold, "pin": pin, "blocks": blocks, "order": order })
+    let MachineRecord { ring, hold, pin, blocks, order, retry, collection, .. } = machine;
+    json!({
+        "ring": ring, "hold": hold, "pin": pin, "blocks": blocks, "order": order, "retry": retry,
+        "collection": collection,
+    })
 }
 
-fn impossible(message: String) -> ServiceError {
+pub(super) fn impossible(message: String) -> ServiceError {
     ServiceError::new(ErrorClass::Conflict, "ACTION_IMPOSSIBLE", message)
 }
 
@@ -195,6 +209,7 @@ fn impossible(message: String) -> ServiceError {
 struct Scene<'a> {
     standing: &'a ProductStanding,
     seat: Seat,
+    limits: &'a Limits,
     machine: MachineRecord,
     cautions: Vec<String>,
     opens: BTreeSet<AdvisoryId>,
@@ -219,6 +234,16 @@ impl Scene<'_> {
             MachineAction::Block { version } => self.block(version, word),
             MachineAction::Unblock { version } => self.unblock(version),
             MachineAction::Rollback { to, .. } => self.rollback(to, word),
+            MachineAction::Retry { version } => {
+                let version = version.as_ref();
+                let cautions = retry::order(self.standing, &mut self.machine, version, word)?;
+                self.cautions.extend(cautions);
+                Ok(())
+            }
+            MachineAction::Collect {} => {
+                self.cautions.extend(collect::order(&mut self.machine, word, self.limits)?);
+                Ok(())
+            }
         }
     }
 
@@ -399,7 +424,7 @@ impl Scene<'_> {
 /// How a version gets free that is blocked.
 fn remedy(machine: &MachineRecord, block: &MachineBlock, version: &Version) -> String {
     if block.by == machine.as_actor() {
-        format!("`mainstay-agent unblock {version}` on the machine lifts that")
+        format!("`mainstay machine retry {} {version}` lifts that", machine.name)
     } else {
         format!("`mainstay machine unblock {} {version}` lifts that", machine.name)
     }

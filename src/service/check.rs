@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
-        Action, ChannelName, CustomerName, Digest, Facts, MachineName, Notice, PLAN_FORMAT, Plan,
-        PlanTarget, Platform, RollbackOrder, Version, Withheld,
+        Action, ChannelName, CollectOrder, CustomerName, Digest, Facts, MachineName, Notice,
+        PLAN_FORMAT, Plan, PlanTarget, Platform, RetryOrder, RollbackOrder, Version, Withheld,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     },
     tuf::{self, DIRECTOR, json},
@@ -14,8 +14,8 @@ use mainstay_client::{
 use serde::Serialize;
 
 use super::{
-    ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult, product::text,
-    standing::ProductStanding,
+    ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult, collect,
+    product::text, retry, standing::ProductStanding,
 };
 use crate::{
     policy::{self, Resolution, Seat},
@@ -223,6 +223,8 @@ impl Service {
             action,
             withheld: fitting(withheld, self.limits.withheld_bytes_max)?,
             notices,
+            retry: retry::planned(machine),
+            collect: collect::planned(machine, standing.now()),
             poll_seconds: self.tiers.poll_seconds(standing.contract()),
         })
     }
@@ -314,6 +316,10 @@ struct PlanContent {
     action: Action,
     withheld: Vec<Withheld>,
     notices: Vec<Notice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<RetryOrder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collect: Option<CollectOrder>,
     poll_seconds: u32,
 }
 
@@ -339,7 +345,7 @@ fn plan_document(
     version: u64,
     (issued, expires): (Timestamp, Timestamp),
 ) -> Plan {
-    let PlanContent { customer, action, withheld, notices, poll_seconds } = content;
+    let PlanContent { customer, action, withheld, notices, retry, collect, poll_seconds } = content;
     Plan {
         kind: Plan::KIND.to_owned(),
         format: PLAN_FORMAT,
@@ -352,6 +358,8 @@ fn plan_document(
         action,
         withheld,
         notices,
+        retry,
+        collect,
         poll_seconds,
     }
 }

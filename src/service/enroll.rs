@@ -225,6 +225,9 @@ impl Service {
             runs: Runs::default(),
             blocks: Vec::new(),
             order: None,
+            orders_given: 0,
+            retry: None,
+            collection: None,
             hold: None,
             pin: None,
             plan: None,
@@ -258,6 +261,8 @@ fn history(machine: &MachineRecord) -> Value {
     history["ring"] = json!(machine.ring);
     history["hold"] = json!(machine.hold);
     history["pin"] = json!(machine.pin);
+    history["retry"] = json!(machine.retry);
+    history["collection"] = json!(machine.collection);
     history["event_number"] = json!(machine.event_number);
     history
 }
@@ -275,6 +280,9 @@ fn without_history(machine: MachineRecord, host: &str, now: Timestamp) -> Machin
         runs: Runs::default(),
         blocks: Vec::new(),
         order: None,
+        orders_given: machine.next_order_number().saturating_sub(1),
+        retry: None,
+        collection: None,
         hold: None,
         pin: None,
         plan: machine.plan.map(|plan| PlanRecord { expires: now, ..plan }),

@@ -5,11 +5,12 @@ use mainstay_client::format::{
     wire::{Event, EventKind, ReportRequest},
 };
 
-use super::{ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult};
+use super::{ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult, retry};
 use crate::{
     policy::Block,
     store::{
-        EventRecord, MachineBlock, MachineChange, MachineRecord, OrderState, PinEnd, StoreError,
+        EventRecord, MachineBlock, MachineChange, MachineRecord, OrderState, PinEnd, RetryRecord,
+        StoreError,
     },
 };
 
@@ -105,13 +106,15 @@ impl Service {
                 if let Some(order) = order {
                     order.state = OrderState::Failed;
                 }
+                self.take_in_unretried(machine, event);
             }
             // What somebody else keeps from the machine is not for it to lift.
-            EventKind::Unblocked => {
-                let own = machine.as_actor();
-                machine.blocks.retain(|it| {
-                    !(it.by == own && it.block.over.is_none() && it.block.through == event.to)
-                });
+            EventKind::Unblocked => retry::forget_failure(machine, &event.to),
+            EventKind::Retried => {
+                retry::forget_failure(machine, &event.to);
+                if let Some(number) = event.order {
+                    machine.end_retry(number, OrderState::Done);
+                }
             }
             EventKind::Confirmed
             | EventKind::Installed
@@ -119,6 +122,18 @@ impl Service {
             | EventKind::Deferred
             | EventKind::Lost
             | EventKind::MadeRoom => {}
+        }
+    }
+
+    /// A machine that refuses to try a version again, or the version itself since its agent does not know
+    /// of such orders, has it blocked still.
+    fn take_in_unretried(&self, machine: &mut MachineRecord, event: &Event) {
+        let Some(RetryRecord { number, version, .. }) = machine.pending_retry().cloned() else {
+            return;
+        };
+        if event.order == Some(number) || (event.order.is_none() && event.to == version) {
+            machine.end_retry(number, OrderState::Failed);
+            self.block(machine, &version, "this machine would not try it again");
         }
     }
 

@@ -156,6 +156,7 @@ impl Service {
                 changed => {
                     changed?;
                     self.allocations.forget(&contract);
+                    self.forget_bundles_of(name).await?;
                     return Ok(self.meta.machine(name).await?);
                 }
             }

@@ -3,6 +3,7 @@
 mod actions;
 mod agreement;
 mod census;
+mod collect;
 mod contract;
 mod exposure;
 mod facts;

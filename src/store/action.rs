@@ -112,7 +112,7 @@ pub struct RecordedAction {
     /// When.
     #[schemars(with = "Instant")]
     pub at: Timestamp,
-    /// The rollback order that it was given.
+    /// The number of the order that it was given, where it was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<u64>,
     /// The number of the newest event that it had reported then.

@@ -113,6 +113,13 @@ impl BlobStore for ObjectBlobs {
         }
     }
 
+    async fn remove(&self, digest: &Digest) -> StoreResult<()> {
+        match self.objects.delete(&path_of(digest)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(refused(digest)(error)),
+        }
+    }
+
     async fn put(&self, digest: &Digest, content: BlobStream) -> StoreResult<()> {
         let mut content = Content::new(content);
         match self.length(digest).await {

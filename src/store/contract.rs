@@ -8,6 +8,7 @@ mod accounts;
 mod actions;
 mod advisories;
 mod blobs;
+mod bundles;
 mod catalogue;
 mod census;
 mod fleet;
@@ -45,6 +46,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     fleet::claims(store, scope).await;
     fleet::plans_and_events(store, scope).await;
     fleet::plans_sent(store, scope).await;
+    bundles::bundles(store, scope).await;
     census::counts(store, scope).await;
     census::listing(store, scope).await;
     census::retired(store, scope).await;
@@ -68,6 +70,7 @@ pub(super) async fn blob_store(store: &dyn BlobStore, scope: &str) {
     blobs::wrong_content(store, scope).await;
     blobs::several_parts(store).await;
     blobs::two_writers(store).await;
+    blobs::removal(store, scope).await;
 }
 
 #[tokio::test]

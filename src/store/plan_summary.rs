@@ -31,6 +31,12 @@ pub struct PlanSummary {
     pub to: Option<Version>,
     /// The rollback order that it told of.
     pub order: Option<u64>,
+    /// The order to try a version again that it told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<u64>,
+    /// The request for a support bundle that it told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collect: Option<u64>,
     /// The nearest of the releases that it withheld, at most [`PlanSummary::WITHHELD_MAX`].
     pub withheld: Vec<WithheldSummary>,
     /// The codes of its notices.
@@ -69,6 +75,8 @@ impl PlanSummary {
             action: action.to_owned(),
             to: plan.action.target().map(|target| target.version.clone()),
             order,
+            retry: plan.retry.as_ref().map(|retry| retry.number),
+            collect: plan.collect.as_ref().map(|collect| collect.number),
             withheld: withheld.collect(),
             notices: plan.notices.iter().map(|notice| notice.code.clone()).collect(),
         }

@@ -1,6 +1,7 @@
 mod advisory;
 mod machine;
 mod rollout;
+mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +27,7 @@ pub use machine::{
     OrderState, PinEnd, PinRecord, PlanRecord,
 };
 pub use rollout::{RolloutRecord, StopRecord, StopState};
+pub use support::{BundleRecord, CollectionRecord, CollectionState, RetryRecord};
 
 use crate::policy::{
     Amendment, Listing, Release,

@@ -6,6 +6,7 @@
 //! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
 //! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
 //! | `catalogue`, `rollouts`, `advisories`, `accounts`, `fleet`, `action`, `audit`, `outbox` | the transactions |
+//! | `bundles` | the transactions on support bundles |
 //! | `census` | how many machines run what, and which: kept with the machines |
 //! | `upgrade` | from the formats before to this one |
 //!
@@ -16,6 +17,7 @@ mod accounts;
 mod action;
 mod advisories;
 mod audit;
+mod bundles;
 mod catalogue;
 mod census;
 mod codec;
@@ -46,8 +48,8 @@ use sled::transaction::TransactionalTree;
 use self::{
     opening::Opened,
     tables::{
-        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, ADVISORIES, AUDIT, AUDIT_BY_SUBJECT, CLAIMS,
-        COMPONENTS, CONTRACTS, CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS,
+        ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, ADVISORIES, AUDIT, AUDIT_BY_SUBJECT, BUNDLES,
+        CLAIMS, COMPONENTS, CONTRACTS, CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS,
         LIVE_ROLLOUTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTCOMES,
         PLANS, PLANS_SENT, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS,
         SAFEGUARDS, SBOMS, STOPS, TOKENS, TOKENS_BY_DIGEST,
@@ -56,8 +58,8 @@ use self::{
 };
 use super::{
     ActivationKeyRecord, AdvisoryChange, AdvisoryRecord, AuditEntry, AuditHead, AuditRecord,
-    ComponentsRecord, ContractImport, ContractRecord, CustomerRecord, EventRecord, ListPlace,
-    Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord, PlanSummary,
+    BundleRecord, ComponentsRecord, ContractImport, ContractRecord, CustomerRecord, EventRecord,
+    ListPlace, Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord, PlanSummary,
     PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
     Retirement, RolloutRecord, SafeguardRecord, SbomChange, SbomRecord, Selection, StopChange,
     StopRecord, StoreResult, StoredFile, TokenRecord, Word,
@@ -504,6 +506,27 @@ impl MetaStore for SledStore {
 
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()> {
         self.write(move |transaction| fleet::change_machine(transaction, &change)).await
+    }
+
+    async fn add_bundle(&self, change: MachineChange, bundle: BundleRecord) -> StoreResult<()> {
+        self.write(move |transaction| bundles::add(transaction, &change, &bundle)).await
+    }
+
+    async fn bundles(&self, machine: &MachineName) -> StoreResult<Vec<BundleRecord>> {
+        BUNDLES.of(&self.database, machine).collect()
+    }
+
+    async fn bundles_before(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> StoreResult<Vec<BundleRecord>> {
+        bundles::before(&self.database, before).take(limit).collect()
+    }
+
+    async fn remove_bundle(&self, machine: &MachineName, number: u64) -> StoreResult<()> {
+        let key = (machine.clone(), number);
+        self.write(move |transaction| bundles::remove(transaction, &key)).await
     }
 
     async fn machine(&self, name: &MachineName) -> StoreResult<MachineRecord> {

@@ -276,9 +276,15 @@ pub(crate) fn plan(bytes: &[u8]) {
 pub(crate) fn plan_seeds() -> Seeds {
     let mut stay = json::parse(&plan_for("m-1")).unwrap()["signed"].take();
     stay["action"] = serde_json::json!({ "do": "stay" });
+    let mut asked = stay.clone();
+    asked["retry"] = serde_json::json!({ "number": 4, "version": "2.4.1", "reason": "r" });
+    asked["collect"] = serde_json::json!({
+        "number": 5, "reason": "r", "ticket": "t", "expires": "2030-01-01T00:00:00Z",
+    });
     vec![
         ("rollback", plan_for("m-1")),
         ("other-machine", plan_for("m-2")),
         ("stay", serde_json::to_vec(&stay).unwrap()),
+        ("retry-and-collect", serde_json::to_vec(&asked).unwrap()),
     ]
 }

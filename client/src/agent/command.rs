@@ -1,4 +1,6 @@
 use std::{
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -69,6 +71,15 @@ enum Command {
         /// The version [default: the one that is offered]
         #[arg(id = "approved", value_name = "VERSION")]
         version: Option<Version>,
+    },
+    /// Make the support bundle that support may ask for, to look at it, or approve of sending it
+    Collect {
+        /// Write the bundle here: a tar file that is compressed by zstd
+        #[arg(long, value_name = "FILE", required_unless_present = "approve")]
+        output: Option<PathBuf>,
+        /// Let the next check send the bundle that is asked for
+        #[arg(long, conflicts_with = "output")]
+        approve: bool,
     },
     /// Print a systemd unit that runs this installation's agent
     Unit,
@@ -147,6 +158,8 @@ impl Arguments {
             Command::Update => self.update(),
             Command::Run => self.serve(),
             Command::Approve { version } => self.approve(version.as_ref()),
+            Command::Collect { output: Some(output), .. } => self.collect(output),
+            Command::Collect { output: None, .. } => self.approve_collection(),
             Command::Unit => {
                 let text = unit::text(self.dir()?, &Status::read(self.dir()?)?.enrolment)?;
                 Ok((
@@ -260,6 +273,26 @@ impl Arguments {
         client.approve(approved)?;
         let document = Document::of_machine("approved", client.enrolment());
         Ok((Document { version_to: Some(approved.clone()), ..document }, Exit::Done))
+    }
+
+    fn collect(&self, output: &Path) -> Finished {
+        let client = self.open()?;
+        let bundle = client.bundle(None)?;
+        let mut file = std::fs::File::options();
+        let file = file.write(true).create_new(true).mode(0o600);
+        file.open(output)
+            .and_then(|mut file| file.write_all(&bundle))
+            .map_err(|error| Error::disk(output, error))?;
+        let document = Document::of_machine("collected", client.enrolment());
+        Ok((Document { message: Some(output.display().to_string()), ..document }, Exit::Done))
+    }
+
+    fn approve_collection(&self) -> Finished {
+        let client = self.open()?;
+        let number = client.approve_collection()?;
+        let document = Document::of_machine("collection_approved", client.enrolment());
+        let message = Some(format!("the bundle of order {number} is sent at the next check"));
+        Ok((Document { message, ..document }, Exit::Done))
     }
 
     fn update(&self) -> Finished {

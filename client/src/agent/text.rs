@@ -57,6 +57,9 @@ pub(super) fn render(document: &Document) -> String {
     }
     lines.extend(document.withheld.iter().flatten().map(withheld_line));
     lines.extend(document.notices.iter().flatten().map(notice_line));
+    if let Some(collection) = &document.collection {
+        lines.push(format!("Support bundle ({}): {}.", collection.outcome, collection.message));
+    }
     if let Some(undelivered) = &document.undelivered {
         lines.push(format!("The server could not be told and is told next time: {undelivered}"));
     }
@@ -101,6 +104,7 @@ fn headline(document: &Document) -> String {
         "unblocked" => format!("{product}: {to} may be tried again."),
         "not_blocked" => format!("{product}: {to} was not blocked here."),
         "approved" => format!("{product}: {to} is approved of."),
+        "collected" => format!("{product}: the support bundle is {message}."),
         "stopped" => "stopped.".to_owned(),
         "well" | "unwell" | "repaired" => doctor::headline(document),
         "missing" => format!("{product}: {from} runs; {to} cannot be installed on this machine."),

@@ -14,3 +14,14 @@ pub(super) fn read(layout: &Layout) -> Option<Version> {
 pub(super) fn write(layout: &Layout, version: &Version) -> Result<(), Error> {
     files::replace(&LocalFileSystem, &layout.approval(), format!("{version}\n").as_bytes())
 }
+
+/// The order for a support bundle that was approved of; none likewise.
+pub(super) fn collection(layout: &Layout) -> Option<u64> {
+    let bytes = files::read(&layout.collection_approval(), BYTES_MAX).ok()?;
+    str::from_utf8(&bytes).ok()?.trim().parse().ok()
+}
+
+pub(super) fn approve_collection(layout: &Layout, number: u64) -> Result<(), Error> {
+    let text = format!("{number}\n");
+    files::replace(&LocalFileSystem, &layout.collection_approval(), text.as_bytes())
+}

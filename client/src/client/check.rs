@@ -1,5 +1,5 @@
 use super::{
-    Client, rules,
+    Client, Collection, collect, rules,
     rules::Situation,
     trust_store::{Noted, Stored},
 };
@@ -29,13 +29,17 @@ pub struct Check {
     pub settled: Option<Outcome>,
     /// Why the server could not be told what happened, where that is so. It is told next time.
     pub undelivered: Option<Error>,
+    /// What came of the request for a support bundle, where the plan has one that was not answered.
+    pub collection: Option<Collection>,
 }
 
 impl Client {
     /// Asks the server for the machine's plan and verifies it.
     ///
     /// An update whose time to be confirmed has passed is undone first, and what happened since the
-    /// last report is reported. Beside that, nothing that runs is changed.
+    /// last report is reported. A version that is to be tried again is not blocked any more, and a
+    /// support bundle that is asked for is sent where the administrator allows it ([`Collection`]).
+    /// Beside that, nothing that runs is changed.
     ///
     /// # Errors
     ///
@@ -45,8 +49,13 @@ impl Client {
     /// what failed here before, [`Cancelled`](crate::error::ErrorKind::Cancelled) where the caller has
     /// asked for the end.
     pub fn check(&mut self) -> Result<Check, Error> {
-        let checked = self.ask();
+        let mut checked = self.ask();
         self.note_check(&checked);
+        match &mut checked {
+            Ok(check) => check.collection = self.collect(),
+            Err(error) if collect::has_plan(error.kind()) => drop(self.collect()),
+            Err(_) => {}
+        }
         checked
     }
 
@@ -68,6 +77,9 @@ impl Client {
         let mut repository = self.refresh().repository(root, &answer.metadata, now.wall)?;
         let plan = self.plan(&mut repository, &answer)?;
         self.raise_floor(&repository)?;
+        if let Some(order) = &plan.retry {
+            self.installation.retry(order)?;
+        }
         let target = plan.action.target();
         let floor = target.and_then(|target| rules::floor(&repository, &target.version));
         let judged = self.judge(&repository, &plan);
@@ -79,12 +91,13 @@ impl Client {
             self.store.write(Stored::Plan, answer.plan.as_bytes())?;
         }
         let running = self.installation.running().cloned();
-        Ok(Check { action: judged?, floor, plan, running, settled, undelivered })
+        let (action, collection) = (judged?, None);
+        Ok(Check { plan, action, floor, running, settled, undelivered, collection })
     }
 
     /// The plan in the server's answer, and in `repository` the channel that it needs.
     fn plan(
-        &self,
+        &mut self,
         repository: &mut TrustedRepository,
         answer: &CheckResponse,
     ) -> Result<Plan, Error> {
@@ -105,13 +118,18 @@ impl Client {
     /// The newest plan that was seen. Where the vendor has put another director in the place of the
     /// one that signed it, neither it nor the orders before count any more: a thief of the old key
     /// may have numbered them as high as numbers go, so that nothing honest were ever new again.
-    fn seen_plan(&self, repository: &TrustedRepository) -> Result<Option<Plan>, Error> {
+    fn seen_plan(&mut self, repository: &TrustedRepository) -> Result<Option<Plan>, Error> {
         let Some(bytes) = self.store.read(Stored::Plan) else { return Ok(None) };
         let recalled = repository.recall_plan(&bytes);
         // What is damaged says nothing about who signed it.
         let is_readable = self.store.plan().is_some();
-        if recalled.is_none() && is_readable && self.store.noted(Noted::OrderDone).is_some() {
-            self.store.note(Noted::OrderDone, 0)?;
+        if recalled.is_none() && is_readable {
+            for number in [Noted::OrderDone, Noted::CollectionAnswered] {
+                if self.store.noted(number).is_some() {
+                    self.store.note(number, 0)?;
+                }
+            }
+            self.installation.forget_retry_orders()?;
         }
         Ok(recalled)
     }

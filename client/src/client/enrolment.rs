@@ -10,7 +10,9 @@ use super::{
     Address, PreflightSettings, Surroundings,
     files::{self, Staged},
     refresh::PinnedRoot,
-    settings::{DataSettings, DiskSettings, NetworkSettings, UpdateSettings, is_default},
+    settings::{
+        DataSettings, DiskSettings, NetworkSettings, SupportSettings, UpdateSettings, is_default,
+    },
     trust_store::{Noted, Stored, TrustStore},
 };
 use crate::{
@@ -113,6 +115,9 @@ pub struct Enrolment {
     /// What the administrator has set for what comes before an update.
     #[serde(default, skip_serializing_if = "is_default")]
     pub preflight: PreflightSettings,
+    /// What support may have of the machine.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub support: SupportSettings,
 }
 
 impl Enrolment {
@@ -167,13 +172,13 @@ pub(super) fn enroll(
     let address = Address { server: &server, ca_file: ca_file.as_deref(), proxy: proxy.as_deref() };
     let transport = (surroundings.connect)(&address)?;
     let remote = Remote::new(transport, surroundings.fetch_limits, surroundings.retry);
-    let installation = Installation::open_with(
+    let mut installation = Installation::open_with(
         &options.root_dir,
         &(surroundings.clock)(),
         (surroundings.files)(),
         surroundings.install_limits,
     )?;
-    let layout = installation.layout();
+    let layout = &installation.layout().clone();
     let files = (surroundings.files)();
     let store = TrustStore::new(layout.trust(), surroundings.tuf_limits, (surroundings.files)());
     let previous = Enrolment::read(layout).ok();
@@ -210,6 +215,7 @@ pub(super) fn enroll(
         disk: kept.as_ref().map(|it| it.disk.clone()).unwrap_or_default(),
         network: NetworkSettings { proxy, ..network },
         updates: kept.as_ref().map(|it| it.updates.clone()).unwrap_or_default(),
+        support: kept.as_ref().map(|it| it.support).unwrap_or_default(),
         preflight: kept.map(|it| it.preflight).unwrap_or_default(),
     };
     let settings = toml::to_string(&enrolment).map_err(|error| Error::local(error.to_string()))?;
@@ -227,6 +233,7 @@ pub(super) fn enroll(
     staged.add(&layout.settings(), settings.as_bytes())?;
     if !is_same {
         store.forget_below_root()?;
+        installation.forget_retry_orders()?;
     }
     staged.commit()?;
     // Somebody at the machine has decided to believe the server: also that these are all the roots.

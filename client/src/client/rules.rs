@@ -286,6 +286,8 @@ mod tests {
             action: action.clone(),
             withheld: Vec::new(),
             notices: Vec::new(),
+            retry: None,
+            collect: None,
             poll_seconds: 900,
         }
     }

@@ -23,9 +23,13 @@
 //! from = "22:00"
 //! until = "04:00"
 //! zone = "Europe/Berlin"
+//!
+//! [support]
+//! collect = "allow"
 //! ```
 
 mod consent;
+mod support;
 mod window;
 
 use std::{num::NonZeroU64, path::PathBuf};
@@ -33,6 +37,7 @@ use std::{num::NonZeroU64, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use consent::{Consent, Consents, Step, Wait, step};
+pub use support::{CollectConsent, SupportSettings};
 pub use window::{Day, Opening, TimeOfDay, TimeZone, Window, Windows};
 
 use crate::{fetch, install};

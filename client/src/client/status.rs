@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::{
-    Client, Enrolment, History, approval, rules,
+    Client, CollectionRequest, Enrolment, History, approval, rules,
     rules::Situation,
     settings::{Step, step},
     trust_store::{Noted, TrustStore},
@@ -30,6 +30,8 @@ pub struct Status {
     pub lines: Lines,
     /// What happened when.
     pub history: History,
+    /// A support bundle that is asked for and was not sent yet.
+    pub collection: Option<CollectionRequest>,
 }
 
 /// What of a plan is still to be done.
@@ -85,7 +87,11 @@ impl Status {
         // What stood in the way of another release is of no interest any more.
         history.obstacle = history.obstacle.filter(|it| it.version.as_ref() == offered);
         let lines = store.lines();
-        Self { enrolment, recorded, plan, offer, lines, history }
+        let answered = store.noted(Noted::CollectionAnswered);
+        let collection = plan.as_ref().and_then(|plan| {
+            CollectionRequest::open(plan, now.wall, answered, enrolment.support.collect, layout)
+        });
+        Self { enrolment, recorded, plan, offer, lines, history, collection }
     }
 }
 

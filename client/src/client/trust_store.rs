@@ -45,11 +45,21 @@ pub(super) enum Noted {
     RootSeen,
     /// What stood in the way of an update the last time, which is reported once.
     Obstacles,
+    /// The order to collect a support bundle that was answered last; each is answered once.
+    CollectionAnswered,
+    /// The one of which the server knows that it waits for approval.
+    CollectionWaiting,
 }
 
 impl Noted {
-    pub(super) const ALL: [Self; 4] =
-        [Self::RefusedPlan, Self::OrderDone, Self::RootSeen, Self::Obstacles];
+    pub(super) const ALL: [Self; 6] = [
+        Self::RefusedPlan,
+        Self::OrderDone,
+        Self::RootSeen,
+        Self::Obstacles,
+        Self::CollectionAnswered,
+        Self::CollectionWaiting,
+    ];
 
     const fn file(self) -> &'static str {
         match self {
@@ -57,6 +67,8 @@ impl Noted {
             Self::OrderDone => "order-done",
             Self::RootSeen => "root-seen",
             Self::Obstacles => "obstacles",
+            Self::CollectionAnswered => "collection-answered",
+            Self::CollectionWaiting => "collection-waiting",
         }
     }
 }
@@ -111,6 +123,8 @@ impl TrustStore {
         }
         self.forget(Noted::RefusedPlan)?;
         self.forget(Noted::Obstacles)?;
+        self.forget(Noted::CollectionAnswered)?;
+        self.forget(Noted::CollectionWaiting)?;
         self.forget(Noted::OrderDone)
     }
 

@@ -4,10 +4,12 @@ use serde::Serialize;
 use super::Document;
 use crate::{
     client::{
-        History, Offer, Status,
-        settings::{Step, Wait},
+        CollectionRequest, History, Offer, Status,
+        settings::{CollectConsent, Step, Wait},
     },
-    format::{Action, ChannelName, LineName, Plan, RollbackOrder, Version},
+    format::{
+        Action, ChannelName, CollectOrder, LineName, Plan, RetryOrder, RollbackOrder, Version,
+    },
     install::{Block, Probation, Recorded, StageName},
 };
 
@@ -46,8 +48,26 @@ pub struct StatusDocument {
     pub stage: StageName,
     /// The version that the present attempt is about.
     pub attempted: Option<Version>,
+    /// A version that support wants to be tried once more, as the newest plan says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryOrder>,
+    /// A support bundle that is asked for and was not sent yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionRequestDocument>,
     /// The server.
     pub server: String,
+}
+
+/// A support bundle that is asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct CollectionRequestDocument {
+    /// The order.
+    #[serde(flatten)]
+    pub order: CollectOrder,
+    /// What the settings let happen: `forbid`, `ask` or `allow`.
+    pub consent: CollectConsent,
+    /// Whether somebody at the machine has approved of it.
+    pub is_approved: bool,
 }
 
 /// The newest plan.
@@ -114,7 +134,7 @@ pub struct LineDocument {
 
 impl Document {
     pub(crate) fn of_status(status: &Status) -> Self {
-        let Status { enrolment, recorded, plan, offer, lines, history } = status;
+        let Status { enrolment, recorded, plan, offer, lines, history, collection } = status;
         let Recorded { record, running_since, stage, attempted, pending_events } = recorded;
         let offered = offer.as_ref().and_then(OfferDocument::of);
         let concerned = [record.running.as_ref(), offered.as_ref().map(|it| &it.version)];
@@ -140,6 +160,11 @@ impl Document {
             pending_events: *pending_events,
             stage: *stage,
             attempted: attempted.clone(),
+            retry: plan.as_ref().and_then(|plan| plan.retry.clone()),
+            collection: collection.clone().map(|request| {
+                let CollectionRequest { order, consent, is_approved } = request;
+                CollectionRequestDocument { order, consent, is_approved }
+            }),
             server: enrolment.server.clone(),
         };
         let mut answer = Self::of_machine("status", enrolment);

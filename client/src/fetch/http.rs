@@ -2,9 +2,10 @@ use std::{io::Read as _, path::Path, sync::Arc};
 
 use secrecy::ExposeSecret as _;
 use ureq::{
-    Agent, Body, Proxy,
+    Agent, Body, Proxy, RequestBuilder,
     http::{self, Response, header},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    typestate::WithBody,
 };
 
 use super::{
@@ -116,19 +117,20 @@ impl HttpTransport {
         get.call()
     }
 
-    fn post(
-        &self,
-        url: &str,
+    /// Sends `body`, which is of `content_type`, by `call`.
+    fn say(
+        call: RequestBuilder<WithBody>,
         request: &Request<'_>,
+        content_type: &str,
         body: &[u8],
     ) -> Result<Response<Body>, ureq::Error> {
         // Nobody but the server itself may be told what a machine says.
-        let mut post = self.agent.post(url).config().max_redirects(0).build();
+        let mut call = call.config().max_redirects(0).build();
         if let Some(token) = request.token {
-            post = post.header(header::AUTHORIZATION, bearer(token));
+            call = call.header(header::AUTHORIZATION, bearer(token));
         }
-        post.header(header::ACCEPT_ENCODING, request.accepted.as_str())
-            .header(header::CONTENT_TYPE, "application/json")
+        call.header(header::ACCEPT_ENCODING, request.accepted.as_str())
+            .header(header::CONTENT_TYPE, content_type)
             .send(body)
     }
 }
@@ -138,7 +140,12 @@ impl Transport for HttpTransport {
         let url = format!("{}{}", self.base, request.path);
         let response = match request.method {
             Method::Get => self.get(&url, request),
-            Method::Post(body) => self.post(&url, request, body),
+            Method::Post(body) => {
+                Self::say(self.agent.post(&url), request, "application/json", body)
+            }
+            Method::Put(body) => {
+                Self::say(self.agent.put(&url), request, "application/octet-stream", body)
+            }
         }
         .map_err(|error| Error::network(url, into_io(error)))?;
         let status = response.status().as_u16();

@@ -15,7 +15,8 @@ use crate::{
     format::{
         ProductName, TargetFile,
         wire::{
-            CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, Problem, ReportRequest,
+            CheckRequest, CheckResponse, CollectionRefusal, EnrollRequest, EnrollResponse, Problem,
+            ReportRequest,
         },
     },
     tuf::{self, json},
@@ -82,6 +83,19 @@ impl Remote {
     /// `POST /v1/report`. The answer's body does not matter.
     pub fn report(&self, request: &ReportRequest) -> Result<(), Error> {
         self.post("/v1/report", request, |_| Ok(()))
+    }
+
+    /// `PUT /v1/collections/<order>`: the support bundle that the order asks for.
+    pub fn send_bundle(&self, order: u64, bundle: &[u8]) -> Result<(), Error> {
+        let path = format!("/v1/collections/{order}");
+        let (method, accepted) = (Method::Put(bundle), Accepted::AsStored);
+        let request = Request { method, path: &path, token: None, resume: None, accepted };
+        self.retry.run(|| self.send(&request).map(drop))
+    }
+
+    /// `POST /v1/collections/<order>/refusal`: why the bundle is not sent.
+    pub fn refuse_collection(&self, order: u64, refusal: &CollectionRefusal) -> Result<(), Error> {
+        self.post(&format!("/v1/collections/{order}/refusal"), refusal, |_| Ok(()))
     }
 
     /// `GET /repo/<product>/<file>`: a metadata file of at most `bytes_max` bytes.

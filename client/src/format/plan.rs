@@ -37,6 +37,13 @@ pub struct Plan {
     pub withheld: Vec<Withheld>,
     /// What the machine's owner ought to know.
     pub notices: Vec<Notice>,
+    /// A version that failed on the machine and is to be tried once more. An agent that does not know of
+    /// it passes it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryOrder>,
+    /// A support bundle that is asked of the machine. An agent that does not know of it passes it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collect: Option<CollectOrder>,
     /// After how many seconds the machine is asked to check again.
     pub poll_seconds: u32,
 }
@@ -111,6 +118,35 @@ pub struct RollbackOrder {
     /// The ticket that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+}
+
+/// A technician's order to try a version once more that failed on the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryOrder {
+    /// The order's number on the server, where rollbacks, retries and collections are numbered
+    /// together; a machine carries out each order once.
+    pub number: u64,
+    /// The version.
+    pub version: Version,
+    /// Why.
+    pub reason: String,
+    /// The ticket that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+}
+
+/// A technician's request for a support bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectOrder {
+    /// The order's number on the server, as of [`RetryOrder`].
+    pub number: u64,
+    /// Why.
+    pub reason: String,
+    /// The ticket that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// From when on nothing is sent any more.
+    pub expires: Timestamp,
 }
 
 /// A release that a machine does not get, and why.

@@ -166,7 +166,8 @@ pub struct Event {
     pub from: Option<Version>,
     /// The version that it is about.
     pub to: Version,
-    /// The rollback order that was carried out or failed, or that the machine will never carry out.
+    /// The order, to roll back or to try again, that was carried out or failed, or that the machine will
+    /// never carry out.
     #[serde(default)]
     pub order: Option<u64>,
     /// What there is to say, at most [`Event::DETAIL_CHARS_MAX`] characters.
@@ -207,11 +208,13 @@ pub enum EventKind {
     Unblocked,
     /// The machine gave up kept versions or downloads for want of space, to install `to`.
     MadeRoom,
+    /// The machine lifted its block of `to`, by a technician's order to try it again.
+    Retried,
 }
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Installed,
         Self::Confirmed,
         Self::Undone,
@@ -221,6 +224,8 @@ impl EventKind {
         Self::Deferred,
         Self::Lost,
         Self::Unblocked,
+        Self::MadeRoom,
+        Self::Retried,
     ];
 
     /// The kind's stable name.
@@ -236,8 +241,30 @@ impl EventKind {
             Self::Lost => "lost",
             Self::Unblocked => "unblocked",
             Self::MadeRoom => "made_room",
+            Self::Retried => "retried",
         }
     }
+}
+
+/// `POST /v1/collections/{order}/refusal`: a machine says why it does not send the support bundle that it
+/// was asked for. One that it sends is the body of `PUT /v1/collections/{order}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CollectionRefusal {
+    /// Why.
+    pub answer: CollectionAnswer,
+}
+
+/// Why a machine does not send a support bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CollectionAnswer {
+    /// Its administrator has to approve of it first.
+    AwaitsApproval,
+    /// Its administrator forbids it.
+    Forbidden,
 }
 
 /// `GET /v1/products/{product}/publishing`: what a publisher builds the next release upon.

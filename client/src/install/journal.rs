@@ -10,6 +10,7 @@ use super::{
     Layout, Limits,
     error::{Error, Reason},
     record::{Attempt, Record},
+    retry::Retries,
 };
 use crate::{
     format::{
@@ -47,6 +48,9 @@ pub(super) struct Journal {
     /// is tried again.
     #[serde(default)]
     pub(super) given_up: Option<GivenUp>,
+    /// What was tried again by orders from afar.
+    #[serde(default, skip_serializing_if = "Retries::is_empty")]
+    pub(super) retries: Retries,
 }
 
 /// A version during whose switch the machine stopped.

@@ -81,6 +81,11 @@ impl Layout {
         self.private().join("approved")
     }
 
+    /// Which order for a support bundle somebody at the machine has approved of.
+    pub fn collection_approval(&self) -> PathBuf {
+        self.private().join("collection-approved")
+    }
+
     /// What happened when, for people.
     pub fn history(&self) -> PathBuf {
         self.private().join("history.json")

@@ -34,6 +34,10 @@ pub struct Limits {
     /// How often a machine may be started while a version is on probation, before that counts as a
     /// failure of the version.
     pub probation_starts_max: u32,
+    /// How often one version is tried again by orders from afar, before only somebody at the machine may
+    /// lift its block: whoever steals the key that signs plans cannot have a machine try a bad release
+    /// for ever.
+    pub retries_max: u32,
     /// How large a payload may be.
     pub pack: pack::Limits,
 }
@@ -54,6 +58,7 @@ impl Default for Limits {
             recoveries_max: 5,
             interruptions_max: 3,
             probation_starts_max: 5,
+            retries_max: 5,
             pack: pack::Limits::default(),
         }
     }

@@ -110,7 +110,8 @@ pub(super) fn examine(layout: &Layout) -> Vec<Finding> {
     for directory in inner.iter().chain([&layout.cache()]) {
         found.extend(Custom::INNER.look(directory));
     }
-    for file in [layout.lock(), layout.journal(), layout.approval()] {
+    let files = [layout.lock(), layout.journal(), layout.approval(), layout.collection_approval()];
+    for file in files {
         found.extend(Custom::OWN.look(&file));
     }
     for name in ["token", "machine.key"] {

@@ -95,9 +95,26 @@ fn existing(path: &Path) -> Result<(&Path, u64), Error> {
 
 /// How many bytes are free at `path`.
 fn available_bytes(path: &Path) -> Result<u64, Error> {
-    let found = rustix::fs::statvfs(path)
-        .map_err(|errno| Error::io("measure the space at", path, errno.into()))?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    Space::at(path).map(|space| space.free)
+}
+
+/// How much space a file system has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// How many bytes are free for whoever asks.
+    pub(crate) free: u64,
+    /// How many bytes there are.
+    pub(crate) all: u64,
+}
+
+impl Space {
+    /// That of the file system at `path`, which must be there.
+    pub(crate) fn at(path: &Path) -> Result<Self, Error> {
+        let found = rustix::fs::statvfs(path)
+            .map_err(|errno| Error::io("measure the space at", path, errno.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Self { free: bytes(found.f_bavail), all: bytes(found.f_blocks) })
+    }
 }
 
 /// How many bytes of its file system all that is at or below `path` takes.

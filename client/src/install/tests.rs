@@ -7,6 +7,7 @@ mod journal;
 mod loops;
 mod power;
 mod probation;
+mod retry;
 mod seals;
 mod update;
 

@@ -139,6 +139,8 @@ fn the_operations() {
     GET /v1/audit/head () -> 200 AuditHead
     GET /v1/census after? customer? customers? platform? product? version? () -> 200 CensusPage
     POST /v1/check (CheckRequest) -> 200 CheckResponse
+    PUT /v1/collections/{order} (application/octet-stream) -> 204
+    POST /v1/collections/{order}/refusal (CollectionRefusal) -> 204
     GET /v1/contracts () -> 200 [ContractView]
     POST /v1/contracts (CreateContract) -> 201 ContractView
     POST /v1/contracts/import (ImportContracts) -> 200 Imported
@@ -163,6 +165,8 @@ fn the_operations() {
     GET /v1/machines/{machine} last? () -> 200 MachineView
     POST /v1/machines/{machine}/actions (ActOnMachine) -> 200 ActionOutcome
     POST /v1/machines/{machine}/actions/preview (ActOnMachine) -> 200 ActionOutcome
+    GET /v1/machines/{machine}/bundles () -> 200 [BundleRecord]
+    GET /v1/machines/{machine}/bundles/{order} () -> 200 application/zstd
     GET /v1/machines/{machine}/explain hidden? () -> 200 [Explanation]
     GET /v1/machines/{machine}/path to? () -> 200 UpgradePath
     POST /v1/machines/{machine}/retire (RetireMachine) -> 200 MachineRecord

@@ -56,6 +56,16 @@ pub(in crate::cli) struct OfVersion {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct Retry {
+    /// The machine's name, which is left out where machines are selected, and the version [default: the
+    /// one that failed last].
+    #[arg(value_name = "[MACHINE] [VERSION]")]
+    named: Vec<String>,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct Hold {
     #[command(flatten)]
     of: OfMachine,
@@ -112,6 +122,20 @@ impl OfRing {
     pub(super) fn run(self, output: Output) -> CliResult {
         let (machine, ring) = self.acting.named("a ring", &self.named)?;
         self.acting.run(machine, MachineAction::Ring { ring }, output)
+    }
+}
+
+impl Retry {
+    pub(super) fn run(self, output: Output) -> CliResult {
+        let (machine, version) = match (&self.named[..], self.acting.selected.is_given()) {
+            ([], true) => (None, None),
+            ([machine], false) => (Some(machine.parse()?), None),
+            (named, _) => {
+                let (machine, version) = self.acting.named("a version", named)?;
+                (machine, Some(version))
+            }
+        };
+        self.acting.run(machine, MachineAction::Retry { version }, output)
     }
 }
 

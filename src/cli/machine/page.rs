@@ -9,7 +9,8 @@ use crate::{
         support::{Explanation, MachineStanding},
     },
     store::{
-        EventRecord, MachineBlock, MachineRecord, OrderRecord, OrderState, PinEnd, PlanSummary,
+        CollectionRecord, CollectionState, EventRecord, MachineBlock, MachineRecord, OrderRecord,
+        OrderState, PinEnd, PlanSummary, RetryRecord,
     },
 };
 
@@ -130,7 +131,10 @@ fn remarks(machine: &MachineRecord) -> impl Iterator<Item = String> {
     });
     let hold = machine.hold.as_ref();
     let hold = hold.map(|hold| format!("On hold until {}. {}", hold.until, said(&hold.word)));
-    let remarks = [clone, retired, machine.order.as_ref().map(ordered), pin, hold];
+    let retry = machine.retry.as_deref().map(tried_again);
+    let collection = machine.collection.as_deref().map(collected);
+    let order = machine.order.as_ref().map(ordered);
+    let remarks = [clone, retired, order, retry, collection, pin, hold];
     remarks.into_iter().flatten().map(|remark| format!("\n\n{remark}"))
 }
 
@@ -151,6 +155,31 @@ fn ordered(order: &OrderRecord) -> String {
         order.reason,
         caution.unwrap_or_default()
     )
+}
+
+fn tried_again(retry: &RetryRecord) -> String {
+    let RetryRecord { number, version, state, word } = retry;
+    let state = match state {
+        OrderState::Pending => "the machine has not lifted its block yet",
+        OrderState::Done => "the machine has lifted its block",
+        OrderState::Failed => "the machine would not",
+    };
+    format!("To try {version} again by order {number}: {state}. {}", said(word))
+}
+
+fn collected(collection: &CollectionRecord) -> String {
+    let CollectionRecord { number, expires, state, answered_at, word } = collection;
+    let state = match state {
+        CollectionState::Pending => format!("not answered yet, asked for until {expires}"),
+        CollectionState::AwaitsApproval => {
+            format!("waits for the approval of the machine's administrator, until {expires}")
+        }
+        CollectionState::Forbidden => "forbidden by the machine's administrator".to_owned(),
+        CollectionState::Collected => {
+            format!("came at {}, see machine bundles", or_dash(answered_at.as_ref()))
+        }
+    };
+    format!("Support bundle by order {number}: {state}. {}", said(word))
 }
 
 fn blocked(blocks: &[MachineBlock]) -> Option<String> {
@@ -201,12 +230,14 @@ fn tried(events: &[EventRecord]) -> Option<String> {
 fn sent(plans: &[PlanSummary]) -> Option<String> {
     let rows = plans.iter().rev().map(|plan| {
         let to = plan.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
-        let order = plan.order.map(|order| format!(", order {order}")).unwrap_or_default();
+        let orders = [("order", plan.order), ("retry", plan.retry), ("collect", plan.collect)];
+        let orders = orders.map(|(what, number)| Some(format!(", {what} {}", number?)));
+        let orders = orders.into_iter().flatten().collect::<String>();
         let withheld = plan.withheld.iter().map(|it| format!("{} {}", it.version, it.code));
         [
             plan.issued.to_string(),
             plan.version.to_string(),
-            format!("{}{to}{order}", plan.action),
+            format!("{}{to}{orders}", plan.action),
             withheld.take(WITHHELD_SHOWN).collect::<Vec<_>>().join(", "),
             plan.notices.join(", "),
         ]

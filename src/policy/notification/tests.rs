@@ -185,6 +185,7 @@ fn what_a_machine_reports_is_told_where_it_went_wrong() {
         (EventKind::Deferred, None, None),
         (EventKind::MadeRoom, None, None),
         (EventKind::Unblocked, None, None),
+        (EventKind::Retried, Some(1), None),
     ] {
         assert_eq!(kind(event, order), expected, "{event:?} {order:?}");
     }

@@ -19,8 +19,9 @@ impl Scene<'_> {
             RollbackTarget::LastGood => self.last_good()?,
         };
         let from = require_possible(self.standing, &self.machine, &to)?;
+        let number = self.machine.next_order_number();
+        self.machine.orders_given = number;
         let before = self.machine.order.take();
-        let number = before.as_ref().map_or(0, |order| order.number) + 1;
         if let Some(order) = before.filter(|order| order.state == OrderState::Pending) {
             self.cautions.push(format!(
                 "This takes the place of order {} to go back to {}, which {} gave at {}: {}.",

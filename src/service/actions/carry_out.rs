@@ -10,7 +10,8 @@ use crate::{
     policy::Completion,
     service::{
         ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult,
-        action::Acted, chain,
+        action::{Acted, Place},
+        chain,
     },
     store::{
         ActionEnd, ActionMachine, ActionRecord, ActionResult, ActionState, MachineRecord,
@@ -195,7 +196,8 @@ impl Service {
         before.require_product(&action.product)?;
         let standing = standings.of(&before.contract).await?;
         let seat = self.seat(standing, &before).await?;
-        let acted = Acted::of(before, &action.action, &word, (standing, seat))?;
+        let place = Place { standing, seat, limits: &self.limits };
+        let acted = Acted::of(before, &action.action, &word, place)?;
         acted.require_accepted(&action.action)?;
         Ok(acted)
     }
@@ -218,17 +220,22 @@ impl Service {
         after: &MachineRecord,
     ) -> ActionMachine {
         let completion = action.action.completion();
-        let order = after.order.as_ref().map(|order| order.number);
+        let order = match completion {
+            Completion::OrderReported => after.order.as_ref().map(|order| order.number),
+            Completion::RetryReported => after.retry.as_ref().map(|order| order.number),
+            Completion::BundleSent => after.collection.as_ref().map(|order| order.number),
+            Completion::Recorded | Completion::Confirmed(_) => None,
+        };
         let recorded = RecordedAction {
             at: self.clock.now(),
-            order: order.filter(|_| completion == Completion::OrderReported),
+            order,
             event_number: after.event_number,
             plan: after.plan.as_ref().map_or(0, |plan| plan.version),
         };
         let machine = ActionMachine { recorded: Some(recorded), ..machine };
         let is_done = match completion {
             Completion::Recorded => true,
-            Completion::OrderReported => false,
+            Completion::OrderReported | Completion::RetryReported | Completion::BundleSent => false,
             Completion::Confirmed(version) => {
                 after.running.as_ref() == Some(version) && after.confirmed.contains(version)
             }

@@ -14,8 +14,8 @@ use crate::{
     policy::Completion,
     service::{Actor, Service, ServiceResult},
     store::{
-        ActionEnd, ActionMachine, ActionRecord, ActionResult, ActionState, MachineRecord,
-        OrderState, RecordedAction, StoreResult, found,
+        ActionEnd, ActionMachine, ActionRecord, ActionResult, ActionState, CollectionRecord,
+        CollectionState, MachineRecord, OrderState, RecordedAction, StoreResult, found,
     },
 };
 
@@ -222,7 +222,7 @@ impl Service {
             let detail = format!("machine {} was retired", record.name);
             return Ok(Reported::Ended(ActionResult::Cannot, detail));
         }
-        Ok(stands(&completion, recorded, &record))
+        Ok(stands(&completion, recorded, &record, self.clock.now()))
     }
 }
 
@@ -236,12 +236,15 @@ fn said(
     event: &Event,
 ) -> Option<(ActionResult, String)> {
     let is_about = match completion {
-        Completion::Recorded => false,
-        Completion::OrderReported => event.order.is_some() && event.order == recorded.order,
+        Completion::Recorded | Completion::BundleSent => false,
+        Completion::OrderReported | Completion::RetryReported => {
+            event.order.is_some() && event.order == recorded.order
+        }
         Completion::Confirmed(version) => event.order.is_none() && event.to == **version,
     };
     let result = match (event.kind, completion) {
         (EventKind::RolledBack, Completion::OrderReported)
+        | (EventKind::Retried, Completion::RetryReported)
         | (EventKind::Confirmed, Completion::Confirmed(_)) => ActionResult::CarriedOut,
         (EventKind::Undone | EventKind::Refused, _) => ActionResult::Refused,
         _ => return None,
@@ -258,24 +261,27 @@ fn stands(
     completion: &Completion<'_>,
     recorded: &RecordedAction,
     record: &MachineRecord,
+    now: Timestamp,
 ) -> Reported {
     let is_planned = record.plan.as_ref().is_some_and(|plan| plan.version > recorded.plan);
-    let open = |is_told| {
-        Reported::Open(if is_told { ProgressState::Told } else { ProgressState::Waiting })
-    };
     match completion {
         Completion::Recorded => Reported::Ended(ActionResult::CarriedOut, String::new()),
         Completion::OrderReported => match &record.order {
-            Some(order) if Some(order.number) == recorded.order => match order.state {
-                OrderState::Pending => open(is_planned),
-                OrderState::Done => Reported::Ended(ActionResult::CarriedOut, String::new()),
-                OrderState::Failed => Reported::Ended(ActionResult::Refused, String::new()),
-            },
-            Some(order) => Reported::Ended(
-                ActionResult::Cancelled,
-                format!("order {} of {} took its place: {}", order.number, order.by, order.reason),
-            ),
-            None => Reported::Ended(ActionResult::Cancelled, "its order is gone".to_owned()),
+            Some(order) if Some(order.number) == recorded.order => ordered(order.state, is_planned),
+            Some(order) => replaced(order.number, &order.by, &order.reason),
+            None => gone(),
+        },
+        Completion::RetryReported => match record.retry.as_deref() {
+            Some(order) if Some(order.number) == recorded.order => ordered(order.state, is_planned),
+            Some(order) => replaced(order.number, &order.word.by, &order.word.reason),
+            None => gone(),
+        },
+        Completion::BundleSent => match record.collection.as_deref() {
+            Some(order) if Some(order.number) == recorded.order => {
+                collected(order, is_planned, now)
+            }
+            Some(order) => replaced(order.number, &order.word.by, &order.word.reason),
+            None => gone(),
         },
         Completion::Confirmed(version) => match &record.pin {
             Some(pin) if pin.version == **version => {
@@ -292,4 +298,41 @@ fn stands(
             None => Reported::Ended(ActionResult::Cancelled, "its pin was ended".to_owned()),
         },
     }
+}
+
+fn open(is_told: bool) -> Reported {
+    Reported::Open(if is_told { ProgressState::Told } else { ProgressState::Waiting })
+}
+
+fn ordered(state: OrderState, is_planned: bool) -> Reported {
+    match state {
+        OrderState::Pending => open(is_planned),
+        OrderState::Done => Reported::Ended(ActionResult::CarriedOut, String::new()),
+        OrderState::Failed => Reported::Ended(ActionResult::Refused, String::new()),
+    }
+}
+
+fn collected(order: &CollectionRecord, is_planned: bool, now: Timestamp) -> Reported {
+    match order.state {
+        CollectionState::Collected => Reported::Ended(ActionResult::CarriedOut, String::new()),
+        CollectionState::Forbidden => Reported::Ended(
+            ActionResult::Refused,
+            "the machine's administrator forbids it".to_owned(),
+        ),
+        CollectionState::Pending | CollectionState::AwaitsApproval if order.expires <= now => {
+            let detail = format!("nothing came until {}", order.expires);
+            Reported::Ended(ActionResult::Cannot, detail)
+        }
+        CollectionState::AwaitsApproval => open(true),
+        CollectionState::Pending => open(is_planned),
+    }
+}
+
+fn replaced(number: u64, by: &str, reason: &str) -> Reported {
+    let detail = format!("order {number} of {by} took its place: {reason}");
+    Reported::Ended(ActionResult::Cancelled, detail)
+}
+
+fn gone() -> Reported {
+    Reported::Ended(ActionResult::Cancelled, "its order is gone".to_owned())
 }

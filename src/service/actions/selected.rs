@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     service::{
-        Actor, ErrorClass, Service, ServiceError, ServiceResult, action::Acted, census::Asked,
+        Actor, ErrorClass, Service, ServiceError, ServiceResult,
+        action::{Acted, Place},
+        census::Asked,
         standing::ProductStanding,
     },
     store::{ActionRecord, ListPlace, Listed, MachineFilter, MachineRecord, Selection, Word},
@@ -122,7 +124,8 @@ impl Service {
         let acted = if record.product == *standings.product {
             let standing = standings.of(&record.contract).await?;
             let seat = self.seat(standing, &record).await?;
-            Acted::of(record, &wanted.action, word, (standing, seat))
+            let place = Place { standing, seat, limits: &self.limits };
+            Acted::of(record, &wanted.action, word, place)
         } else {
             Err(impossible(format!("machine {machine} runs another product: {}", record.product)))
         };

@@ -149,6 +149,7 @@ impl Service {
             customers,
             platform: None,
             version: Some(record.version.clone()),
+            ring: None,
         };
         let mut holders = BTreeMap::<CustomerName, u64>::new();
         for (cell, count) in self.meta.census_after(&selection, None, usize::MAX).await? {

@@ -61,7 +61,7 @@ pub(crate) fn platform() -> Platform {
 pub(crate) struct World {
     dir: tempfile::TempDir,
     pub(crate) meta: Arc<SledStore>,
-    blobs: Arc<ObjectBlobs>,
+    pub(crate) blobs: Arc<ObjectBlobs>,
     targets_key: SigningKey,
     release_key: SigningKey,
     root_key: SigningKey,

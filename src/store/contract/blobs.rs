@@ -29,6 +29,20 @@ pub(super) async fn content(store: &dyn BlobStore) {
     assert!(error.to_string().contains("12 bytes: expected at most 11"), "{error}");
 }
 
+pub(super) async fn removal(store: &dyn BlobStore, scope: &str) {
+    let [text, other] = ["to be removed", "to stay"].map(|it| format!("{scope}: {it}"));
+    let [digest, kept] = [&text, &other].map(|it| Digest::of(it.as_bytes()));
+    store.put(&digest, pieces(text.as_bytes(), 5)).await.unwrap();
+    store.put(&kept, pieces(other.as_bytes(), 5)).await.unwrap();
+    for _ in 0..2 {
+        store.remove(&digest).await.unwrap();
+        missing(store.length(&digest).await);
+    }
+    assert_eq!(store.bytes(&kept, 100).await.unwrap(), other.as_bytes());
+    store.put(&digest, pieces(text.as_bytes(), 5)).await.unwrap();
+    assert_eq!(store.bytes(&digest, 100).await.unwrap(), text.as_bytes());
+}
+
 pub(super) async fn ranges(store: &dyn BlobStore) {
     // More than is read at a time.
     let content = noise(700_000, 1);

@@ -246,6 +246,9 @@ pub(super) async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> M
             caution: None,
             opens: BTreeSet::from(["CVE-2026-0001".parse().unwrap()]),
         }),
+        orders_given: 3,
+        retry: None,
+        collection: None,
         hold: Some(HoldRecord { until: at(9), word: word("T-9") }),
         pin: Some(PinRecord {
             version: version("1.2.0"),
@@ -331,6 +334,8 @@ fn new_plan(version: u64, signed: &str) -> NewPlan {
         action: "rollback".to_owned(),
         to: Some(self::version("1.2.0")),
         order: Some(3),
+        retry: None,
+        collect: None,
         withheld: vec![WithheldSummary {
             version: self::version("1.3.0"),
             code: "BLOCKED".to_owned(),

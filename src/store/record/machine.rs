@@ -13,7 +13,7 @@ use mainstay_client::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Word;
+use super::{CollectionRecord, RetryRecord, Word};
 use crate::policy::{
     Block, Cell, Claim, Counted, Day, Notification, Ring, Setup, Stage,
     exposure::Runs,
@@ -66,6 +66,15 @@ pub struct MachineRecord {
     pub blocks: Vec<MachineBlock>,
     /// The newest rollback order.
     pub order: Option<OrderRecord>,
+    /// The number of the newest order to it; what [`MachineRecord::next_order_number`] goes on from.
+    #[serde(default)]
+    pub orders_given: u64,
+    /// The newest order to try a version again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Box<RetryRecord>>,
+    /// The newest request for a support bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<Box<CollectionRecord>>,
     /// Until when it is not updated, where a technician wants that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldRecord>,

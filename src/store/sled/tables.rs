@@ -12,10 +12,10 @@ use mainstay_client::{
 use super::{
     super::{
         ActionId, ActionMachine, ActionRecord, ActivationKeyRecord, AdvisoryRecord, AuditHead,
-        AuditRecord, ComponentsRecord, ContractRecord, CustomerRecord, DeliveryRecord,
-        EndpointRecord, EventRecord, MachineRecord, OrganisationRecord, PlanSummary,
-        PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord, SafeguardRecord,
-        SbomRecord, StopRecord, StoredFile, TokenRecord,
+        AuditRecord, BundleRecord, ComponentsRecord, ContractRecord, CustomerRecord,
+        DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord,
+        PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord,
+        SafeguardRecord, SbomRecord, StopRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
@@ -101,6 +101,12 @@ pub(super) const ACTIONS_BY_CUSTOMER: Table<(CustomerName, ActionId), ActionId> 
     Table::new("actions-by-customer", "action");
 pub(super) const ACTION_MACHINES: Table<(ActionId, MachineName), ActionMachine> =
     Table::new("machines-of-actions", "machine");
+/// The support bundles that machines have sent, by the order that asked for each.
+pub(super) const BUNDLES: Table<(MachineName, u64), BundleRecord> =
+    Table::new("bundles", "support bundle");
+/// The same by the second when they came.
+pub(super) const BUNDLES_BY_AGE: Table<(u64, (MachineName, u64)), BundleRecord> =
+    Table::new("bundles-by-age", "support bundle");
 
 pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");
 pub(super) const AUDIT_BY_SUBJECT: Table<(String, u64), u64> =

@@ -4,9 +4,12 @@ use jiff::Timestamp;
 
 use super::{Document, notice_line, withheld_line};
 use crate::{
-    client::{History, Incident},
-    document::{LineDocument, OfferDocument, PlanDocument, StatusDocument, Waits},
-    format::Version,
+    client::{History, Incident, settings::CollectConsent},
+    document::{
+        APPROVE_COLLECTION, CollectionRequestDocument, LineDocument, OfferDocument, PlanDocument,
+        StatusDocument, Waits,
+    },
+    format::{CollectOrder, RetryOrder, Version},
     install::StageName,
 };
 
@@ -25,6 +28,7 @@ pub(super) fn lines(document: &Document, status: &StatusDocument) -> Vec<String>
     let mut lines = head(document, status);
     lines.extend(doing(status));
     lines.push(offer(status));
+    lines.extend(support_asks(status));
     lines.extend(listed(document.withheld.as_deref().unwrap_or_default(), "Withheld", |entry| {
         withheld_line(entry)
     }));
@@ -111,6 +115,29 @@ fn offer(status: &StatusDocument) -> String {
         _ => message.clone(),
     };
     format!("Offered: {what}; {waits}")
+}
+
+/// What support wants of this machine.
+fn support_asks(status: &StatusDocument) -> Vec<String> {
+    let by = |number: u64, reason: &str, ticket: &Option<String>| {
+        let ticket = ticket.as_ref().map(|ticket| format!(", {ticket}")).unwrap_or_default();
+        format!("order {number}{ticket}: {}", shortened(reason))
+    };
+    let retry = status.retry.as_ref().map(|RetryOrder { number, version, reason, ticket }| {
+        format!("To be tried again: {version} ({})", by(*number, reason, ticket))
+    });
+    let collection = status.collection.as_ref().map(|collection| {
+        let CollectionRequestDocument { order, consent, is_approved } = collection;
+        let CollectOrder { number, reason, ticket, expires } = order;
+        let rest = match (consent, is_approved) {
+            (CollectConsent::Forbid, _) => "the settings forbid it",
+            (CollectConsent::Ask, false) => APPROVE_COLLECTION,
+            _ => "it is sent at the next check",
+        };
+        let (by, expires) = (by(*number, reason, ticket), second(*expires));
+        format!("Support asks for a bundle until {expires} ({by}); {rest}")
+    });
+    [retry, collection].into_iter().flatten().collect()
 }
 
 fn support(line: &LineDocument) -> String {

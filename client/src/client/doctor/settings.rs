@@ -15,7 +15,10 @@ use toml::{
 use crate::{
     client::{
         Enrolment, PreflightSettings,
-        settings::{Consents, DataSettings, DiskSettings, NetworkSettings, UpdateSettings, Window},
+        settings::{
+            Consents, DataSettings, DiskSettings, NetworkSettings, SupportSettings, UpdateSettings,
+            Window,
+        },
     },
     format::{ContractName, CustomerName, Digest, MachineName, ProductName},
 };
@@ -104,12 +107,22 @@ fn known_keys(table: &str) -> Option<&'static [&'static str]> {
         "updates.channels" => fields_of::<Consents>(),
         "updates.windows" => fields_of::<Window>(),
         "preflight" => fields_of::<PreflightSettings>(),
+        "support" => fields_of::<SupportSettings>(),
         _ => return None,
     })
 }
 
-const TABLES: [&str; 8] =
-    ["", "data", "disk", "network", "updates", "updates.channels", "updates.windows", "preflight"];
+const TABLES: [&str; 9] = [
+    "",
+    "data",
+    "disk",
+    "network",
+    "updates",
+    "updates.channels",
+    "updates.windows",
+    "preflight",
+    "support",
+];
 
 /// Takes every key out of the table called `name`, and of those in it, that means nothing.
 fn take_unknown_keys(name: &str, table: &mut DeTable<'_>, text: &str, found: &mut Vec<Problem>) {
@@ -204,6 +217,7 @@ fn value_error(key: &str, value: Spanned<DeValue<'_>>) -> Option<toml::de::Error
         "network" => error_of::<NetworkSettings>(value),
         "updates" => error_of::<UpdateSettings>(value),
         "preflight" => error_of::<PreflightSettings>(value),
+        "support" => error_of::<SupportSettings>(value),
         _ => None,
     }
 }
@@ -273,6 +287,8 @@ until = "04:00"
 [preflight]
 command = ["/bin/true"]
 components = { whatever = "1.0.0" }
+[support]
+collect = "forbid"
 "#;
         assert_eq!(told(rest), [""; 0]);
         assert!(toml::from_str::<Enrolment>(&format!("{ENROLLED}{rest}")).is_ok());

@@ -177,6 +177,8 @@ fn noted(store: &TrustStore, number: Noted) -> Option<Finding> {
     }
     let lost = match number {
         Noted::RefusedPlan | Noted::Obstacles => "the server may be told of a refusal once more",
+        Noted::CollectionWaiting => "the server may be told once more that a bundle waits",
+        Noted::CollectionAnswered => "a support bundle that was sent may be sent once more",
         Noted::OrderDone => "the newest plan alone says then which orders are old",
         Noted::RootSeen => "the copy of the root alone says then which roots are old",
     };

@@ -1,7 +1,11 @@
 //! The machine stops, or its disk refuses, at every change that enrolling and updating make.
 
 use super::{healing::fast_forwarded, vendor::Particulars, *};
-use crate::{error::ErrorKind, fs::Failure};
+use crate::{
+    error::ErrorKind,
+    format::{RetryOrder, wire::EventKind},
+    fs::Failure,
+};
 
 const FAILURES: [Failure; 3] = [Failure::Crash, Failure::Refused, Failure::Unreported];
 
@@ -123,4 +127,35 @@ fn a_recovery_from_a_fast_forward_that_breaks_off_is_made_good() {
             machine.check().unwrap_or_else(|error| panic!("{case}: {error}"));
         },
     );
+}
+
+/// An order to try a version again, the version itself failing again, with the machine stopping at every
+/// change of the disk: the order counts once.
+#[test]
+fn an_order_to_try_again_counts_once_wherever_the_machine_stops() {
+    let failing = || Particulars { check: Some("exit 3"), ..Particulars::default() };
+    let changes = fail_everywhere(
+        &FAILURES,
+            let machine = Machine::running("2.4.0");
+            machine.server().offer("2.4.1", &failing());
+            machine.update().unwrap();
+            machine.server().plan.retry = Some(RetryOrder {
+                number: 7,
+                version: "2.4.1".parse().unwrap(),
+                reason: "the disk is larger".to_owned(),
+                ticket: None,
+            });
+            machine.server().plan.version += 1;
+        |machine, surroundings| {
+            Client::open_within(machine.folder.path(), surroundings)?.check().map(drop)
+            // Whatever happened, the version is tried once more, and fails.
+            let update = machine.update().unwrap_or_else(|error| panic!("{case}: {error}"));
+            let is_undone = matches!(update.outcome, Some(Outcome::Undone { .. }));
+            assert!(is_undone, "{case}: {:?}", update.outcome);
+            let error = machine.update().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Blocked, "{case}: {error}");
+            let events = machine.server().events.clone();
+            let retried = events.iter().filter(|event| event.kind == EventKind::Retried).count();
+            assert_eq!(retried, 1, "{case}: {events:?}");
+    assert!(changes > 5, "only {changes} changes");
 }

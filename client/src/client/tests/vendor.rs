@@ -50,6 +50,8 @@ pub(crate) struct Particulars {
     pub(crate) floor: Option<&'static str>,
     pub(crate) min_from: Option<&'static str>,
     pub(crate) confirm_within_seconds: Option<u32>,
+    /// A shell script that the release is checked by, where it need not be confirmed.
+    pub(crate) check: Option<&'static str>,
     pub(crate) data: Option<DataEpochs>,
     pub(crate) requires: Requirements,
     /// How many bytes that do not get shorter are beside its program.
@@ -357,6 +359,8 @@ fn pack_release(version: &str, particulars: &Particulars) -> (Vec<u8>, Artifact)
         confirm_within_seconds: Some(seconds),
         ..HealthCheck::of(vec!["true".to_owned()])
     });
+    let check = |script: &str| HealthCheck::of(["sh", "-c", script].map(str::to_owned).into());
+    let health = health.or(particulars.check.map(check));
     let mut artifact = Artifact {
         length: packed.len() as u64,
         sha256: Digest::of(&packed),
@@ -403,6 +407,8 @@ impl Server {
                 action: Action::Stay,
                 withheld: Vec::new(),
                 notices: Vec::new(),
+                retry: None,
+                collect: None,
                 poll_seconds: 900,
             },
             events: Vec::new(),
@@ -524,6 +530,7 @@ impl Transport for Direct {
         let (method, body) = match request.method {
             Method::Get => ("GET", Vec::new()),
             Method::Post(body) => ("POST", body.to_vec()),
+            Method::Put(body) => ("PUT", body.to_vec()),
         };
         let path = request.path.to_owned();
         let received = Received { method: method.to_owned(), path, headers, body };

@@ -35,6 +35,8 @@ fn plan(action: Action) -> Plan {
             alternative: None,
         }],
         notices: vec![Notice { code: "LINE_EOL".to_owned(), message: "2.4 ends.".to_owned() }],
+        retry: None,
+        collect: None,
         poll_seconds: 900,
     }
 }

@@ -2,8 +2,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    client::{Offer, Status, settings::step},
-    format::{Action, Lines, Plan},
+    client::{
+        CollectionRequest, Offer, Status,
+        settings::{CollectConsent, step},
+    },
+    format::{Action, CollectOrder, Lines, Plan, RetryOrder},
     install::{Block, KeptTree, Probation, Record, Recorded},
 };
 
@@ -33,6 +36,7 @@ fn fresh() -> Status {
         offer: None,
         lines: Lines::default(),
         history: History::default(),
+        collection: None,
     }
 }
 
@@ -218,6 +222,39 @@ fn a_machine_whose_update_waits_for_a_window() {
 fn a_machine_of_which_everything_has_to_be_said() {
     insta::assert_snapshot!(shown(&troubled()));
     insta::assert_snapshot!(json(&troubled()));
+}
+
+#[test]
+fn what_support_wants_is_said() {
+    let mut status = ordinary();
+    let plan = status.plan.as_mut().unwrap();
+    let ticket = Some("SUP-7".to_owned());
+    plan.retry = Some(RetryOrder {
+        number: 4,
+        version: "2.4.1".parse().unwrap(),
+        reason: "the disk is larger now".to_owned(),
+        ticket: ticket.clone(),
+    });
+    let order = CollectOrder {
+        number: 5,
+        reason: "to see why 2.4.1 fails".to_owned(),
+        ticket,
+        expires: at("2026-06-09T08:15:00Z"),
+    };
+    let asked = |consent, is_approved| {
+        let collection = Some(CollectionRequest { order: order.clone(), consent, is_approved });
+        let shown = shown(&Status { collection, ..status.clone() });
+        let begin = shown.find("To be tried again").unwrap();
+        shown[begin..].split("Withheld").next().unwrap().to_owned()
+    };
+    insta::assert_snapshot!(asked(CollectConsent::Ask, false), @r"
+    To be tried again: 2.4.1 (order 4, SUP-7: the disk is larger now)
+    Support asks for a bundle until 2026-06-09T08:15:00Z (order 5, SUP-7: to see why 2.4.1 fails); it
+        waits for approval: `mainstay-agent collect --approve`, and `collect --output FILE` shows it
+    ");
+    assert!(asked(CollectConsent::Ask, true).contains("at the next check"));
+    assert!(asked(CollectConsent::Allow, false).contains("at the next check"));
+    assert!(asked(CollectConsent::Forbid, false).contains("forbid it"));
 }
 
 #[test]

@@ -16,6 +16,8 @@ fn plan(number: u64) -> Plan {
         action: Action::Stay,
         withheld: Vec::new(),
         notices: Vec::new(),
+        retry: None,
+        collect: None,
         poll_seconds: 900,
     }
 }
