@@ -136,6 +136,7 @@ fn an_order_to_try_again_counts_once_wherever_the_machine_stops() {
     let failing = || Particulars { check: Some("exit 3"), ..Particulars::default() };
     let changes = fail_everywhere(
         &FAILURES,
+        || {
             let machine = Machine::running("2.4.0");
             machine.server().offer("2.4.1", &failing());
             machine.update().unwrap();
@@ -146,8 +147,12 @@ fn an_order_to_try_again_counts_once_wherever_the_machine_stops() {
                 ticket: None,
             });
             machine.server().plan.version += 1;
+            machine
+        },
         |machine, surroundings| {
             Client::open_within(machine.folder.path(), surroundings)?.check().map(drop)
+        },
+        |machine, _, case| {
             // Whatever happened, the version is tried once more, and fails.
             let update = machine.update().unwrap_or_else(|error| panic!("{case}: {error}"));
             let is_undone = matches!(update.outcome, Some(Outcome::Undone { .. }));
@@ -157,5 +162,7 @@ fn an_order_to_try_again_counts_once_wherever_the_machine_stops() {
             let events = machine.server().events.clone();
             let retried = events.iter().filter(|event| event.kind == EventKind::Retried).count();
             assert_eq!(retried, 1, "{case}: {events:?}");
+        },
+    );
     assert!(changes > 5, "only {changes} changes");
 }
