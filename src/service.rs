@@ -178,6 +178,7 @@ impl Service {
     }
 
     /// The same where documents on advisories are published by `publisher`; without one there are none.
+    #[must_use]
     pub fn with_publisher(self, publisher: Option<Publisher>) -> Self {
         Self { publisher, ..self }
     }

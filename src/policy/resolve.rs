@@ -236,6 +236,8 @@ pub struct Resolution {
     pub action: Action,
     /// The version that updates lead to in the end, where they lead anywhere.
     pub target: Option<Version>,
+    /// The releases that it could be updated to on its way there or in place of it, the lowest first.
+    pub reached: Vec<Version>,
     /// The releases above what runs that it does not get, the nearest first.
     pub withheld: Vec<Withheld>,
     /// Why the pending rollback order is not carried out, where it is not.
@@ -349,7 +351,8 @@ pub fn resolve(
         (None, Some(version)) => (Action::Update(version.clone()), None),
         (None, None) => (Action::Stay, None),
     };
-    Resolution { action, target: target.cloned(), withheld, order_refusal }
+    let reached = route.reached.iter().copied().cloned().collect();
+    Resolution { action, target: target.cloned(), reached, withheld, order_refusal }
 }
 
 /// The way up from what runs, walked over the versions in ascending order.

@@ -390,7 +390,6 @@ impl Service {
         let last = last.filter(|told| told.event.number > machine.event_number_before);
         let failed = own_blocks(machine);
         let circumstances = Circumstances {
-            running,
             silent_since: self
                 .silence
                 .is_broken_off(machine.seen_at, standing.now())

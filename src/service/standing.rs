@@ -340,6 +340,7 @@ impl ProductStanding {
             return policy::Resolution {
                 action: policy::Action::Stay,
                 target: None,
+                reached: Vec::new(),
                 withheld: Vec::new(),
                 order_refusal: None,
             };

@@ -41,7 +41,7 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     accounts::organisations(store, scope).await;
     accounts::tokens(store, scope).await;
     accounts::activation_keys(store, scope).await;
-    fleet::machines(store, scope).await;
+    Box::pin(fleet::machines(store, scope)).await;
     Box::pin(fleet::reenrolment(store, scope)).await;
     fleet::claims(store, scope).await;
     fleet::plans_and_events(store, scope).await;

@@ -75,8 +75,6 @@ pub struct Cause {
 /// What is known of a machine that lacks a fix, beside what is resolved for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
-    /// What runs.
-    pub running: &'a Version,
     /// When it was last heard of, where it has been silent for too long since.
     pub silent_since: Option<Timestamp>,
     /// The version to which it is ordered to go back, while it has not.
@@ -108,16 +106,7 @@ impl Cause {
         let withheld: Vec<&Withheld> =
             resolution.withheld.iter().filter(|it| advisory.is_remedy(&it.version)).collect();
         let kept = withheld.iter().find(|it| keeps(it.code));
-        let passed_over = || {
-            let target = resolution.target.as_ref()?;
-            let is_between = |version: &&Version| {
-                machine.running < *version
-                    && *version < target
-                    && !resolution.withheld.iter().any(|it| it.version == **version)
-            };
-            let fixes = advisory.naming().map(|release| &release.version);
-            fixes.filter(|version| advisory.is_remedy(version)).find(is_between)
-        };
+        let passed_over = || resolution.reached.iter().find(|it| advisory.is_remedy(it));
         if target.is_none() && kept.is_none() {
             if let Some(remedy) = passed_over() {
                 return Self::with_target(resolution, remedy);

@@ -173,6 +173,19 @@ async fn what_spreads_slowly_and_what_goes_elsewhere_is_said() {
     let open = one(&world.on_day(6)).await;
     let remedy = Some("1.0.1".to_owned());
     assert_eq!(shown(&open.cause), (CauseKind::HeldBack, "OTHER_TARGET", remedy));
+
+    // The same, where the fix is one of which the customer may not know.
+    let world = World::new().await;
+    world.publish(0, Channel::Major, "1.0.0").await.unwrap();
+    machine(&world, "globex", Tier::Standard, 1).await;
+    world.publish(2, Channel::Feature, "1.1.0").await.unwrap();
+    let hidden = |release: &mut mainstay_client::format::ReleaseManifest| {
+        release.advisories = vec![CVE.parse().unwrap()];
+        release.audience = vec!["government".parse().unwrap()];
+    };
+    world.publish_as(5, Channel::Security, "1.0.1", hidden).await.unwrap();
+    let open = one(&world.on_day(6)).await;
+    assert_eq!(shown(&open.cause), (CauseKind::NoFix, "NO_FIX", None));
 }
 
 #[tokio::test]
