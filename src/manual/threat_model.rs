@@ -106,7 +106,7 @@
 //! | the mail in which a proposal travels | withhold it | have anybody sign what they were not shown, upon something older than they have seen, or a second document of a version; say how a release spreads, for that is said at `trust submit` |
 //! | a machine's token | see what that machine may see; report in its name | see another customer's releases; sign anything |
 //! | a machine's `machine.key` | together with an activation key for the product, enrol in that machine's place in the records, under that key's contract: the machine's own token is worth nothing until it enrols again, and both are in the audit trail | enrol without an activation key; sign anything that a machine installs |
-//! | a support organisation's token | see the customers that it serves; with the role `support`, order a rollback of their machines | see other customers, or releases that are kept from those served; publish, make tokens |
+//! | a support organisation's token | see the customers that it serves; with the role `support`, act on their machines (roll back, pin, hold, block), on more than `[support.alone]` says at once only with a second token | see other customers, or releases that are kept from those served; publish, make tokens |
 //! | `keys/webhooks.key` of the server | sign webhooks as the server | read or withhold any |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
 //! | an API token | what its role may, in the audit trail, until it is revoked | sign releases |

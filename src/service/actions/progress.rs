@@ -154,6 +154,8 @@ impl Service {
         }
         let mut progress = Vec::with_capacity(machines.len());
         for machine in machines {
+            // Whoever else this worker serves is not to wait for all of them.
+            tokio::task::yield_now().await;
             progress.push(self.machine_progress(&record, machine).await?);
         }
         let counts = ActionCounts::of(&progress);

@@ -75,6 +75,8 @@ impl Service {
         let mut standings = LastStanding::new(self, &product);
         let mut previewed = Vec::new();
         for (name, record) in machines {
+            // Whoever else this worker serves is not to wait for all of them.
+            tokio::task::yield_now().await;
             let mut machine = match record {
                 Some(record) => {
                     self.previewed_machine(record, wanted, word, &mut standings).await?
