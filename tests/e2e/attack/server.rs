@@ -147,9 +147,17 @@ fn honest_reply(edition: &Edition, asked: &Asked) -> Reply {
         file => {
             let file = file.strip_prefix(&format!("/repo/{PRODUCT}/")).unwrap_or_default();
             let bytes = edition.files.get(file).cloned();
-            bytes.map_or(Reply::Whole(404, Vec::new()), |bytes| Reply::Whole(200, bytes))
+            bytes.map_or_else(not_found, |bytes| Reply::Whole(200, bytes))
         }
     }
+}
+
+fn not_found() -> Reply {
+    let problem = json!({
+        "type": "urn:mainstay:problem:NOT_FOUND", "title": "Not found", "status": 404,
+        "code": "NOT_FOUND", "detail": "there is no such file",
+    });
+    Reply::Whole(404, problem.to_string().into_bytes())
 }
 
 fn send(connection: &mut TcpStream, reply: &Reply) -> io::Result<()> {
