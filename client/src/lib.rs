@@ -6,6 +6,7 @@
 //! | [`tuf`] | | canonical JSON, keys, the one threshold function, the trusted metadata as typed states |
 //! | [`pack`] | | the one byte sequence that a tree packs to, and its safe unpacking |
 //! | [`hex`] | | lower-case hexadecimal |
+//! | [`mod@delta`] | `delta`, to make them `delta-make` | the deltas between payloads: making and applying them |
 //! | [`fs`] | `install` | the file-system port: the real one, and a failing one for tests |
 //! | [`install`] | `install` | the install engine: journal, switch, probation, undoing, data snapshots |
 //! | [`fetch`] | `http` | the transport port, HTTP, resumed downloads |
@@ -114,6 +115,8 @@ pub mod agent;
 pub mod client;
 #[cfg(feature = "install")]
 pub mod clock;
+#[cfg(feature = "delta")]
+pub mod delta;
 #[cfg(all(feature = "http", feature = "install"))]
 pub mod document;
 #[cfg(feature = "http")]

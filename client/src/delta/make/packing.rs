@@ -1,0 +1,61 @@
+//! The smallest of the ways to pack a stream.
+
+use std::io::{self, Write as _};
+
+use lzma_rust2::{LzmaOptions, LzmaWriter};
+
+use crate::delta::{Coding, StreamEntry, StreamId, stream::ZSTD_WINDOW_LOG_MAX};
+
+/// What is tried of LZMA: how many bits of the byte before (`lc`), and of the position (`lp`, `pb`), tell
+/// about a byte. With a dictionary, positions count from where nobody else begins to count.
+const LZMA: [(u32, u32, u32); 3] = [(3, 0, 0), (0, 0, 0), (0, 2, 2)];
+const LZMA_PRESET: u32 = 9;
+const ZSTD_LEVEL: i32 = 19;
+
+/// Packs `stream` with `dictionary`.
+pub(super) fn pack(
+    id: StreamId,
+    stream: &[u8],
+    dictionary: &[u8],
+) -> io::Result<(StreamEntry, Vec<u8>)> {
+    let mut smallest = (Coding::Stored, stream.to_vec());
+    let mut keep = |coding, packed: Vec<u8>| {
+        if packed.len() < smallest.1.len() {
+            smallest = (coding, packed);
+        }
+    };
+    keep(Coding::Zstd, zstd(stream, dictionary)?);
+    for (lc, lp, pb) in LZMA {
+        if dictionary.is_empty() || (lp, pb) == (0, 0) {
+            let window = StreamEntry::window_bytes(id, stream.len() as u64);
+            let (properties, packed) = lzma(stream, dictionary, window, (lc, lp, pb))?;
+            keep(Coding::Lzma { properties }, packed);
+        }
+    }
+    let (coding, packed) = smallest;
+    let (length, packed_length) = (stream.len() as u64, packed.len() as u64);
+    Ok((StreamEntry { id, coding, length, packed_length }, packed))
+}
+
+fn zstd(stream: &[u8], dictionary: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder =
+        zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), ZSTD_LEVEL, dictionary)?;
+    encoder.window_log(ZSTD_WINDOW_LOG_MAX)?;
+    encoder.include_contentsize(false)?;
+    encoder.write_all(stream)?;
+    encoder.finish()
+}
+
+fn lzma(
+    stream: &[u8],
+    dictionary: &[u8],
+    window: u32,
+    (lc, lp, pb): (u32, u32, u32),
+) -> io::Result<(u8, Vec<u8>)> {
+    let mut options = LzmaOptions::with_preset(LZMA_PRESET);
+    (options.lc, options.lp, options.pb, options.dict_size) = (lc, lp, pb, window);
+    options.preset_dict = (!dictionary.is_empty()).then(|| dictionary.to_vec());
+    let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false)?;
+    writer.write_all(stream)?;
+    Ok((writer.props(), writer.finish()?))
+}

@@ -1,0 +1,200 @@
+//! What the addresses in an executable become when it is changed.
+
+use std::ops::Range;
+
+use super::{
+    copies::Copy,
+    executable::{Executable, Reference, ReferenceKind, Segments},
+};
+
+/// An executable of the new payload and the one of the old payload that it is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) old: Range<usize>,
+    pub(super) new: Range<usize>,
+}
+
+impl Pair {
+    /// `copy` from the beginning of either file, where it is a copy from the one file into the other.
+    pub(super) fn within(&self, copy: &Copy) -> Option<Copy> {
+        let is_within = self.old.start <= copy.old
+            && copy.old_end() <= self.old.end
+            && self.new.start <= copy.new
+            && copy.new_end() <= self.new.end;
+        let (old, new) = (copy.old.wrapping_sub(self.old.start), copy.new.wrapping_sub(self.new.start));
+        is_within.then_some(Copy { new, old, length: copy.length })
+    }
+}
+
+/// How well it is known where a target has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Knowledge {
+    /// No copy takes it.
+    Guessed,
+    /// A copy takes it with it.
+    Copied,
+    /// A reference to it has been seen.
+    Seen,
+}
+
+/// How many targets to either side are asked where one has gone that no copy takes.
+const NEIGHBOURS: usize = 16;
+
+/// Says of each field of a copy what it becomes, and learns from what it became.
+pub(super) struct Prediction {
+    references: Vec<Reference>,
+    old: Segments,
+    new: Segments,
+    /// Every target of the old file once, ascending; and where it is in the new one.
+    targets: Vec<u64>,
+    moved: Vec<u64>,
+    knowledge: Vec<Knowledge>,
+}
+
+impl Prediction {
+    /// For the changed file with the segments `new`, of which `copies` come from the file `old`.
+    pub(super) fn new(old: Executable, new: Segments, copies: impl Iterator<Item = Copy>) -> Self {
+        let Executable { references, segments: old } = old;
+        let bases = references.iter().filter_map(|it| it.kind.base());
+        let mut targets: Vec<u64> = references.iter().map(|it| it.target).chain(bases).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets.shrink_to_fit();
+        let mut copies: Vec<Copy> = copies.collect();
+        copies.sort_unstable_by_key(|it| (it.old, it.length, it.new));
+        let (moved, knowledge) = carried(&targets, &old, &new, &copies);
+        Self { references, old, new, targets, moved, knowledge }
+    }
+
+    /// The references whose fields are within these bytes of the old file.
+    pub(super) fn references(&self, within: Range<usize>) -> Range<usize> {
+        let first = self.references.partition_point(|it| it.offset < within.start);
+        let end = self.references.partition_point(|it| it.end() <= within.end);
+        first..end.max(first)
+    }
+
+    pub(super) fn reference(&self, index: usize) -> Option<Reference> {
+        self.references.get(index).copied()
+    }
+
+    /// What becomes of `reference` in a copy that has its field, which was `field`, at `offset` of the
+    /// new file; `None` where that is at no address.
+    pub(super) fn predict(&self, reference: &Reference, field: u64, offset: usize) -> Option<Predicted> {
+        let address = self.new.address_of(offset)?;
+        let target = self.moved(reference.target);
+        let kind = reference.kind.moved(target, |base| self.moved(base));
+        let value = kind.read(kind.write(target, address, field).unwrap_or(field), address);
+        Some(Predicted { kind, address, field, target, value })
+    }
+
+    /// Takes in that what was `old_target` is `target`.
+    pub(super) fn learn(&mut self, old_target: u64, target: u64) {
+        if let Ok(index) = self.targets.binary_search(&old_target)
+            && let (Some(moved), Some(knowledge)) =
+                (self.moved.get_mut(index), self.knowledge.get_mut(index))
+        {
+            (*moved, *knowledge) = (target, Knowledge::Seen);
+        }
+    }
+
+    fn moved(&self, target: u64) -> u64 {
+        let Ok(index) = self.targets.binary_search(&target) else { return target };
+        let shift = |index: usize| {
+            let (from, to) = (self.targets.get(index)?, self.moved.get(index)?);
+            Some(to.wrapping_sub(*from))
+        };
+        let is_seen = |index: &usize| self.knowledge.get(*index) == Some(&Knowledge::Seen);
+        let near = |_: &Knowledge| {
+            let mut around = (1..=NEIGHBOURS).flat_map(|it| [index.checked_sub(it), Some(index + it)]);
+            around.find_map(|it| it.filter(is_seen))
+        };
+        let guess = self.knowledge.get(index).filter(|it| **it == Knowledge::Guessed);
+        let from = guess.and_then(near).unwrap_or(index);
+        target.wrapping_add(shift(from).unwrap_or(0))
+    }
+
+    pub(super) fn old_segments(&self) -> &Segments {
+        &self.old
+    }
+}
+
+/// Where the copies take each of `targets`. A target that is in none goes where the copy before it would
+/// take it, and one that is not in the file where its segment goes.
+fn carried(
+    targets: &[u64],
+    old: &Segments,
+    new: &Segments,
+    copies: &[Copy],
+) -> (Vec<u64>, Vec<Knowledge>) {
+    let mut moved = Vec::with_capacity(targets.len());
+    let mut knowledge = Vec::with_capacity(targets.len());
+    let in_file = |target: u64| old.offset_of(target);
+    // Segments need not be in the file in the order of their addresses.
+    let mut order: Vec<(usize, usize)> =
+        targets.iter().enumerate().filter_map(|(index, it)| Some((in_file(*it)?, index))).collect();
+    order.sort_unstable();
+    moved.extend(targets.iter().map(|it| by_segment(*it, old, new)));
+    knowledge.resize(targets.len(), Knowledge::Guessed);
+    let mut next = copies.iter().peekable();
+    let mut current: Option<&Copy> = None;
+    for (offset, index) in order {
+        while let Some(copy) = next.next_if(|it| it.old <= offset) {
+            if current.is_none_or(|it| it.old_end() < copy.old_end()) {
+                current = Some(copy);
+            }
+        }
+        let Some(copy) = current else { continue };
+        let Some(address) = new.address_of(offset - copy.old + copy.new) else { continue };
+        if let (Some(moved), Some(knowledge)) = (moved.get_mut(index), knowledge.get_mut(index)) {
+            *moved = address;
+            if offset < copy.old_end() {
+                *knowledge = Knowledge::Copied;
+            }
+        }
+    }
+    (moved, knowledge)
+}
+
+/// Where `target` goes with its segment. What is not in the file moves with the end of what is.
+fn by_segment(target: u64, old: &Segments, new: &Segments) -> u64 {
+    let (old, new) = (old.as_slice(), new.as_slice());
+    let position = old.iter().position(|it| {
+        target.checked_sub(it.address).is_some_and(|distance| distance < it.memory_bytes)
+    });
+    let Some((old, new)) = position.and_then(|it| Some((old.get(it)?, new.get(it)?))) else {
+        return target;
+    };
+    let (from, to) = if target - old.address < old.file_bytes {
+        (old.address, new.address)
+    } else {
+        (old.address.wrapping_add(old.file_bytes), new.address.wrapping_add(new.file_bytes))
+    };
+    target.wrapping_sub(from).wrapping_add(to)
+}
+
+/// What a field is said to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Predicted {
+    kind: ReferenceKind,
+    address: u64,
+    field: u64,
+    target: u64,
+    value: u64,
+}
+
+impl Predicted {
+    /// The field, where what it holds is `error` more than was said, and what it refers to.
+    pub(super) fn corrected(&self, error: u64) -> (u64, u64) {
+        let value = self.value.wrapping_add(error);
+        let field = self.kind.write(value, self.address, self.field).unwrap_or(self.field);
+        (field, self.target.wrapping_add(error))
+    }
+
+    /// By how much more than was said `field` holds; nothing where that cannot be said of it.
+    #[cfg(feature = "delta-make")]
+    pub(super) fn error(&self, field: u64) -> u64 {
+        let error = self.kind.read(field, self.address).wrapping_sub(self.value);
+        let (corrected, _) = self.corrected(error);
+        if (corrected ^ field) & self.kind.mask() == 0 { error } else { 0 }
+    }
+}
