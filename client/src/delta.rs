@@ -18,6 +18,7 @@ mod apply;
 mod copies;
 mod dictionary;
 mod error;
+pub mod executable;
 mod header;
 mod limits;
 #[cfg(feature = "delta-make")]
