@@ -10,12 +10,24 @@
 //! bounded by the length of the file. A field that it misses or takes for an address by mistake
 //! costs a few bytes of the delta and nothing else.
 
+mod code;
+mod dynamic;
+mod eh_frame;
 mod elf;
+mod places;
 mod reference;
 mod segment;
+mod symbols;
+mod tables;
+mod x86_64;
 
+use code::Code;
+use dynamic::Dynamic;
+use eh_frame::Frames;
+use elf::{Elf, Machine};
 pub use reference::{Reference, ReferenceKind};
 pub use segment::{Segment, Segments};
+use symbols::Symbols;
 
 /// An executable file as far as it is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +40,28 @@ pub struct Executable {
 
 /// Finds the addresses in `file`; `None` where it is no executable of a kind that is understood.
 pub fn analyse(file: &[u8]) -> Option<Executable> {
-    let elf = elf::Elf::parse(file)?;
-    let references = apart(elf.header_references());
+    let elf = Elf::parse(file)?;
+    let dynamic = Dynamic::of(&elf);
+    let frames = Frames::read(&elf);
+    let symbols =
+        [elf.section(elf::SYMBOLS), elf.section(elf::DYNAMIC_SYMBOLS).or(dynamic.symbols())];
+    let symbols = symbols.map(|table| Symbols::read(&elf, table.unwrap_or_default()));
+
+    let mut functions = frames.functions;
+    functions.extend(symbols.iter().flat_map(|symbols| &symbols.functions));
+    functions.sort_unstable();
+    let code = match elf.machine {
+        Machine::X86_64 => x86_64::sweep(&elf, &functions),
+        Machine::Aarch64 => Code::none(0),
+    };
+
+    let mut exact = elf.header_references();
+    exact.extend(dynamic.references());
+    exact.extend(frames.references);
+    exact.extend(symbols.into_iter().flat_map(|symbols| symbols.references));
+    let mut guessed = tables::jump_tables(&elf, &code);
+    guessed.extend(tables::pointers(&elf));
+    let references = join(join(apart(exact), code.references), apart(guessed));
     Some(Executable { segments: elf.segments, references })
 }
 
@@ -40,9 +72,23 @@ fn apart(mut references: Vec<Reference>) -> Vec<Reference> {
     references.retain(|reference| {
         let is_apart = reference.offset >= end;
         if is_apart {
-            end = reference.offset + reference.kind.width();
+            end = reference.end();
         }
         is_apart
     });
     references
+}
+
+/// All `known` references, and of `others` those that overlap none of them. Both are in the order of the
+/// file, and so is what comes out.
+fn join(known: Vec<Reference>, mut others: Vec<Reference>) -> Vec<Reference> {
+    let mut next = known.iter().peekable();
+    others.retain(|other| {
+        while next.next_if(|known| known.end() <= other.offset).is_some() {}
+        next.peek().is_none_or(|known| other.end() <= known.offset)
+    });
+    let mut joined = known;
+    joined.append(&mut others);
+    joined.sort_by_key(|reference| reference.offset);
+    joined
 }

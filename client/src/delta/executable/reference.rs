@@ -10,6 +10,13 @@ pub struct Reference {
     pub target: u64,
 }
 
+impl Reference {
+    /// Where the field ends in the file.
+    pub const fn end(&self) -> usize {
+        self.offset + self.kind.width()
+    }
+}
+
 /// The form in which a field holds an address.
 ///
 /// A field is taken and given as the little-endian number of its [`width`](Self::width) bytes. All
