@@ -14,6 +14,7 @@ mod code;
 mod dynamic;
 mod eh_frame;
 mod elf;
+mod go;
 mod places;
 mod reference;
 mod segment;
@@ -25,6 +26,7 @@ use code::Code;
 use dynamic::Dynamic;
 use eh_frame::Frames;
 use elf::{Elf, Machine};
+use go::Go;
 pub use reference::{Reference, ReferenceKind};
 pub use segment::{Segment, Segments};
 use symbols::Symbols;
@@ -43,11 +45,13 @@ pub fn analyse(file: &[u8]) -> Option<Executable> {
     let elf = Elf::parse(file)?;
     let dynamic = Dynamic::of(&elf);
     let frames = Frames::read(&elf);
+    let go = Go::read(&elf);
     let symbols =
         [elf.section(elf::SYMBOLS), elf.section(elf::DYNAMIC_SYMBOLS).or(dynamic.symbols())];
     let symbols = symbols.map(|table| Symbols::read(&elf, table.unwrap_or_default()));
 
     let mut functions = frames.functions;
+    functions.extend(go.functions);
     functions.extend(symbols.iter().flat_map(|symbols| &symbols.functions));
     functions.sort_unstable();
     let code = match elf.machine {
@@ -58,6 +62,7 @@ pub fn analyse(file: &[u8]) -> Option<Executable> {
     let mut exact = elf.header_references();
     exact.extend(dynamic.references());
     exact.extend(frames.references);
+    exact.extend(go.references);
     exact.extend(symbols.into_iter().flat_map(|symbols| symbols.references));
     let mut guessed = tables::jump_tables(&elf, &code);
     guessed.extend(tables::pointers(&elf));

@@ -157,6 +157,17 @@ impl<'a> Elf<'a> {
         apart(data)
     }
 
+    /// The words of 64 bits in the program's data, and where they are.
+    pub(super) fn words(&self) -> impl Iterator<Item = (usize, u64)> {
+        const WORD_BYTES: usize = 8;
+
+        let data = self.data().into_iter();
+        let offsets = data.flat_map(|data| {
+            (data.start.next_multiple_of(WORD_BYTES)..data.end).step_by(WORD_BYTES)
+        });
+        offsets.filter_map(|offset| Some((offset, u64_at(self.file, offset)?)))
+    }
+
     /// The parts of the file that hold a table of `kind`: no more than one, as the linker makes them.
     pub(super) fn section(&self, kind: u32) -> Option<Range<usize>> {
         self.sections.iter().find(|section| section.kind == kind).map(Section::range)

@@ -44,14 +44,8 @@ pub(super) fn jump_tables(elf: &Elf<'_>, code: &Code) -> Vec<Reference> {
 /// Pointers in the data of a program whose addresses are fixed. In others relocations tell where
 /// pointers are.
 pub(super) fn pointers(elf: &Elf<'_>) -> Vec<Reference> {
-    const WORD_BYTES: usize = 8;
-
     if elf.placement == Placement::Relocated {
         return Vec::new();
     }
-    let data = elf.data();
-    let words = data
-        .into_iter()
-        .flat_map(|data| (data.start.next_multiple_of(WORD_BYTES)..data.end).step_by(WORD_BYTES));
-    words.filter_map(|offset| elf.pointer_at(offset)).collect()
+    elf.words().filter_map(|(offset, _)| elf.pointer_at(offset)).collect()
 }
