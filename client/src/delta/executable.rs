@@ -10,6 +10,7 @@
 //! bounded by the length of the file. A field that it misses or takes for an address by mistake
 //! costs a few bytes of the delta and nothing else.
 
+mod aarch64;
 mod code;
 mod dynamic;
 mod eh_frame;
@@ -22,7 +23,6 @@ mod symbols;
 mod tables;
 mod x86_64;
 
-use code::Code;
 use dynamic::Dynamic;
 use eh_frame::Frames;
 use elf::{Elf, Machine};
@@ -56,7 +56,7 @@ pub fn analyse(file: &[u8]) -> Option<Executable> {
     functions.sort_unstable();
     let code = match elf.machine {
         Machine::X86_64 => x86_64::sweep(&elf, &functions),
-        Machine::Aarch64 => Code::none(0),
+        Machine::Aarch64 => aarch64::sweep(&elf),
     };
 
     let mut exact = elf.header_references();
