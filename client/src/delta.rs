@@ -14,6 +14,7 @@
 //! for a payload. A delta is not trusted: the result is held to the length and digest that were signed, never
 //! more is written than that length, and whatever a delta holds, there is an error or the right payload.
 
+mod addresses;
 mod apply;
 mod copies;
 mod dictionary;
@@ -24,6 +25,8 @@ mod limits;
 #[cfg(feature = "delta-make")]
 mod make;
 mod number;
+mod pair;
+mod prediction;
 mod progress;
 mod read_at;
 mod stream;

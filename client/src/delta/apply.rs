@@ -2,6 +2,7 @@ use std::io::Write;
 
 use super::{
     Error, Header, Limits, Progress, ReadAt, Watch,
+    addresses::Addresses,
     copies::{self, Copy},
     dictionary::dictionary,
     error::Reason,
@@ -50,6 +51,7 @@ pub fn apply<W: Write>(
     let mut rebuilding = Rebuilding {
         old,
         literals: StreamReader::open(delta, &header, StreamId::Literals, &dictionary)?,
+        addresses: Addresses::open(old, delta, &header, &copies, (old_length, new_length), limits)?,
         differences: Differences::open(delta, &header)?,
         output,
         hasher: Hasher::new(),
@@ -61,7 +63,7 @@ pub fn apply<W: Write>(
     let mut end = 0;
     for copy in &copies {
         rebuilding.literals(copy.new - end)?;
-        rebuilding.copy(*copy)?;
+        rebuilding.copy(copy)?;
         end = copy.new_end();
     }
     rebuilding.literals(new_length - end)?;
@@ -112,6 +114,7 @@ fn expect_old(old: &dyn ReadAt, header: &Header, watch: Watch<'_>) -> Result<(),
 struct Rebuilding<'a, W> {
     old: &'a dyn ReadAt,
     literals: StreamReader<'a>,
+    addresses: Addresses<'a>,
     differences: Differences<'a>,
     output: W,
     hasher: Hasher,
@@ -132,17 +135,25 @@ impl<W: Write> Rebuilding<'_, W> {
         Ok(())
     }
 
-    fn copy(&mut self, mut copy: Copy) -> Result<(), Error> {
-        while copy.length > 0 {
-            let count = copy.length.min(CHUNK_BYTES);
+    fn copy(&mut self, copy: &Copy) -> Result<(), Error> {
+        let executable = self.addresses.enter(copy)?;
+        let mut done = 0;
+        while done < copy.length {
+            let mut count = CHUNK_BYTES.min(copy.length - done);
+            let part = executable.map(|it| it.part(done, it.length - done));
+            if let Some(part) = part.filter(|it| it.length > count) {
+                count = self.addresses.divide(&part, count);
+            }
             self.chunk.resize(count, 0);
             self.old
-                .read_exact_at(&mut self.chunk, copy.old as u64)
+                .read_exact_at(&mut self.chunk, (copy.old + done) as u64)
                 .map_err(|source| Reason::ReadOld { source })?;
+            if let Some(part) = part {
+                self.addresses.rewrite(&part.part(0, count), &mut self.chunk)?;
+            }
             self.differences.amend(&mut self.chunk)?;
             self.write()?;
-            copy =
-                Copy { new: copy.new + count, old: copy.old + count, length: copy.length - count };
+            done += count;
         }
         Ok(())
     }
@@ -156,6 +167,7 @@ impl<W: Write> Rebuilding<'_, W> {
 
     fn finish(mut self, header: &Header) -> Result<W, Error> {
         self.literals.finish()?;
+        self.addresses.finish()?;
         self.differences.finish()?;
         self.output.flush().map_err(|source| Reason::Write { source })?;
         let (expected, found) = (header.new.sha256, self.hasher.finish());

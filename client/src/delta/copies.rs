@@ -21,6 +21,11 @@ impl Copy {
     pub(super) fn old_end(&self) -> usize {
         self.old + self.length
     }
+
+    /// The `length` bytes of it from `from` on.
+    pub(super) fn part(&self, from: usize, length: usize) -> Self {
+        Self { new: self.new + from, old: self.old + from, length }
+    }
 }
 
 /// The three streams that hold the copies. For each copy: how many bytes of the new payload are between

@@ -2,11 +2,19 @@
 
 mod alignment;
 mod content;
+mod executables;
+mod member;
 mod packing;
 mod suffix_array;
 mod suffix_index;
 
-use self::{alignment::Tuning, content::Content, suffix_index::SuffixIndex};
+use self::{
+    alignment::Tuning,
+    content::Content,
+    executables::{Executables, divided, executables, with_names, without_addresses},
+    packing::PackedStream,
+    suffix_index::SuffixIndex,
+};
 use super::{Error, Header, Limits, Profile, Progress, Watch, error::Reason, progress::tell};
 use crate::{format::Digest, pack::PayloadIdentity};
 
@@ -34,25 +42,52 @@ pub fn make(
     watch: Watch<'_>,
 ) -> Result<Vec<u8>, Error> {
     let (old_identity, new_identity) = (identity(old, limits)?, identity(new, limits)?);
-    tell(watch, Progress::Sorting)?;
-    let too_large = Reason::Limit { what: "bytes of the old payload", limit: u32::MAX.into() };
-    let index = SuffixIndex::new(old).ok_or(too_large)?;
-    let mut smallest: Option<Vec<(super::StreamEntry, Vec<u8>)>> = None;
+    let executables = executables(old, new, limits);
+    let smallest = if executables.is_empty() {
+        smallest(old, new, [old, new], &executables, limits, watch)?
+    } else {
+        let [old_bare, new_bare] = without_addresses(old, new, &executables);
+        let copies = alignment::align(&sorted(&old_bare, watch)?, &new_bare, TUNINGS[0], watch)?;
+        drop((old_bare, new_bare));
+        let [old_named, new_named] = with_names(old, new, &executables, &copies);
+        drop(copies);
+        smallest(old, new, [&old_named, &new_named], &executables, limits, watch)?
+    };
+    let (entries, packed): (Vec<_>, Vec<_>) =
+        smallest.into_iter().map(|it| (it.entry, it.bytes)).unzip();
+    let header =
+        Header { profile, old: old_identity, new: new_identity, streams: entries, length: 0 };
+    Ok([header.to_bytes(), packed.concat()].concat())
+}
+
+/// The streams of the smallest delta, where what is alike is looked for in the payloads `alike`.
+fn smallest(
+    old: &[u8],
+    new: &[u8],
+    [old_alike, new_alike]: [&[u8]; 2],
+    executables: &[Executables],
+    limits: &Limits,
+    watch: Watch<'_>,
+) -> Result<Vec<PackedStream>, Error> {
+    let index = sorted(old_alike, watch)?;
+    let mut smallest: Option<Vec<PackedStream>> = None;
     for tuning in TUNINGS {
-        let mut copies = alignment::align(&index, new, tuning, watch)?;
+        let copies = alignment::align(&index, new_alike, tuning, watch)?;
+        let mut copies = divided(&copies, executables);
         alignment::keep_longest(&mut copies, limits.copies_max);
-        tell(watch, Progress::Compressing)?;
-        let streams = Content::of(old, new, &copies).packed(watch)?;
-        let length =
-            |it: &[(super::StreamEntry, Vec<u8>)]| it.iter().map(|it| it.1.len()).sum::<usize>();
+        let streams = Content::of(old, new, &copies, executables).packed(watch)?;
+        let length = |it: &[PackedStream]| it.iter().map(|it| it.bytes.len()).sum::<usize>();
         if smallest.as_ref().is_none_or(|it| length(&streams) < length(it)) {
             smallest = Some(streams);
         }
     }
-    let (entries, packed): (Vec<_>, Vec<_>) = smallest.unwrap_or_default().into_iter().unzip();
-    let header =
-        Header { profile, old: old_identity, new: new_identity, streams: entries, length: 0 };
-    Ok([header.to_bytes(), packed.concat()].concat())
+    Ok(smallest.unwrap_or_default())
+}
+
+fn sorted<'a>(old: &'a [u8], watch: Watch<'_>) -> Result<SuffixIndex<'a>, Error> {
+    tell(watch, Progress::Sorting)?;
+    let too_large = Reason::Limit { what: "bytes of the old payload", limit: u32::MAX.into() };
+    SuffixIndex::new(old).ok_or(too_large.into())
 }
 
 fn identity(payload: &[u8], limits: &Limits) -> Result<PayloadIdentity, Error> {

@@ -7,25 +7,6 @@ use super::{
     executable::{Executable, Reference, ReferenceKind, Segments},
 };
 
-/// An executable of the new payload and the one of the old payload that it is made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pair {
-    pub(super) old: Range<usize>,
-    pub(super) new: Range<usize>,
-}
-
-impl Pair {
-    /// `copy` from the beginning of either file, where it is a copy from the one file into the other.
-    pub(super) fn within(&self, copy: &Copy) -> Option<Copy> {
-        let is_within = self.old.start <= copy.old
-            && copy.old_end() <= self.old.end
-            && self.new.start <= copy.new
-            && copy.new_end() <= self.new.end;
-        let (old, new) = (copy.old.wrapping_sub(self.old.start), copy.new.wrapping_sub(self.new.start));
-        is_within.then_some(Copy { new, old, length: copy.length })
-    }
-}
-
 /// How well it is known where a target has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Knowledge {
@@ -67,19 +48,50 @@ impl Prediction {
     }
 
     /// The references whose fields are within these bytes of the old file.
-    pub(super) fn references(&self, within: Range<usize>) -> Range<usize> {
+    fn references(&self, within: Range<usize>) -> Range<usize> {
         let first = self.references.partition_point(|it| it.offset < within.start);
         let end = self.references.partition_point(|it| it.end() <= within.end);
         first..end.max(first)
     }
 
-    pub(super) fn reference(&self, index: usize) -> Option<Reference> {
-        self.references.get(index).copied()
+    /// How many of `count` bytes from `from` of the old file end where no field does not.
+    pub(super) fn without_part(&self, from: usize, count: usize) -> usize {
+        let end = from + count;
+        let last = self.references.partition_point(|it| it.offset < end).checked_sub(1);
+        match last.and_then(|it| self.references.get(it)) {
+            Some(last) if last.end() > end && last.offset > from => last.offset - from,
+            _ => count,
+        }
+    }
+
+    /// Makes the fields in `bytes`, which `copy` takes from the old file, what they become in the new one.
+    /// `error` says by how much one differs from what is predicted.
+    pub(super) fn rewrite<E>(
+        &mut self,
+        copy: &Copy,
+        bytes: &mut [u8],
+        mut error: impl FnMut(usize, &Predicted) -> Result<u64, E>,
+    ) -> Result<(), E> {
+        for index in self.references(copy.old..copy.old_end()) {
+            let Some(reference) = self.references.get(index).copied() else { continue };
+            let position = reference.offset - copy.old;
+            let Some(field) = reference.kind.field(bytes, position) else { continue };
+            let Some(predicted) = self.predict(&reference, field, copy.new + position) else {
+                continue;
+            };
+            let (field, target) = predicted.corrected(error(position, &predicted)?);
+            let width = reference.kind.width();
+            if let Some(bytes) = bytes.get_mut(position..position + width) {
+                bytes.copy_from_slice(field.to_le_bytes().get(..width).unwrap_or_default());
+            }
+            self.learn(reference.target, target);
+        }
+        Ok(())
     }
 
     /// What becomes of `reference` in a copy that has its field, which was `field`, at `offset` of the
     /// new file; `None` where that is at no address.
-    pub(super) fn predict(&self, reference: &Reference, field: u64, offset: usize) -> Option<Predicted> {
+    fn predict(&self, reference: &Reference, field: u64, offset: usize) -> Option<Predicted> {
         let address = self.new.address_of(offset)?;
         let target = self.moved(reference.target);
         let kind = reference.kind.moved(target, |base| self.moved(base));
@@ -97,7 +109,8 @@ impl Prediction {
         }
     }
 
-    fn moved(&self, target: u64) -> u64 {
+    /// Where `target` has gone.
+    pub(super) fn moved(&self, target: u64) -> u64 {
         let Ok(index) = self.targets.binary_search(&target) else { return target };
         let shift = |index: usize| {
             let (from, to) = (self.targets.get(index)?, self.moved.get(index)?);
@@ -105,16 +118,13 @@ impl Prediction {
         };
         let is_seen = |index: &usize| self.knowledge.get(*index) == Some(&Knowledge::Seen);
         let near = |_: &Knowledge| {
-            let mut around = (1..=NEIGHBOURS).flat_map(|it| [index.checked_sub(it), Some(index + it)]);
+            let mut around =
+                (1..=NEIGHBOURS).flat_map(|it| [index.checked_sub(it), Some(index + it)]);
             around.find_map(|it| it.filter(is_seen))
         };
         let guess = self.knowledge.get(index).filter(|it| **it == Knowledge::Guessed);
         let from = guess.and_then(near).unwrap_or(index);
         target.wrapping_add(shift(from).unwrap_or(0))
-    }
-
-    pub(super) fn old_segments(&self) -> &Segments {
-        &self.old
     }
 }
 
@@ -190,9 +200,11 @@ impl Predicted {
         (field, self.target.wrapping_add(error))
     }
 
-    /// By how much more than was said `field` holds; nothing where that cannot be said of it.
+    /// By how much more than was said the field at `position` of the new `bytes` holds; nothing where that
+    /// cannot be said of it.
     #[cfg(feature = "delta-make")]
-    pub(super) fn error(&self, field: u64) -> u64 {
+    pub(super) fn error(&self, bytes: &[u8], position: usize) -> u64 {
+        let Some(field) = self.kind.field(bytes, position) else { return 0 };
         let error = self.kind.read(field, self.address).wrapping_sub(self.value);
         let (corrected, _) = self.corrected(error);
         if (corrected ^ field) & self.kind.mask() == 0 { error } else { 0 }

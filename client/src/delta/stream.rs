@@ -26,16 +26,28 @@ pub enum StreamId {
     DifferenceGaps,
     /// For each byte of a copy that differs, by how much.
     DifferenceBytes,
+    /// For each pair of executables, where they are in their payloads.
+    Executables,
+    /// For each pair of executables, the segments of the new one.
+    Segments,
+    /// For each address that is not as predicted, how many before it are.
+    AddressGaps,
+    /// For each address that is not as predicted, by how much it differs.
+    AddressErrors,
 }
 
 impl StreamId {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 10] = [
         Self::CopyGaps,
         Self::CopyLengths,
         Self::CopyJumps,
         Self::Literals,
         Self::DifferenceGaps,
         Self::DifferenceBytes,
+        Self::Executables,
+        Self::Segments,
+        Self::AddressGaps,
+        Self::AddressErrors,
     ];
 
     pub(super) const fn as_byte(self) -> u8 {
@@ -64,6 +76,10 @@ impl fmt::Display for StreamId {
             Self::Literals => "literals",
             Self::DifferenceGaps => "difference gaps",
             Self::DifferenceBytes => "difference bytes",
+            Self::Executables => "executables",
+            Self::Segments => "segments",
+            Self::AddressGaps => "address gaps",
+            Self::AddressErrors => "address errors",
         })
     }
 }

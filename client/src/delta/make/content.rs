@@ -1,12 +1,16 @@
 //! What a delta holds, before it is compressed.
 
-use super::packing::pack;
+use super::{
+    executables::Executables,
+    packing::{PackedStream, pack},
+};
 use crate::delta::{
-    Error, Progress, StreamEntry, StreamId, Watch,
+    Error, Progress, StreamId, Watch,
     copies::{Copy, CopyStreams},
     dictionary::dictionary,
     error::Reason,
-    number,
+    number, pair,
+    prediction::{Predicted, Prediction},
     progress::tell,
 };
 
@@ -19,22 +23,74 @@ pub(super) struct Content {
     difference_bytes: Vec<u8>,
     /// Bytes of copies since the last one that differs.
     equal: u64,
+    executables: Vec<u8>,
+    segments: Vec<u8>,
+    address_gaps: Vec<u8>,
+    address_errors: Vec<u8>,
+    /// Addresses since the last one that is not as predicted.
+    right: u64,
     dictionary: Vec<u8>,
 }
 
 impl Content {
     /// What makes `new` of `old` by `copies`.
-    pub(super) fn of(old: &[u8], new: &[u8], copies: &[Copy]) -> Self {
+    pub(super) fn of(old: &[u8], new: &[u8], copies: &[Copy], executables: &[Executables]) -> Self {
         let mut content = Self { copies: CopyStreams::of(copies), ..Self::default() };
+        content.dictionary = dictionary(&old, old.len(), copies).unwrap_or_default();
+        let executables: Vec<_> = executables.iter().filter(|it| it.have_copies(copies)).collect();
+        let mut before = None;
+        for executable in &executables {
+            pair::put(&mut content.executables, &executable.pair, before.replace(&executable.pair));
+            pair::put_segments(
+                &mut content.segments,
+                &executable.new.segments,
+                &executable.old.segments,
+            );
+        }
+        let mut executables = executables.into_iter().peekable();
+        let mut prediction = None;
         let mut end = 0;
         for copy in copies {
             content.literals.extend_from_slice(&new[end..copy.new]);
-            content.compare(&old[copy.old..copy.old_end()], &new[copy.new..copy.new_end()]);
+            while executables.next_if(|it| it.pair.new.end <= copy.new).is_some() {
+                prediction = None;
+            }
+            let within = executables.peek().and_then(|it| Some((it, it.pair.within(copy)?)));
+            let copied = &new[copy.new..copy.new_end()];
+            if let Some((executable, within)) = within {
+                let prediction = prediction.get_or_insert_with(|| executable.prediction(copies));
+                let mut original = old[copy.old..copy.old_end()].to_vec();
+                content.rewrite(prediction, &within, &mut original, copied);
+                content.compare(&original, copied);
+            } else {
+                content.compare(&old[copy.old..copy.old_end()], copied);
+            }
             end = copy.new_end();
         }
         content.literals.extend_from_slice(&new[end..]);
-        content.dictionary = dictionary(&old, old.len(), copies).unwrap_or_default();
         content
+    }
+
+    /// Makes the addresses in `original` those of the new payload, as far as that can be said.
+    fn rewrite(
+        &mut self,
+        prediction: &mut Prediction,
+        copy: &Copy,
+        original: &mut [u8],
+        copied: &[u8],
+    ) {
+        let error = |position: usize, predicted: &Predicted| {
+            let error = predicted.error(copied, position);
+            if error == 0 {
+                self.right += 1;
+            } else {
+                number::put(&mut self.address_gaps, self.right);
+                number::put(&mut self.address_errors, number::folded(error.cast_signed()));
+                self.right = 0;
+            }
+            Ok::<_, std::convert::Infallible>(error)
+        };
+        let Ok(()) = prediction.rewrite(copy, original, error);
     }
 
     fn compare(&mut self, original: &[u8], copy: &[u8]) {
@@ -50,7 +106,7 @@ impl Content {
     }
 
     /// The streams that are not empty, each packed the smallest way, in the order of their ids.
-    pub(super) fn packed(&self, watch: Watch<'_>) -> Result<Vec<(StreamEntry, Vec<u8>)>, Error> {
+    pub(super) fn packed(&self, watch: Watch<'_>) -> Result<Vec<PackedStream>, Error> {
         let streams = [
             (StreamId::CopyGaps, &self.copies.gaps),
             (StreamId::CopyLengths, &self.copies.lengths),
@@ -58,6 +114,10 @@ impl Content {
             (StreamId::Literals, &self.literals),
             (StreamId::DifferenceGaps, &self.difference_gaps),
             (StreamId::DifferenceBytes, &self.difference_bytes),
+            (StreamId::Executables, &self.executables),
+            (StreamId::Segments, &self.segments),
+            (StreamId::AddressGaps, &self.address_gaps),
+            (StreamId::AddressErrors, &self.address_errors),
         ];
         let mut packed = Vec::new();
         for (id, stream) in streams.into_iter().filter(|(_, stream)| !stream.is_empty()) {

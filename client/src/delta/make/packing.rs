@@ -12,12 +12,14 @@ const LZMA: [(u32, u32, u32); 3] = [(3, 0, 0), (0, 0, 0), (0, 2, 2)];
 const LZMA_PRESET: u32 = 9;
 const ZSTD_LEVEL: i32 = 19;
 
+/// A stream as the delta has it.
+pub(super) struct PackedStream {
+    pub(super) entry: StreamEntry,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// Packs `stream` with `dictionary`.
-pub(super) fn pack(
-    id: StreamId,
-    stream: &[u8],
-    dictionary: &[u8],
-) -> io::Result<(StreamEntry, Vec<u8>)> {
+pub(super) fn pack(id: StreamId, stream: &[u8], dictionary: &[u8]) -> io::Result<PackedStream> {
     let mut smallest = (Coding::Stored, stream.to_vec());
     let mut keep = |coding, packed: Vec<u8>| {
         if packed.len() < smallest.1.len() {
@@ -32,9 +34,9 @@ pub(super) fn pack(
             keep(Coding::Lzma { properties }, packed);
         }
     }
-    let (coding, packed) = smallest;
-    let (length, packed_length) = (stream.len() as u64, packed.len() as u64);
-    Ok((StreamEntry { id, coding, length, packed_length }, packed))
+    let (coding, bytes) = smallest;
+    let (length, packed_length) = (stream.len() as u64, bytes.len() as u64);
+    Ok(PackedStream { entry: StreamEntry { id, coding, length, packed_length }, bytes })
 }
 
 fn zstd(stream: &[u8], dictionary: &[u8]) -> io::Result<Vec<u8>> {
