@@ -97,3 +97,6 @@ fn join(known: Vec<Reference>, mut others: Vec<Reference>) -> Vec<Reference> {
     joined.sort_by_key(|reference| reference.offset);
     joined
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,7 @@ struct Prefixes {
 
 /// The instruction with which `code` begins; `None` where there is none or it is not whole.
 pub(super) fn decode(code: &[u8]) -> Option<Instruction> {
+    let code = code.get(..LENGTH_MAX).unwrap_or(code);
     let mut prefixes = Prefixes::default();
     let mut at = 0;
     let (opcode, form) = loop {
@@ -85,7 +86,7 @@ pub(super) fn decode(code: &[u8]) -> Option<Instruction> {
         at = immediates(at, immediate, prefixes, &mut instruction);
     }
     instruction.length = at;
-    (at <= LENGTH_MAX && at <= code.len()).then_some(instruction)
+    (at <= code.len()).then_some(instruction)
 }
 
 /// The opcode behind 0F, which may be another escape.
