@@ -11,6 +11,7 @@ mod canonical_json;
 mod delegations;
 mod documents;
 mod headers;
+mod executable;
 mod input;
 mod installation;
 mod names;
@@ -58,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     target("unpack", archive::unpack, archive::archive_seeds),
     target("payload", archive::payload, archive::payload_seeds),
     target("coding", archive::coding, archive::coding_seeds),
+    target("executable", executable::run, executable::seeds),
     target("journal", installation::journal, installation::journal_seeds),
     target("recovery", installation::recovery, installation::recovery_seeds),
 ];

@@ -136,6 +136,10 @@ impl<'a> Elf<'a> {
         if code.is_empty() {
             code.clone_from(&self.executable_segments);
         }
+        for range in &mut code {
+            let segment_end = self.segments.end_of(range.start).unwrap_or(range.start);
+            range.end = range.end.min(segment_end);
+        }
         apart(code)
     }
 

@@ -27,8 +27,8 @@ impl Segments {
     pub const SEGMENTS_MAX: usize = 32;
 
     /// Takes `segments` in any order; `None` where they are none or more than
-    /// [`SEGMENTS_MAX`](Self::SEGMENTS_MAX), have more bytes in the file than in memory, or end beyond the
-    /// last address or the last offset that there is.
+    /// [`SEGMENTS_MAX`](Self::SEGMENTS_MAX), have more bytes in the file than in memory, end beyond the
+    /// last address or the last offset that there is, or overlap in the file or in memory.
     pub fn new(mut segments: Vec<Segment>) -> Option<Self> {
         segments.sort_unstable();
         let is_whole = |segment: &Segment| {
@@ -37,7 +37,17 @@ impl Segments {
                 && segment.offset.checked_add(segment.memory_bytes).is_some()
         };
         let is_understood = (1..=Self::SEGMENTS_MAX).contains(&segments.len());
-        (is_understood && segments.iter().all(is_whole)).then_some(Self(segments))
+        if !is_understood || !segments.iter().all(is_whole) {
+            return None;
+        }
+        let mut in_file: Vec<_> = (segments.iter())
+            .map(|segment| segment.offset..segment.offset + segment.file_bytes)
+            .filter(|range| range.start < range.end)
+            .collect();
+        in_file.sort_unstable_by_key(|range| range.start);
+        let are_apart = in_file.is_sorted_by(|one, next| one.end <= next.start)
+            && segments.is_sorted_by(|one, next| one.address + one.memory_bytes <= next.address);
+        are_apart.then_some(Self(segments))
     }
 
     /// The segments in the order of their addresses.
@@ -57,6 +67,13 @@ impl Segments {
             let distance = offset.checked_sub(segment.offset)?;
             (distance < segment.file_bytes).then(|| segment.address + distance)
         })
+    }
+
+    /// Where in the file the segment ends that has `offset` of the file.
+    pub(super) fn end_of(&self, offset: usize) -> Option<usize> {
+        let address = self.address_of(offset)?;
+        let segment = self.0.iter().find(|segment| segment.distance_to(address).is_some())?;
+        usize::try_from(segment.offset + segment.file_bytes).ok()
     }
 
     /// Where in the file is what is at `address`.

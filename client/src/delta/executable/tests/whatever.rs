@@ -108,6 +108,8 @@ fn only_executables_of_known_machines_are_understood() {
             image.load(READ, CODE * (index + 1), b"some")
         })
     };
+    let overlapping = Image::new(X86_64, RELOCATED).load(READ, CODE, b"some");
+    assert_eq!(analyse(&overlapping.load(READ, CODE + 3, b"some").bytes()), None);
     let max = Segments::SEGMENTS_MAX as u64;
     assert!(analyse(&many(max).bytes()).is_some());
     assert_eq!(analyse(&many(max + 1).bytes()), None);
