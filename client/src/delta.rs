@@ -30,6 +30,8 @@ mod prediction;
 mod progress;
 mod read_at;
 mod stream;
+#[cfg(all(test, feature = "delta-make"))]
+mod tests;
 
 pub use apply::apply;
 pub use error::{Error, ErrorKind};

@@ -25,6 +25,7 @@ pub enum Profile {
 }
 
 impl Profile {
+    #[cfg(feature = "delta-make")]
     const fn as_byte(self) -> u8 {
         match self {
             Self::Fast => 0,

@@ -11,7 +11,7 @@ mod suffix_index;
 use self::{
     alignment::Tuning,
     content::Content,
-    executables::{Executables, divided, executables, with_names, without_addresses},
+    executables::{Executables, divided, executables, with_names},
     packing::PackedStream,
     suffix_index::SuffixIndex,
 };
@@ -28,7 +28,7 @@ const TUNINGS: [Tuning; 3] = [
 
 /// Makes the delta that turns the payload `old` into the payload `new`.
 ///
-/// It takes about 12 bytes of memory for each byte of the old payload.
+/// It takes about 18 bytes of memory for each byte of the old payload.
 ///
 /// # Errors
 ///
@@ -46,11 +46,7 @@ pub fn make(
     let smallest = if executables.is_empty() {
         smallest(old, new, [old, new], &executables, limits, watch)?
     } else {
-        let [old_bare, new_bare] = without_addresses(old, new, &executables);
-        let copies = alignment::align(&sorted(&old_bare, watch)?, &new_bare, TUNINGS[0], watch)?;
-        drop((old_bare, new_bare));
-        let [old_named, new_named] = with_names(old, new, &executables, &copies);
-        drop(copies);
+        let [old_named, new_named] = with_names(old, new, &executables, watch)?;
         smallest(old, new, [&old_named, &new_named], &executables, limits, watch)?
     };
     let (entries, packed): (Vec<_>, Vec<_>) =
@@ -70,20 +66,22 @@ fn smallest(
     watch: Watch<'_>,
 ) -> Result<Vec<PackedStream>, Error> {
     let index = sorted(old_alike, watch)?;
-    let mut smallest: Option<Vec<PackedStream>> = None;
+    let mut smallest: Option<(u64, Content)> = None;
     for tuning in TUNINGS {
         let copies = alignment::align(&index, new_alike, tuning, watch)?;
         let mut copies = divided(&copies, executables);
         alignment::keep_longest(&mut copies, limits.copies_max);
-        let streams = Content::of(old, new, &copies, executables).packed(watch)?;
-        let length = |it: &[PackedStream]| it.iter().map(|it| it.bytes.len()).sum::<usize>();
-        if smallest.as_ref().is_none_or(|it| length(&streams) < length(it)) {
-            smallest = Some(streams);
+        let content = Content::of(old, new, &copies, executables);
+        let estimate = content.estimate(watch)?;
+        if smallest.as_ref().is_none_or(|(smallest, _)| estimate < *smallest) {
+            smallest = Some((estimate, content));
         }
     }
-    Ok(smallest.unwrap_or_default())
+    drop(index);
+    smallest.map_or_else(|| Ok(Vec::new()), |(_, content)| content.packed(watch))
 }
 
+/// The suffixes of `old` in their order.
 fn sorted<'a>(old: &'a [u8], watch: Watch<'_>) -> Result<SuffixIndex<'a>, Error> {
     tell(watch, Progress::Sorting)?;
     let too_large = Reason::Limit { what: "bytes of the old payload", limit: u32::MAX.into() };

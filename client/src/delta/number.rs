@@ -5,6 +5,7 @@
 pub(super) const NUMBER_BYTES_MAX: usize = 10;
 
 /// Appends `number`.
+#[cfg(feature = "delta-make")]
 pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number.to_le_bytes()[0] | 0x80);
@@ -31,6 +32,7 @@ pub(super) fn take<E>(mut next: impl FnMut() -> Result<u8, E>) -> Result<Option<
 }
 
 /// A number with a sign as one without: 0, −1, 1, −2, … are 0, 1, 2, 3, ….
+#[cfg(feature = "delta-make")]
 pub(super) const fn folded(number: i64) -> u64 {
     (number << 1 ^ number >> 63).cast_unsigned()
 }
@@ -40,7 +42,7 @@ pub(super) const fn unfolded(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "delta-make"))]
 mod tests {
     use proptest::prelude::*;
 

@@ -24,7 +24,6 @@ const NEIGHBOURS: usize = 16;
 /// Says of each field of a copy what it becomes, and learns from what it became.
 pub(super) struct Prediction {
     references: Vec<Reference>,
-    old: Segments,
     new: Segments,
     /// Every target of the old file once, ascending; and where it is in the new one.
     targets: Vec<u64>,
@@ -44,7 +43,7 @@ impl Prediction {
         let mut copies: Vec<Copy> = copies.collect();
         copies.sort_unstable_by_key(|it| (it.old, it.length, it.new));
         let (moved, knowledge) = carried(&targets, &old, &new, &copies);
-        Self { references, old, new, targets, moved, knowledge }
+        Self { references, new, targets, moved, knowledge }
     }
 
     /// The references whose fields are within these bytes of the old file.

@@ -99,6 +99,7 @@ pub enum Coding {
     },
 }
 
+#[cfg(feature = "delta-make")]
 impl Coding {
     pub(super) const fn as_byte(self) -> u8 {
         match self {

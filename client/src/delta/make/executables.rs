@@ -5,16 +5,23 @@
 //! new one, and a name of the target is put in place of the address: what calls the same function is
 //! alike, and what calls another is not.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
-use super::member::{Member, members, pairs};
+use super::{
+    alignment::{Tuning, align},
+    member::{Member, members, pairs},
+    sorted,
+};
 use crate::delta::{
-    Limits,
+    Error, Limits, Watch,
     copies::Copy,
     executable::{Executable, Reference, analyse},
     pair::Pair,
     prediction::Prediction,
 };
+
+/// What is looked for in executables without addresses.
+const BARE: Tuning = Tuning { gain_min: 8, difference_cost: 1 };
 
 /// A pair of executables that are not the same.
 pub(super) struct Executables {
@@ -70,53 +77,37 @@ pub(super) fn divided(copies: &[Copy], executables: &[Executables]) -> Vec<Copy>
     divided
 }
 
-/// `payload` with what `value` says of each reference in place of its address.
-fn overwritten<'a>(
-    payload: &[u8],
-    files: impl Iterator<Item = (Range<usize>, &'a Executable)>,
-    mut value: impl FnMut(usize, &Reference) -> u64,
-) -> Vec<u8> {
-    let mut payload = payload.to_vec();
-    for (number, (range, executable)) in files.enumerate() {
-        let file = &mut payload[range];
-        for reference in &executable.references {
-            let (width, mask) = (reference.kind.width(), reference.kind.mask());
-            if let Some(field) = reference.kind.field(file, reference.offset) {
-                let field = field & !mask | value(number, reference) & mask;
-                file[reference.offset..reference.end()]
-                    .copy_from_slice(&field.to_le_bytes()[..width]);
-            }
+/// Puts what `name` says of each reference of the `executable` that `file` is in place of its address.
+fn overwrite(file: &mut [u8], executable: &Executable, name: impl Fn(&Reference) -> u64) {
+    for reference in &executable.references {
+        let (width, mask) = (reference.kind.width(), reference.kind.mask());
+        if let Some(field) = reference.kind.field(file, reference.offset) {
+            let field = field & !mask | name(reference) & mask;
+            file[reference.offset..reference.end()].copy_from_slice(&field.to_le_bytes()[..width]);
         }
     }
-    payload
 }
 
-/// Both payloads without addresses.
-pub(super) fn without_addresses(
-    old: &[u8],
-    new: &[u8],
-    executables: &[Executables],
-) -> [Vec<u8>; 2] {
-    let old_files = executables.iter().map(|it| (it.pair.old.clone(), &it.old));
-    let new_files = executables.iter().map(|it| (it.pair.new.clone(), &it.new));
-    [overwritten(old, old_files, |_, _| 0), overwritten(new, new_files, |_, _| 0)]
-}
-
-/// Both payloads with names of targets in place of addresses, so far as `copies` tell what has become of the
-/// targets.
+/// Both payloads with names of targets in place of addresses.
 pub(super) fn with_names(
     old: &[u8],
     new: &[u8],
     executables: &[Executables],
-    copies: &[Copy],
-) -> [Vec<u8>; 2] {
-    let predictions: Vec<_> = executables.iter().map(|it| it.voted(copies)).collect();
-    let old_files = executables.iter().map(|it| (it.pair.old.clone(), &it.old));
-    let new_files = executables.iter().map(|it| (it.pair.new.clone(), &it.new));
-    [
-        overwritten(old, old_files, |file, it| name(predictions[file].moved(it.target))),
-        overwritten(new, new_files, |_, it| name(it.target)),
-    ]
+    watch: Watch<'_>,
+) -> Result<[Vec<u8>; 2], Error> {
+    let (mut old_named, mut new_named) = (old.to_vec(), new.to_vec());
+    for executable in executables {
+        let Executables { pair, old: before, new: after } = executable;
+        let (old_file, new_file) =
+            (&mut old_named[pair.old.clone()], &mut new_named[pair.new.clone()]);
+        overwrite(old_file, before, |_| 0);
+        overwrite(new_file, after, |_| 0);
+        let copies = align(&sorted(old_file, watch)?, new_file, BARE, watch)?;
+        let prediction = executable.voted(&copies);
+        overwrite(old_file, before, |it| name(prediction.moved(it.target)));
+        overwrite(new_file, after, |it| name(it.target));
+    }
+    Ok([old_named, new_named])
 }
 
 /// 32 bits in which few targets agree, and no two that are near to each other in any part.
@@ -125,7 +116,7 @@ fn name(target: u64) -> u64 {
 }
 
 impl Executables {
-    /// The copies within the pair, from the beginnings of its files.
+    /// Those of `copies` that are within the pair, from the beginnings of its files.
     fn copies(&self, copies: &[Copy]) -> impl Iterator<Item = Copy> {
         let first = copies.partition_point(|it| it.new < self.pair.new.start);
         let inside = copies[first..].iter().take_while(|it| it.new < self.pair.new.end);
@@ -142,10 +133,11 @@ impl Executables {
         Prediction::new(self.old.clone(), self.new.segments.clone(), self.copies(copies))
     }
 
-    /// The prediction that knows of each old target what the most of the references copied say of it.
+    /// The prediction that knows of each old target what most of the references in `copies`, which are within
+    /// the files, say of it.
     fn voted(&self, copies: &[Copy]) -> Prediction {
         let mut votes: HashMap<(u64, u64), u32> = HashMap::new();
-        for copy in self.copies(copies) {
+        for copy in copies {
             let end = copy.old_end();
             let references =
                 |all: &[Reference], from: usize| all.partition_point(|it| it.offset < from);
@@ -165,7 +157,8 @@ impl Executables {
         let mut votes: Vec<_> =
             votes.into_iter().map(|((old, new), count)| (old, count, new)).collect();
         votes.sort_unstable();
-        let mut prediction = self.prediction(copies);
+        let mut prediction =
+            Prediction::new(self.old.clone(), self.new.segments.clone(), copies.iter().copied());
         for (old, _, new) in votes {
             // The most votes come last.
             prediction.learn(old, new);

@@ -1,6 +1,6 @@
 //! The files in a payload.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// A file of a payload, or a payload that is no archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) fn pairs<'a>(old: &'a [Member], new: &'a [Member]) -> Vec<(&'a Member
     let mut pairs = Vec::new();
     let (mut old, mut new): (Vec<_>, Vec<_>) = (old.iter().collect(), new.iter().collect());
     for key in KEYS {
-        let mut by_key: std::collections::BTreeMap<Vec<u8>, Vec<&Member>> = Default::default();
+        let mut by_key: BTreeMap<Vec<u8>, Vec<&Member>> = BTreeMap::new();
         for member in old.iter().rev() {
             by_key.entry(key(&member.path)).or_default().push(member);
         }

@@ -11,6 +11,7 @@ use crate::delta::{Coding, StreamEntry, StreamId, stream::ZSTD_WINDOW_LOG_MAX};
 const LZMA: [(u32, u32, u32); 3] = [(3, 0, 0), (0, 0, 0), (0, 2, 2)];
 const LZMA_PRESET: u32 = 9;
 const ZSTD_LEVEL: i32 = 19;
+const ZSTD_LEVEL_ESTIMATE: i32 = 6;
 
 /// A stream as the delta has it.
 pub(super) struct PackedStream {
@@ -26,7 +27,7 @@ pub(super) fn pack(id: StreamId, stream: &[u8], dictionary: &[u8]) -> io::Result
             smallest = (coding, packed);
         }
     };
-    keep(Coding::Zstd, zstd(stream, dictionary)?);
+    keep(Coding::Zstd, zstd(stream, dictionary, ZSTD_LEVEL)?);
     for (lc, lp, pb) in LZMA {
         if dictionary.is_empty() || (lp, pb) == (0, 0) {
             let window = StreamEntry::window_bytes(id, stream.len() as u64);
@@ -39,9 +40,13 @@ pub(super) fn pack(id: StreamId, stream: &[u8], dictionary: &[u8]) -> io::Result
     Ok(PackedStream { entry: StreamEntry { id, coding, length, packed_length }, bytes })
 }
 
-fn zstd(stream: &[u8], dictionary: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder =
-        zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), ZSTD_LEVEL, dictionary)?;
+/// About how many bytes `stream` has when it is packed with `dictionary`.
+pub(super) fn estimate(stream: &[u8], dictionary: &[u8]) -> io::Result<u64> {
+    Ok(zstd(stream, dictionary, ZSTD_LEVEL_ESTIMATE)?.len() as u64)
+}
+
+fn zstd(stream: &[u8], dictionary: &[u8], level: i32) -> io::Result<Vec<u8>> {
+    let mut encoder = zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), level, dictionary)?;
     encoder.window_log(ZSTD_WINDOW_LOG_MAX)?;
     encoder.include_contentsize(false)?;
     encoder.write_all(stream)?;

@@ -1,6 +1,11 @@
 //! Suffix sorting by induction: G. Nong, S. Zhang, W. H. Chan, “Two Efficient Algorithms for Linear Time
 //! Suffix Array Construction”, 2011 (SA-IS).
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "every place in a text has a number of 32 bits"
+)]
+
 /// Where nothing has been put yet.
 const EMPTY: u32 = u32::MAX;
 
@@ -153,5 +158,37 @@ impl<'a, T: Symbol> Induction<'a, T> {
             previous = Some(this);
         }
         (names, count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn by_comparison(text: &[u8]) -> Vec<u32> {
+        let mut places: Vec<u32> = (0..u32::try_from(text.len()).unwrap()).collect();
+        places.sort_by_key(|it| &text[*it as usize..]);
+        places
+    }
+
+    proptest! {
+        #[test]
+        fn suffixes_are_sorted(
+            text in (1..=255_u8).prop_flat_map(|letters| vec(0..letters, 0..400)), repeats in 1..4_usize
+        ) {
+            let text = text.repeat(repeats);
+            prop_assert_eq!(suffix_array(&text).unwrap(), by_comparison(&text));
+        }
+    }
+
+    #[test]
+    fn what_repeats_is_sorted() {
+        for text in
+            [vec![0; 1000], b"ab".repeat(500), b"banana".repeat(100), b"mississippi".to_vec()]
+        {
+            assert_eq!(suffix_array(&text).unwrap(), by_comparison(&text));
+        }
     }
 }
