@@ -66,6 +66,7 @@
 //! | `unpack` | a payload | nothing outside the tree is touched; the tree packs to the same bytes |
 //! | `payload` | an artifact | never more comes out than was signed; what differs or follows is refused |
 //! | `coding` | a document that travels compressed | never more comes out than its role may have |
+//! | `delta` | a delta, or the streams of one | it is refused, or makes what it says; never more is written than was expected |
 //! | `executable` | an ELF file, or what is in one | the addresses that are found are apart from each other, can be written as they were, and are found again |
 //! | `journal` | a journal | is read or refused |
 //! | `recovery` | a journal, and what is on the disk | opening ends at a whole version or at none, and opening again changes nothing |

@@ -84,14 +84,24 @@ const fn at(place: u64) -> u64 {
     ADDRESS + CONTENT_OFFSET as u64 + place
 }
 
-pub(crate) fn seeds() -> Seeds {
-    let seed = |choices: [u8; 5], content: &[u8]| [&choices[..], content].concat();
+/// A program of a few instructions and a table.
+pub(crate) fn program() -> Vec<u8> {
+    file(X86_64, FIXED, [2, 0, 0], &x86_64_content())
+}
+
+fn x86_64_content() -> Vec<u8> {
     // call +3; lea rax, [+0x10]; cmp dword [+0x10], 7; mov edi, …; a table of two
     let mut x86_64 = b"\xe8\x03\0\0\0\x48\x8d\x05\x14\0\0\0\x83\x3d\x10\0\0\0\x07\xbf".to_vec();
     x86_64.extend(&at(0x20).to_le_bytes()[..4]);
     x86_64.extend([0xc3; 8]);
     x86_64.extend([-0x20_i32, -0x1b].map(i32::to_le_bytes).concat());
     x86_64.extend(at(0).to_le_bytes());
+    x86_64
+}
+
+pub(crate) fn seeds() -> Seeds {
+    let seed = |choices: [u8; 5], content: &[u8]| [&choices[..], content].concat();
+    let x86_64 = x86_64_content();
     let vectors =
         b"\xc5\xfe\x6f\x05\0\0\0\0\x62\xf3\x75\x48\x25\x05\0\0\0\0\x96\x66\x0f\x3a\x0f\xc1\x08";
     // adrp x0; add x1, x0, #0x150; ldr x2, [x0, #0x150]; bl; b.ne; tbnz; adr; ret
@@ -140,6 +150,6 @@ pub(crate) fn seeds() -> Seeds {
         ("aarch64", seed([1, 0, 2, 0, 0], &aarch64)),
         ("dynamic", seed([0, 0, 0, 5, 0], &dynamic)),
         ("frames", seed([0, 0, 1, 0, 5], &frames)),
-        ("whole", file(X86_64, FIXED, [2, 0, 0], &x86_64)),
+        ("whole", program()),
     ]
 }

@@ -9,6 +9,7 @@
 mod archive;
 mod canonical_json;
 mod delegations;
+mod delta;
 mod documents;
 mod headers;
 mod executable;
@@ -59,6 +60,7 @@ pub const TARGETS: &[Target] = &[
     target("unpack", archive::unpack, archive::archive_seeds),
     target("payload", archive::payload, archive::payload_seeds),
     target("coding", archive::coding, archive::coding_seeds),
+    target("delta", delta::run, delta::seeds),
     target("executable", executable::run, executable::seeds),
     target("journal", installation::journal, installation::journal_seeds),
     target("recovery", installation::recovery, installation::recovery_seeds),
