@@ -11,6 +11,7 @@ mod confirm;
 mod connection;
 mod contract;
 mod customer;
+mod delta;
 mod error;
 mod exposure;
 mod hidden;
@@ -80,6 +81,9 @@ enum Command {
     /// Show how releases spread, steer that, and stop it.
     #[command(subcommand)]
     Rollout(rollout::RolloutCommand),
+    /// Make, apply and describe deltas between payloads. No server is asked.
+    #[command(subcommand)]
+    Delta(delta::Delta),
     /// Show by made-up machines how far a bad release gets before its rollout is paused. No server is asked.
     Simulate(simulate::Simulate),
     /// Add and list customers.
@@ -176,6 +180,7 @@ impl Cli {
             Command::Publish(command) => command.run(output),
             Command::Release(command) => command.run(output),
             Command::Rollout(command) => command.run(output),
+            Command::Delta(command) => command.run(output),
             Command::Simulate(command) => command.run(output),
             Command::Customer(command) => command.run(output),
             Command::Contract(command) => command.run(output),

@@ -1,6 +1,7 @@
 use std::{path::Path, process::ExitCode};
 
 use mainstay_client::{
+    delta,
     format::{ParseError, wire::Problem},
     pack,
     tuf::{KeyFileError, Refusal, SignError},
@@ -111,6 +112,9 @@ pub enum CliError {
     /// A tree could not be packed.
     #[error("{}", pack_message(.0))]
     Pack(#[from] pack::Error),
+    /// A delta could not be made or applied.
+    #[error("{}", chain(.0))]
+    Delta(#[from] delta::Error),
     /// The release is refused before anything is sent.
     #[error("the release is not sound; nothing was sent")]
     Unsound(Vec<String>),
@@ -164,6 +168,8 @@ impl CliError {
             | Self::UnsoundFile { .. }
             | Self::Unretirable(_)
             | Self::Config(_) => ExitStatus::Input,
+            Self::Delta(error) if error.kind() == delta::ErrorKind::Transfer => ExitStatus::Failed,
+            Self::Delta(_) => ExitStatus::Input,
             Self::Server(problem) => match problem.status {
                 409 => ExitStatus::Conflict,
                 503 => ExitStatus::Network,
@@ -188,6 +194,7 @@ impl CliError {
             Self::Key { .. } | Self::Token { .. } | Self::Sign(_) => "KEY",
             Self::Trust(_) | Self::Untrusted(_) | Self::AuditTrail(_) => "TRUST",
             Self::Pack(_) => "PACK",
+            Self::Delta(_) => "DELTA",
             Self::Unsound(_) => "RELEASE_REFUSED",
             Self::Unretirable(_) => "RETIREMENT_REFUSED",
             Self::Serve(_) => "SERVE",
