@@ -12,11 +12,13 @@
 //! | [`trees`] | whoever packs a release: what its tree may hold, and what is refused |
 //! | [`threat_model`] | whoever must trust it: what each key can do, and what is not promised |
 //! | [`storage`] | what is kept where, and what survives what |
+//! | [`deltas`] | whoever makes or applies deltas, or writes another program that does |
 //! | [`wire_formats`] | whoever writes another client, or a script |
 //! | [`interoperability`] | whoever brings another TUF client, or another repository |
 //! | [`measurements`] | figures, with the commands that show them |
 //! | [`testing`] | whoever changes it: fuzzing |
 
+pub mod deltas;
 pub mod entitlements;
 pub mod events;
 pub mod exposure;
