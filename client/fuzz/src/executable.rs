@@ -10,9 +10,9 @@ const DYNAMIC: u32 = 2;
 const GNU_EH_FRAME: u32 = 0x6474_e550;
 /// Where the file is in memory.
 const ADDRESS: u64 = 0x40_0000;
-const HEADER_BYTES: usize = 64;
-const PROGRAM_HEADER_BYTES: usize = 56;
-const CONTENT_OFFSET: usize = HEADER_BYTES + 4 * PROGRAM_HEADER_BYTES;
+const HEADER_BYTES: u8 = 64;
+const PROGRAM_HEADER_BYTES: u8 = 56;
+const CONTENT_OFFSET: usize = 64 + 4 * 56;
 
 /// The fields that are found are apart from each other, hold what is said of them, and can be written as
 /// they were; twice the same is found, and nothing is refused for what is in no header.
@@ -52,8 +52,8 @@ fn check(file: &[u8]) -> bool {
 fn file(machine: u8, placement: u8, parts: [usize; 3], content: &[u8]) -> Vec<u8> {
     let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     file.extend([placement, 0, machine, 0, 1, 0, 0, 0]);
-    file.extend([ADDRESS, HEADER_BYTES as u64, 0].map(u64::to_le_bytes).concat());
-    file.extend([0, 0, 0, 0, HEADER_BYTES as u8, 0, PROGRAM_HEADER_BYTES as u8, 0]);
+    file.extend([ADDRESS, u64::from(HEADER_BYTES), 0].map(u64::to_le_bytes).concat());
+    file.extend([0, 0, 0, 0, HEADER_BYTES, 0, PROGRAM_HEADER_BYTES, 0]);
     file.extend([4, 0, 0, 0, 0, 0, 0, 0]);
     let mut offset = CONTENT_OFFSET;
     let mut segment = |kind: u32, flags: u32, offset: usize, length: usize| {

@@ -9,6 +9,18 @@
 //! analysis is a function of the bytes alone, counts in integers, and takes time and memory that are
 //! bounded by the length of the file. A field that it misses or takes for an address by mistake
 //! costs a few bytes of the delta and nothing else.
+//!
+//! | in | is found |
+//! |---|---|
+//! | headers | where the program begins, and where its segments and sections are |
+//! | x86-64 code | targets of calls and jumps, operands relative to the instruction, and in programs whose addresses are fixed absolute operands of 32 bits |
+//! | `AArch64` code | targets of branches, pages and the places in them that are put together |
+//! | the dynamic linker's tables | relocations (`DT_RELA`, `DT_JMPREL`, `DT_RELR`) and what is at the places that they name, symbols |
+//! | `.eh_frame`, `.eh_frame_hdr` | where functions begin and end, personalities, tables for exceptions |
+//! | data | base-relative jump tables; pointers, in programs whose addresses are fixed |
+//! | Go's tables (1.18 and newer, in programs whose addresses are fixed) | functions, their names, values, stacks and inlined calls; types and their methods |
+//!
+//! Not understood are files of 32 bits or of other systems, debugging information, and compressed code.
 
 mod aarch64;
 mod code;

@@ -3,20 +3,28 @@
 //!
 //! Understood are the tables that Go 1.18 and newer make, in programs whose addresses are fixed.
 
+mod types;
+
 use std::ops::Range;
 
 use super::{
     Reference, ReferenceKind,
     elf::{Elf, u32_at, u64_at},
+    places::Places,
 };
 
 /// The addresses in Go's tables.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Go {
     pub(super) references: Vec<Reference>,
     /// Where functions begin in the file.
     pub(super) functions: Vec<usize>,
+    /// The fields that were taken, each of them once however many tables lead to it.
+    taken: Places,
 }
+
+/// Bytes of a distance.
+const FIELD_BYTES: usize = 4;
 
 /// Where Go's tables are, and where what they count from.
 struct Tables {
@@ -31,6 +39,14 @@ struct Tables {
     function_data: u64,
     text: u64,
     read_only_data: u64,
+    types: u64,
+    types_end: u64,
+    /// Where in the file it is told where types are.
+    type_links: Range<usize>,
+    /// Where in the file it is told which files each package was compiled from.
+    package_files: Range<usize>,
+    /// The names of files.
+    files: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,8 +73,8 @@ impl Version {
         }
     }
 
-    /// The word of the module's description that says where the read-only data is. The next is for
-    /// what functions have beside their records.
+    /// The word of the module's description that says where the read-only data is. The two before it are
+    /// for types, the next for what functions have beside their records.
     const fn read_only_data_word(self) -> usize {
         match self {
             Self::Go1_18 => 37,
@@ -95,15 +111,30 @@ impl Tables {
             .find(|(offset, word)| *word == address && u64_at(elf.file, offset + 8) == Some(names));
         let (module, _) = module?;
         let described = |index: usize| u64_at(elf.file, module + 8 * index);
+        let read_only_data = version.read_only_data_word();
+        // Newer versions have one more word in between.
+        let type_links = [read_only_data + 5, read_only_data + 6].into_iter().find_map(|index| {
+            let links = elf.segments.offset_of(described(index)?)?;
+            let count = described(index + 1)?;
+            (described(index + 2)? == count).then_some(())?;
+            let length = usize::try_from(count).ok()?.saturating_mul(FIELD_BYTES);
+            Some(links..links.saturating_add(length).min(elf.file.len()))
+        });
+        let package_files = elf.segments.offset_of(table(5)?)?;
         Some(Self {
             version,
             function_count: usize::try_from(word(1)?).ok()?,
             functions: table(8)?,
             names,
             values: table(7)?,
-            function_data: described(version.read_only_data_word() + 1)?,
+            function_data: described(read_only_data + 1)?,
             text: described(Self::TEXT_WORD)?,
-            read_only_data: described(version.read_only_data_word())?,
+            read_only_data: described(read_only_data)?,
+            types: described(read_only_data - 2)?,
+            types_end: described(read_only_data - 1)?,
+            type_links: type_links.unwrap_or_default(),
+            package_files: package_files..elf.segments.offset_of(table(6)?)?,
+            files: table(6)?,
         })
     }
 
@@ -126,12 +157,23 @@ impl Tables {
 impl Go {
     /// Those of `elf`, which has none where Go's tools did not make it.
     pub(super) fn read(elf: &Elf<'_>) -> Self {
-        let mut go = Self::default();
+        let fields = elf.file.len() / FIELD_BYTES;
+        let taken = Places::none(fields);
+        let mut go = Self { references: Vec::new(), functions: Vec::new(), taken };
         if let Some(tables) = Tables::find(elf) {
+            go.read_files(elf, &tables);
+            go.read_types(elf, &tables);
             let data = go.read_functions(elf, &tables);
             go.read_function_data(elf, &tables, &data);
         }
         go
+    }
+
+    /// Reads which files each package was compiled from.
+    fn read_files(&mut self, elf: &Elf<'_>, tables: &Tables) {
+        for field in tables.package_files.clone().step_by(FIELD_BYTES) {
+            self.distance(elf, field, tables.files);
+        }
     }
 
     /// Reads the table of functions and what it refers to. Gives what the functions have beside,
@@ -141,15 +183,13 @@ impl Go {
 
         let mut data = Vec::new();
         let Some(table) = elf.segments.offset_of(tables.functions) else { return data };
-        // Records are in the order of their functions, so that none is read twice.
-        let mut free_from = 0;
         for entry in (table..elf.file.len()).step_by(ENTRY_BYTES).take(tables.function_count) {
             let Some(function) = self.distance(elf, entry, tables.text) else { return data };
             self.functions.extend(elf.segments.offset_of(function));
             let record = self.distance(elf, entry + 4, tables.functions);
             let record = record.and_then(|record| elf.segments.offset_of(record));
-            if let Some(record) = record.filter(|record| *record >= free_from) {
-                free_from = self.read_function(elf, tables, record, &mut data).unwrap_or(record);
+            if let Some(record) = record {
+                self.read_function(elf, tables, record, &mut data);
             }
         }
         data.sort_unstable();
@@ -157,14 +197,14 @@ impl Go {
         data
     }
 
-    /// Reads the record of a function. Gives where it ends.
+    /// Reads the record of a function.
     fn read_function(
         &mut self,
         elf: &Elf<'_>,
         tables: &Tables,
         at: usize,
         data: &mut Vec<FunctionData>,
-    ) -> Option<usize> {
+    ) -> Option<()> {
         /// More than Go has kinds of values.
         const MORE_VALUES_MAX: usize = 16;
 
@@ -174,7 +214,7 @@ impl Go {
         if more_values > MORE_VALUES_MAX {
             return None;
         }
-        self.distance(elf, at, tables.text);
+        self.distance(elf, at, tables.text)?;
         self.distance(elf, at + 4, tables.names);
         let data_at = fixed_end + 4 * more_values;
         for field in (at + 16..at + 28).chain(fixed_end..data_at).step_by(4) {
@@ -187,7 +227,7 @@ impl Go {
             let address = self.distance(elf, data_at + 4 * kind, tables.function_data);
             data.extend(address.map(|address| FunctionData { address, kind }));
         }
-        Some(data_at + 4 * data_count)
+        Some(())
     }
 
     /// Reads what functions have beside their records: `data`, in the order of the addresses, each up to
@@ -221,14 +261,18 @@ impl Go {
         }
     }
 
-    /// Takes the field at `offset` as a distance from `base`, where that leads to something.
+    /// Takes the field at `offset` as a distance from `base`, where that leads to something and it was
+    /// not taken before.
     fn distance(&mut self, elf: &Elf<'_>, offset: usize, base: u64) -> Option<u64> {
         let kind = ReferenceKind::BaseRelative32 { base };
         let target = kind.read(kind.field(elf.file, offset)?, 0);
         // A distance back is none: all of its bits are set where there is nothing.
-        (target >= base && elf.segments.contain(target)).then(|| {
-            self.references.push(Reference { offset, kind, target });
-            target
-        })
+        let is_address = target >= base && elf.segments.contain(target);
+        let is_field = offset.is_multiple_of(FIELD_BYTES);
+        if !is_address || !is_field || !self.taken.insert(offset / FIELD_BYTES) {
+            return None;
+        }
+        self.references.push(Reference { offset, kind, target });
+        Some(target)
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "these files are small")]
 
+mod go;
 mod image;
 mod whatever;
 
@@ -190,59 +191,6 @@ fn symbols_are_found_by_section_and_by_the_dynamic_linkers_segment() {
     let symbols =
         of(0x40).map(|(at, target)| (DATA + at as u64, ReferenceKind::Absolute64, target));
     assert_eq!(found(&image)[2..], symbols);
-}
-
-#[test]
-fn the_tables_of_go_are_read() {
-    const HEADER: u64 = DATA;
-    const NAMES: u64 = DATA + 0x50;
-    const VALUES: u64 = DATA + 0x60;
-    const FUNCTIONS: u64 = DATA + 0x70;
-    const FUNCTION_DATA: u64 = DATA + 0x100;
-    const MODULE: u64 = DATA + 0x180;
-
-    let mut data = [&[0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8][..], &words(&[2, 0, 0])].concat();
-    data.extend(words(&[0x50, 0, 0, 0x60, 0x70]));
-    data.resize(0x70, 0);
-    // The table: function and record twice, and the end. Records at 0x18 and 0x58.
-    data.extend(halves(&[0, 0x18, 2, 0x58, 4, 0]));
-    // Name, depth of stack, file, line, one more kind of values, and three of data.
-    data.extend(halves(&[0, 3, 0, 0, 1, 0, 2, 1, 9, 5]));
-    data.extend([0, 0, 0, 4]);
-    data.extend(halves(&[4, u32::MAX, u32::MAX, 0, 0x18]));
-    data.extend(halves(&[2, 7, 0, 0, 0, 0, 0, 0, 9, 5, 0]));
-    data.resize(0x100, 0);
-    // One object on the stack. One call that was inlined.
-    data.extend([&words(&[1])[..], &halves(&[8, 8, 8, 6])].concat());
-    data.extend(halves(&[0, 5, 0, 0]));
-    data.resize(0x180, 0);
-    let mut module = [0; 41];
-    (module[0], module[1], module[22]) = (HEADER, NAMES, CODE);
-    (module[39], module[40]) = (DATA, FUNCTION_DATA);
-    data.extend(words(&module));
-    let image = Image::new(X86_64, FIXED).load(EXECUTE, CODE, b"\x90\x90\x90\xc3");
-    let image = image.load(READ, DATA, &data);
-
-    let distances = [
-        (0x70, CODE, CODE),
-        (0x74, FUNCTIONS, FUNCTIONS + 0x18),
-        (0x78, CODE, CODE + 2),
-        (0x7c, FUNCTIONS, FUNCTIONS + 0x58),
-        (0x88, CODE, CODE),
-        (0x8c, NAMES, NAMES + 3),
-        (0x98, VALUES, VALUES + 1),
-        (0xa0, VALUES, VALUES + 2),
-        (0xb4, VALUES, VALUES + 4),
-        (0xc0, FUNCTION_DATA, FUNCTION_DATA),
-        (0xc4, FUNCTION_DATA, FUNCTION_DATA + 0x18),
-        (0xc8, CODE, CODE + 2),
-        (0xcc, NAMES, NAMES + 7),
-        (0x114, DATA, DATA + 6),
-    ];
-    let expected = distances
-        .map(|(at, base, target)| (DATA + at, ReferenceKind::BaseRelative32 { base }, target));
-    let found: Vec<_> = found(&image).into_iter().filter(|(at, ..)| *at < MODULE).collect();
-    assert_eq!(found, expected);
 }
 
 #[test]
