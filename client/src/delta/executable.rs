@@ -17,7 +17,7 @@
 //! | `AArch64` code | targets of branches, pages and the places in them that are put together |
 //! | the dynamic linker's tables | relocations (`DT_RELA`, `DT_JMPREL`, `DT_RELR`) and what is at the places that they name, symbols |
 //! | `.eh_frame`, `.eh_frame_hdr` | where functions begin and end, personalities, tables for exceptions |
-//! | data | base-relative jump tables; pointers, in programs whose addresses are fixed |
+//! | data | tables of distances from where they begin; pointers, in programs whose addresses are fixed |
 //! | Go's tables (1.18 and newer, in programs whose addresses are fixed) | functions, their names, values, stacks and inlined calls; types and their methods |
 //!
 //! Not understood are files of 32 bits or of other systems, debugging information, and compressed code.
@@ -76,7 +76,7 @@ pub fn analyse(file: &[u8]) -> Option<Executable> {
     exact.extend(frames.references);
     exact.extend(go.references);
     exact.extend(symbols.into_iter().flat_map(|symbols| symbols.references));
-    let mut guessed = tables::jump_tables(&elf, &code);
+    let mut guessed = tables::relative_tables(&elf, &code);
     guessed.extend(tables::pointers(&elf));
     let references = join(join(apart(exact), code.references), apart(guessed));
     Some(Executable { segments: elf.segments, references })

@@ -70,6 +70,32 @@ fn a_jump_table_ends_where_no_instruction_is() {
 }
 
 #[test]
+fn a_table_of_data_leads_back_or_to_another_segment() {
+    const TEXT: u64 = DATA - 0x1000;
+    let code = b"\x48\x8d\x15\xf9\x1f\x00\x00\xc3"; // lea rdx, [DATA]; ret
+    let found = |distances: [i32; 3]| {
+        let table = distances.map(i32::to_le_bytes).concat();
+        let image = Image::new(X86_64, RELOCATED).load(EXECUTE, CODE, code);
+        let data = [&table[..], &[0; 0x1000]].concat();
+        let image = image.load(READ, TEXT, &[b'x'; 0x1000]).load(READ, DATA, &data);
+        let image = image.load(WRITE, DATA + 0x2000, &[0; 16]);
+        found(&image).split_off(1)
+    };
+    let kind = ReferenceKind::BaseRelative32 { base: DATA };
+    let entries = |targets: [u64; 3]| {
+        [0, 1, 2].map(|index| (DATA + 4 * index as u64, kind, targets[index])).to_vec()
+    };
+    assert_eq!(found([-0x1000, -0x400, -0x401]), entries([TEXT, DATA - 0x400, DATA - 0x401]));
+    assert_eq!(
+        found([0x2000, 0x2008, 0x200f]),
+        entries([0x2000, 0x2008, 0x200f].map(|it| DATA + it))
+    );
+    for numbers in [[-0x400, -0x401, -0x3ff], [0x900, 0x901, 0x902], [-0x1000, -0x400, 0x10_0000]] {
+        assert_eq!(found(numbers), [], "{numbers:x?}");
+    }
+}
+
+#[test]
 fn pointers_in_data_are_found_where_no_relocation_tells() {
     let data = words(&[DATA, 7, CODE, CODE + 0x1_0000, DATA + 32]);
     let image =
