@@ -32,8 +32,8 @@ pub(super) struct Elf<'a> {
     pub(super) machine: Machine,
     pub(super) placement: Placement,
     pub(super) segments: Segments,
-    /// The parts of the file that the program may run.
-    pub(super) executable_segments: Vec<Range<usize>>,
+    /// The segments that the program may run.
+    executable_segments: Vec<Segment>,
     /// The segment for the dynamic linker.
     pub(super) dynamic: Option<Range<usize>>,
     /// The segment with the table of frames.
@@ -97,12 +97,13 @@ impl<'a> Elf<'a> {
             match u32_at(file, header)? {
                 LOAD if loaded.len() == Segments::SEGMENTS_MAX => return None,
                 LOAD => {
-                    let range = range?;
+                    range?;
                     let address = u64_at(file, header + 16)?;
                     let memory_bytes = u64_at(file, header + 40)?;
-                    loaded.push(Segment { address, offset, file_bytes, memory_bytes });
+                    let segment = Segment { address, offset, file_bytes, memory_bytes };
+                    loaded.push(segment);
                     if u32_at(file, header + 4)? & EXECUTABLE_SEGMENT != 0 {
-                        executable_segments.push(range);
+                        executable_segments.push(segment);
                     }
                 }
                 DYNAMIC => dynamic = range,
@@ -127,14 +128,9 @@ impl<'a> Elf<'a> {
     /// The parts of the file that hold code, in the order of the file, none of which overlap: the
     /// executable sections, or, where there are none, the executable segments.
     pub(super) fn code(&self) -> Vec<Range<usize>> {
-        let mut code: Vec<_> = self
-            .sections
-            .iter()
-            .filter(|section| section.holds_code())
-            .map(Section::range)
-            .collect();
+        let mut code = self.sections_that(Section::holds_code);
         if code.is_empty() {
-            code.clone_from(&self.executable_segments);
+            code = self.ranges_of(self.executable_segments.iter());
         }
         for range in &mut code {
             let segment_end = self.segments.end_of(range.start).unwrap_or(range.start);
@@ -145,20 +141,23 @@ impl<'a> Elf<'a> {
 
     /// The parts of the file that hold data of the program, as [`code`](Self::code) those with code.
     pub(super) fn data(&self) -> Vec<Range<usize>> {
-        let mut data: Vec<_> = self
-            .sections
-            .iter()
-            .filter(|section| section.holds_data())
-            .map(Section::range)
-            .collect();
-        if data.is_empty() {
-            let segments =
-                self.segments.as_slice().iter().filter_map(|segment| {
-                    range_within(self.file, segment.offset, segment.file_bytes)
-                });
-            data = segments.filter(|range| !self.executable_segments.contains(range)).collect();
+        let data = self.sections_that(Section::holds_data);
+        if !data.is_empty() {
+            return apart(data);
         }
-        apart(data)
+        let segments = self.segments.as_slice().iter();
+        let holds_data = |segment: &&Segment| !self.executable_segments.contains(segment);
+        apart(self.ranges_of(segments.filter(holds_data)))
+    }
+
+    fn sections_that(&self, hold: fn(&Section) -> bool) -> Vec<Range<usize>> {
+        self.sections.iter().filter(|section| hold(section)).map(Section::range).collect()
+    }
+
+    /// The parts of the file that are in `segments`.
+    fn ranges_of<'s>(&self, segments: impl Iterator<Item = &'s Segment>) -> Vec<Range<usize>> {
+        let range = |segment: &Segment| range_within(self.file, segment.offset, segment.file_bytes);
+        segments.filter_map(range).collect()
     }
 
     /// The words of 64 bits in the program's data, and where they are.
@@ -179,8 +178,8 @@ impl<'a> Elf<'a> {
 
     /// Whether code may be at `address`.
     pub(super) fn is_executable(&self, address: u64) -> bool {
-        self.segments.offset_of(address).is_some_and(|offset| {
-            self.executable_segments.iter().any(|range| range.contains(&offset))
+        self.executable_segments.iter().any(|segment| {
+            address.checked_sub(segment.address).is_some_and(|it| it < segment.file_bytes)
         })
     }
 

@@ -53,9 +53,12 @@ impl<Starts: Iterator<Item = usize>> Sweep<'_, Starts> {
         self.code.instructions.insert(at);
         let elf = self.elf;
         let reference = |place: usize, kind: ReferenceKind| {
+            if place == 0 {
+                return None;
+            }
             let field = kind.field(elf.file, at + place)?;
             let target = kind.read(field, address.wrapping_add(place as u64));
-            (place != 0).then_some(Reference { offset: at + place, kind, target })
+            Some(Reference { offset: at + place, kind, target })
         };
         let branch = reference(instruction.branch, ReferenceKind::Branch32);
         let branch = branch.filter(|branch| elf.is_executable(branch.target));
