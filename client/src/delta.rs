@@ -30,7 +30,8 @@ mod prediction;
 mod progress;
 mod read_at;
 mod stream;
-#[cfg(all(test, feature = "delta-make"))]
+#[cfg(test)]
+#[cfg(feature = "delta-make")]
 mod tests;
 
 pub use apply::apply;

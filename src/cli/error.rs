@@ -160,16 +160,16 @@ impl CliError {
     /// What the command exits with.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
+            Self::Delta(error) if error.kind() == delta::ErrorKind::Transfer => ExitStatus::Failed,
             Self::Input(_)
             | Self::Key { .. }
             | Self::Token { .. }
             | Self::Pack(_)
+            | Self::Delta(_)
             | Self::Unsound(_)
             | Self::UnsoundFile { .. }
             | Self::Unretirable(_)
             | Self::Config(_) => ExitStatus::Input,
-            Self::Delta(error) if error.kind() == delta::ErrorKind::Transfer => ExitStatus::Failed,
-            Self::Delta(_) => ExitStatus::Input,
             Self::Server(problem) => match problem.status {
                 409 => ExitStatus::Conflict,
                 503 => ExitStatus::Network,

@@ -73,8 +73,8 @@
 //! The literals are packed with a *dictionary*: zstd takes it as a prefix (`ZSTD_CCtx_refPrefix`), LZMA as what
 //! was in its window before, and then lp and pb are 0. The dictionary is the bytes of the old payload that are
 //! in no copy, in their order; of more than 4,194,304 the last so many. The window of LZMA has as many
-//! bytes as the stream, but at least 4,096 and at most 4,194,304; for the literals at most 8,388,608, and
-//! then 4,194,304 more.
+//! bytes as the stream, but at least 4,096 and at most 4,194,304, for the literals 8,388,608; and then as many
+//! as the dictionary.
 //!
 //! ## Streams
 //!

@@ -99,7 +99,7 @@ fn prediction(
 /// By how much addresses differ from what is predicted.
 struct Errors<'a> {
     gaps: StreamReader<'a>,
-    errors: StreamReader<'a>,
+    values: StreamReader<'a>,
     /// How many are as predicted before the next one that is not, if any is not.
     right: Option<u64>,
 }
@@ -107,8 +107,8 @@ struct Errors<'a> {
 impl<'a> Errors<'a> {
     fn open(delta: &'a dyn ReadAt, header: &Header) -> Result<Self, Error> {
         let gaps = StreamReader::open(delta, header, StreamId::AddressGaps, &[])?;
-        let errors = StreamReader::open(delta, header, StreamId::AddressErrors, &[])?;
-        let mut errors = Self { gaps, errors, right: None };
+        let values = StreamReader::open(delta, header, StreamId::AddressErrors, &[])?;
+        let mut errors = Self { gaps, values, right: None };
         errors.read_gap()?;
         Ok(errors)
     }
@@ -123,7 +123,7 @@ impl<'a> Errors<'a> {
             None => Ok(0),
             Some(0) => {
                 self.read_gap()?;
-                Ok(super::number::unfolded(self.errors.number()?).cast_unsigned())
+                Ok(super::number::unfolded(self.values.number()?).cast_unsigned())
             }
             Some(right) => {
                 self.right = Some(right - 1);
@@ -139,6 +139,6 @@ impl<'a> Errors<'a> {
             );
         }
         self.gaps.finish()?;
-        self.errors.finish()
+        self.values.finish()
     }
 }

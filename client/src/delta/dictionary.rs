@@ -6,7 +6,7 @@ use std::{io, ops::Range};
 use super::{copies::Copy, read_at::ReadAt};
 
 /// The most bytes that the dictionary has.
-pub(super) const DICTIONARY_BYTES_MAX: usize = 4 << 20;
+const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 
 /// The bytes of `old` that none of `copies` takes, in their order; of more than fit the last.
 pub(super) fn dictionary(

@@ -20,8 +20,9 @@ use crate::{format::Digest, pack::PayloadIdentity};
 
 /// What is tried for each pair; the smallest delta is kept. Text wants few and exact copies, executables
 /// many that differ here and there.
-const TUNINGS: [Tuning; 3] = [
+const TUNINGS: [Tuning; 4] = [
     Tuning { gain_min: 8, difference_cost: 1 },
+    Tuning { gain_min: 16, difference_cost: 2 },
     Tuning { gain_min: 24, difference_cost: 3 },
     Tuning { gain_min: 32, difference_cost: 4 },
 ];

@@ -42,7 +42,8 @@ pub(super) const fn unfolded(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-#[cfg(all(test, feature = "delta-make"))]
+#[cfg(test)]
+#[cfg(feature = "delta-make")]
 mod tests {
     use proptest::prelude::*;
 

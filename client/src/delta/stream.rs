@@ -5,10 +5,7 @@ use std::{
 
 use lzma_rust2::LzmaReader;
 
-use super::{
-    Error, ReadAt, dictionary::DICTIONARY_BYTES_MAX, error::Reason, header::Header, number,
-    read_at::Section,
-};
+use super::{Error, ReadAt, error::Reason, header::Header, number, read_at::Section};
 
 /// What a stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,12 +131,12 @@ pub struct StreamEntry {
 }
 
 impl StreamEntry {
-    /// The window that both sides of LZMA take: what the stream and its dictionary need, within bounds.
-    pub(super) fn window_bytes(id: StreamId, length: u64) -> u32 {
+    /// The window that both sides of LZMA take: what a stream of `length` bytes needs, within bounds, and its
+    /// dictionary.
+    pub(super) fn window_bytes(id: StreamId, length: u64, dictionary: &[u8]) -> u32 {
         const WINDOW_BYTES_MIN: usize = 4096;
-        let dictionary = if id == StreamId::Literals { DICTIONARY_BYTES_MAX } else { 0 };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let window = length.clamp(WINDOW_BYTES_MIN, id.window_bytes_max()) + dictionary;
+        let window = length.clamp(WINDOW_BYTES_MIN, id.window_bytes_max()) + dictionary.len();
         u32::try_from(window).unwrap_or(u32::MAX)
     }
 }
@@ -239,7 +236,7 @@ fn unpacked<'a>(
             Box::new(decoder)
         }
         Coding::Lzma { properties } => {
-            let window = StreamEntry::window_bytes(entry.id, entry.length);
+            let window = StreamEntry::window_bytes(entry.id, entry.length, dictionary);
             let dictionary = (!dictionary.is_empty()).then_some(dictionary);
             Box::new(LzmaReader::new_with_props(
                 packed,

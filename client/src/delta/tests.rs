@@ -84,7 +84,7 @@ fn a_copy_that_differs_here_and_there_is_a_copy() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_is_made_is_what_was_meant(

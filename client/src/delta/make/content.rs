@@ -56,14 +56,14 @@ impl Content {
                 prediction = None;
             }
             let within = executables.peek().and_then(|it| Some((it, it.pair.within(copy)?)));
-            let copied = &new[copy.new..copy.new_end()];
+            let after = &new[copy.new..copy.new_end()];
             if let Some((executable, within)) = within {
                 let prediction = prediction.get_or_insert_with(|| executable.prediction(copies));
                 let mut original = old[copy.old..copy.old_end()].to_vec();
-                content.rewrite(prediction, &within, &mut original, copied);
-                content.compare(&original, copied);
+                content.rewrite(prediction, &within, &mut original, after);
+                content.compare(&original, after);
             } else {
-                content.compare(&old[copy.old..copy.old_end()], copied);
+                content.compare(&old[copy.old..copy.old_end()], after);
             }
             end = copy.new_end();
         }
@@ -118,9 +118,10 @@ impl Content {
     /// About how many bytes the packed streams have, in far less time than it takes to pack them.
     pub(super) fn estimate(&self, watch: Watch<'_>) -> Result<u64, Error> {
         self.streams()
-            .map(|(_, stream, dictionary)| {
+            .map(|(id, stream, dictionary)| {
                 tell(watch, Progress::Compressing)?;
-                estimate(stream, dictionary).map_err(|source| Reason::Compress { source }.into())
+                estimate(id, stream, dictionary)
+                    .map_err(|source| Reason::Compress { source }.into())
             })
             .sum()
     }

@@ -33,8 +33,11 @@ fn tar_members(payload: &[u8]) -> std::io::Result<Vec<Member>> {
     Ok(members)
 }
 
+/// What versions of a file have in common, by its path.
+type Key = fn(&[u8]) -> Vec<u8>;
+
 /// By what two files may be known for versions of one, the surest first.
-const KEYS: [fn(&[u8]) -> Vec<u8>; 4] = [
+const KEYS: [Key; 4] = [
     <[u8]>::to_vec,
     |path| path.iter().copied().filter(|it| !it.is_ascii_digit()).collect(),
     |path| name(path).to_vec(),

@@ -10,8 +10,8 @@ use crate::delta::{Coding, StreamEntry, StreamId, stream::ZSTD_WINDOW_LOG_MAX};
 /// about a byte. With a dictionary, positions count from where nobody else begins to count.
 const LZMA: [(u32, u32, u32); 3] = [(3, 0, 0), (0, 0, 0), (0, 2, 2)];
 const LZMA_PRESET: u32 = 9;
+const LZMA_PRESET_ESTIMATE: u32 = 4;
 const ZSTD_LEVEL: i32 = 19;
-const ZSTD_LEVEL_ESTIMATE: i32 = 6;
 
 /// A stream as the delta has it.
 pub(super) struct PackedStream {
@@ -27,11 +27,10 @@ pub(super) fn pack(id: StreamId, stream: &[u8], dictionary: &[u8]) -> io::Result
             smallest = (coding, packed);
         }
     };
-    keep(Coding::Zstd, zstd(stream, dictionary, ZSTD_LEVEL)?);
+    keep(Coding::Zstd, zstd(stream, dictionary)?);
     for (lc, lp, pb) in LZMA {
         if dictionary.is_empty() || (lp, pb) == (0, 0) {
-            let window = StreamEntry::window_bytes(id, stream.len() as u64);
-            let (properties, packed) = lzma(stream, dictionary, window, (lc, lp, pb))?;
+            let (properties, packed) = lzma(id, stream, dictionary, (lc, lp, pb), LZMA_PRESET)?;
             keep(Coding::Lzma { properties }, packed);
         }
     }
@@ -41,12 +40,14 @@ pub(super) fn pack(id: StreamId, stream: &[u8], dictionary: &[u8]) -> io::Result
 }
 
 /// About how many bytes `stream` has when it is packed with `dictionary`.
-pub(super) fn estimate(stream: &[u8], dictionary: &[u8]) -> io::Result<u64> {
-    Ok(zstd(stream, dictionary, ZSTD_LEVEL_ESTIMATE)?.len() as u64)
+pub(super) fn estimate(id: StreamId, stream: &[u8], dictionary: &[u8]) -> io::Result<u64> {
+    let (_, packed) = lzma(id, stream, dictionary, LZMA[0], LZMA_PRESET_ESTIMATE)?;
+    Ok(packed.len() as u64)
 }
 
-fn zstd(stream: &[u8], dictionary: &[u8], level: i32) -> io::Result<Vec<u8>> {
-    let mut encoder = zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), level, dictionary)?;
+fn zstd(stream: &[u8], dictionary: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder =
+        zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), ZSTD_LEVEL, dictionary)?;
     encoder.window_log(ZSTD_WINDOW_LOG_MAX)?;
     encoder.include_contentsize(false)?;
     encoder.write_all(stream)?;
@@ -54,13 +55,15 @@ fn zstd(stream: &[u8], dictionary: &[u8], level: i32) -> io::Result<Vec<u8>> {
 }
 
 fn lzma(
+    id: StreamId,
     stream: &[u8],
     dictionary: &[u8],
-    window: u32,
     (lc, lp, pb): (u32, u32, u32),
+    preset: u32,
 ) -> io::Result<(u8, Vec<u8>)> {
-    let mut options = LzmaOptions::with_preset(LZMA_PRESET);
-    (options.lc, options.lp, options.pb, options.dict_size) = (lc, lp, pb, window);
+    let mut options = LzmaOptions::with_preset(preset);
+    (options.lc, options.lp, options.pb) = (lc, lp, pb);
+    options.dict_size = StreamEntry::window_bytes(id, stream.len() as u64, dictionary);
     options.preset_dict = (!dictionary.is_empty()).then(|| dictionary.to_vec());
     let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false)?;
     writer.write_all(stream)?;
