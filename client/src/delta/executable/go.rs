@@ -43,8 +43,8 @@ struct Tables {
     types_end: u64,
     /// Where in the file it is told where types are.
     type_links: Range<usize>,
-    /// Where in the file it is told which files each package was compiled from.
-    package_files: Range<usize>,
+    /// Which files each package was compiled from.
+    packages: u64,
     /// The names of files.
     files: u64,
 }
@@ -120,7 +120,6 @@ impl Tables {
             let length = usize::try_from(count).ok()?.saturating_mul(FIELD_BYTES);
             Some(links..links.saturating_add(length).min(elf.file.len()))
         });
-        let package_files = elf.segments.offset_of(table(5)?)?;
         Some(Self {
             version,
             function_count: usize::try_from(word(1)?).ok()?,
@@ -133,7 +132,7 @@ impl Tables {
             types: described(read_only_data - 2)?,
             types_end: described(read_only_data - 1)?,
             type_links: type_links.unwrap_or_default(),
-            package_files: package_files..elf.segments.offset_of(table(6)?)?,
+            packages: table(5)?,
             files: table(6)?,
         })
     }
@@ -171,8 +170,12 @@ impl Go {
 
     /// Reads which files each package was compiled from.
     fn read_files(&mut self, elf: &Elf<'_>, tables: &Tables) {
-        for field in tables.package_files.clone().step_by(FIELD_BYTES) {
-            self.distance(elf, field, tables.files);
+        let [start, end] =
+            [tables.packages, tables.files].map(|table| elf.segments.offset_of(table));
+        if let (Some(start), Some(end)) = (start, end) {
+            for field in (start..end).step_by(FIELD_BYTES) {
+                self.distance(elf, field, tables.files);
+            }
         }
     }
 
@@ -216,6 +219,7 @@ impl Go {
         }
         self.distance(elf, at, tables.text)?;
         self.distance(elf, at + 4, tables.names);
+        self.take(elf, at + 32, ReferenceKind::BaseWords32 { base: tables.packages });
         let data_at = fixed_end + 4 * more_values;
         for field in (at + 16..at + 28).chain(fixed_end..data_at).step_by(4) {
             // The first byte of the table stands for no values.
@@ -261,10 +265,14 @@ impl Go {
         }
     }
 
-    /// Takes the field at `offset` as a distance from `base`, where that leads to something and it was
-    /// not taken before.
+    /// Takes the field at `offset` as a distance from `base`.
     fn distance(&mut self, elf: &Elf<'_>, offset: usize, base: u64) -> Option<u64> {
-        let kind = ReferenceKind::BaseRelative32 { base };
+        self.take(elf, offset, ReferenceKind::BaseRelative32 { base })
+    }
+
+    /// Takes the field of `kind` at `offset`, where that leads to something and it was not taken before.
+    fn take(&mut self, elf: &Elf<'_>, offset: usize, kind: ReferenceKind) -> Option<u64> {
+        let base = kind.base()?;
         let target = kind.read(kind.field(elf.file, offset)?, 0);
         // A distance back is none: all of its bits are set where there is nothing.
         let is_address = target >= base && elf.segments.contain(target);

@@ -44,6 +44,11 @@ pub enum ReferenceKind {
         /// From where the distance is counted.
         base: u64,
     },
+    /// The distance from the address `base` in words of 32 bits: an index into a table.
+    BaseWords32 {
+        /// From where the distance is counted.
+        base: u64,
+    },
     /// `B`, `BL` of AArch64: ±128 MiB in instructions.
     Branch26,
     /// `B.cond`, `CBZ`, `CBNZ`, `LDR` of a literal of AArch64: ±1 MiB in instructions.
@@ -66,7 +71,7 @@ const PAGE_MASK: u64 = 0xfff;
 
 impl ReferenceKind {
     /// How many kinds there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
     /// The kind's number, below [`COUNT`](Self::COUNT), whatever it has beside.
     pub const fn index(self) -> usize {
@@ -78,12 +83,13 @@ impl ReferenceKind {
             Self::Relative32 => 4,
             Self::Backward32 => 5,
             Self::BaseRelative32 { .. } => 6,
-            Self::Branch26 => 7,
-            Self::Branch19 => 8,
-            Self::Branch14 => 9,
-            Self::Address21 => 10,
-            Self::Page21 => 11,
-            Self::PageOffset12 { .. } => 12,
+            Self::BaseWords32 { .. } => 7,
+            Self::Branch26 => 8,
+            Self::Branch19 => 9,
+            Self::Branch14 => 10,
+            Self::Address21 => 11,
+            Self::Page21 => 12,
+            Self::PageOffset12 { .. } => 13,
         }
     }
 
@@ -104,7 +110,8 @@ impl ReferenceKind {
             | Self::Displacement32 { .. }
             | Self::Relative32
             | Self::Backward32
-            | Self::BaseRelative32 { .. } => 0xffff_ffff,
+            | Self::BaseRelative32 { .. }
+            | Self::BaseWords32 { .. } => 0xffff_ffff,
             Self::Branch26 => 0x03ff_ffff,
             Self::Branch19 => 0x00ff_ffe0,
             Self::Branch14 => 0x0007_ffe0,
@@ -116,7 +123,7 @@ impl ReferenceKind {
     /// The address from which the field counts, where that is another than the field's own.
     pub const fn base(self) -> Option<u64> {
         match self {
-            Self::BaseRelative32 { base } => Some(base),
+            Self::BaseRelative32 { base } | Self::BaseWords32 { base } => Some(base),
             _ => None,
         }
     }
@@ -127,6 +134,7 @@ impl ReferenceKind {
     pub fn moved(self, target: u64, moved: impl FnOnce(u64) -> u64) -> Self {
         match self {
             Self::BaseRelative32 { base } => Self::BaseRelative32 { base: moved(base) },
+            Self::BaseWords32 { base } => Self::BaseWords32 { base: moved(base) },
             Self::PageOffset12 { .. } => Self::PageOffset12 { page: target & !PAGE_MASK },
             other => other,
         }
@@ -155,6 +163,7 @@ impl ReferenceKind {
             Self::Relative32 => address.wrapping_add(sign_extended(field, 32)),
             Self::Backward32 => address.wrapping_sub(sign_extended(field, 32)),
             Self::BaseRelative32 { base } => base.wrapping_add(sign_extended(field, 32)),
+            Self::BaseWords32 { base } => base.wrapping_add(sign_extended(field, 32) << 2),
             Self::Branch26 => address.wrapping_add(sign_extended(field, 26) << 2),
             Self::Branch19 => address.wrapping_add(sign_extended(field >> 5, 19) << 2),
             Self::Branch14 => address.wrapping_add(sign_extended(field >> 5, 14) << 2),
@@ -184,6 +193,9 @@ impl ReferenceKind {
             Self::Relative32 => signed(from_field, 32)?,
             Self::Backward32 => signed(from_field.wrapping_neg(), 32)?,
             Self::BaseRelative32 { base } => signed(target.wrapping_sub(base), 32)?,
+            Self::BaseWords32 { base } => {
+                signed(whole_multiple(target.wrapping_sub(base), 2)?, 32)?
+            }
             Self::Branch26 => signed(whole_multiple(from_field, 2)?, 26)?,
             Self::Branch19 => signed(whole_multiple(from_field, 2)?, 19)? << 5,
             Self::Branch14 => signed(whole_multiple(from_field, 2)?, 14)? << 5,
@@ -254,6 +266,7 @@ mod tests {
             Just(Relative32),
             Just(Backward32),
             any::<u64>().prop_map(|base| BaseRelative32 { base }),
+            any::<u64>().prop_map(|base| BaseWords32 { base }),
             Just(Branch26),
             Just(Branch19),
             Just(Branch14),
@@ -306,6 +319,7 @@ mod tests {
             (Relative32, 0xffff_ff00, 0x2000, 0x1f00),
             (Backward32, 0x18, 0x2018, 0x2000),
             (BaseRelative32 { base: 0x3000 }, 0xffff_ff00, 0x9000, 0x2f00),
+            (BaseWords32 { base: 0x3000 }, 3, 0x9000, 0x300c),
             // bl -4
             (Branch26, 0x97ff_ffff, 0x1_0000, 0xfffc),
             // b.ne +8
@@ -337,6 +351,7 @@ mod tests {
         let refused = [
             (Absolute32, 1 << 32, 0),
             (Branch32, 0x9000_0000, 0),
+            (BaseWords32 { base: 0 }, 6, 0),
             (Branch26, 1 << 27, 0),
             (Branch26, 2, 0),
             (Branch19, 1 << 20, 0),

@@ -51,8 +51,12 @@ fn the_tables_of_go_are_read() {
         (0xcc, NAMES, NAMES + 7),
         (0x114, DATA, DATA + 6),
     ];
-    let expected = distances
-        .map(|(at, base, target)| (DATA + at, ReferenceKind::BaseRelative32 { base }, target));
+    let distance = |(at, base, target)| (DATA + at, ReferenceKind::BaseRelative32 { base }, target);
+    let mut expected = distances.map(distance).to_vec();
+    // Which files a function was compiled from.
+    let packages = ReferenceKind::BaseWords32 { base: HEADER };
+    expected.extend([0xa8, 0xe8].map(|at| (DATA + at, packages, HEADER + 4 * 9)));
+    expected.sort_by_key(|(at, ..)| *at);
     let found: Vec<_> = found(&image).into_iter().filter(|(at, ..)| *at < MODULE).collect();
     assert_eq!(found, expected);
 }
