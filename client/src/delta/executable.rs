@@ -16,7 +16,7 @@
 //! | x86-64 code | targets of calls and jumps, operands relative to the instruction, and in programs whose addresses are fixed absolute operands of 32 bits |
 //! | `AArch64` code | targets of branches, pages and the places in them that are put together |
 //! | the dynamic linker's tables | relocations (`DT_RELA`, `DT_JMPREL`, `DT_RELR`) and what is at the places that they name, symbols |
-//! | `.eh_frame`, `.eh_frame_hdr` | where functions begin and end, personalities, tables for exceptions |
+//! | `.eh_frame`, `.eh_frame_hdr` | where functions begin, personalities, tables for exceptions |
 //! | data | tables of distances from where they begin; pointers, in programs whose addresses are fixed |
 //! | Go's tables (1.18 and newer, in programs whose addresses are fixed) | functions, their names, values, stacks and inlined calls; types and their methods |
 //!

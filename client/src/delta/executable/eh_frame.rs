@@ -197,13 +197,9 @@ impl Frames {
         let function = pointer(elf, cursor.at, common.function)?;
         self.references.push(function);
         self.functions.extend(elf.segments.offset_of(function.target));
-        // The function's length is as wide as its address, and tells where the function ends.
-        let width = common.function.width()?;
-        let end = ReferenceKind::BaseRelative32 { base: function.target };
-        if width == end.width() {
-            self.references.extend(reference(elf, cursor.at + width, end));
-        }
-        cursor.at += 2 * width;
+        // The function's length is as wide as its address. Where the function ends is worth nothing: a length
+        // mostly stays, or changes with what the function does.
+        cursor.at += 2 * common.function.width()?;
         if common.has_augmentation && common.exceptions != Encoding::OMITTED {
             cursor.skip_leb128()?;
             self.references.extend(pointer(elf, cursor.at, common.exceptions));

@@ -170,7 +170,6 @@ fn frames_tell_functions_and_what_handles_exceptions() {
         (0x2b, Relative32, DATA + 0x60),
         (0x38, Backward32, DATA + 0x18),
         (0x3c, Relative32, CODE),
-        (0x40, BaseRelative32 { base: CODE }, CODE + 2),
         (0x45, Relative32, DATA + 0x68),
     ];
     let expected = expected.map(|(at, kind, target)| (DATA + at, kind, target));
