@@ -16,6 +16,7 @@
 //! | the same behind a mirror that flips bits, cuts, pads, empties and replays, one file after the other | the same three | each refuses every row |
 //! | repositories that python-tuf writes: roots rotated by two of three keys of mixed kinds, thresholds, nested delegations by path and by digest, succinct bins, SHA-512, targets in folders, with and without consistent snapshots | `tuf_client`, `ngclient` | every target of three versions arrives |
 //! | the same, expired, unsigned, below threshold, of another version, not listed, listed by a role that may not, and changed on the way | the same two | both refuse each |
+//! | a repository that python-tuf writes with nothing in it that `tough` does not know (no SHA-512, hashed, succinct or nested delegations, names beyond ASCII), as it is and broken in the same ways | `tuf_client`, `ngclient`, `tough` | all take the good one and refuse each broken one |
 //! | 20,000 generated documents, and all the edges | securesystemslib's `encode_canonical`, Mainstay's | byte for byte the same; what has two readings (fractions, integers beyond 64 bits, lone surrogates, members that stand twice, …) is refused |
 //!
 //! # What is particular about others
@@ -26,6 +27,9 @@
 //!   use only to machines whose contract has every channel, and of products without private channels,
 //!   of which no machine may have every one. For its sake the director has a targets
 //!   role, which lists nothing.
+//! - **`tough`** refuses a whole repository for one delegated role that is expired, unsigned, below its
+//!   threshold, of another version than is listed, or lists what it may not speak for. Mainstay's client and
+//!   `ngclient` refuse what such a role would speak for, and take the rest.
 //! - **`tough`** puts a target's digest before its whole path (`<sha256>.bugfix/1.0.1/release.json`),
 //!   the specification before the last part of it (§5.7.3). A transport of one's own must mend that;
 //!   `tests/interop/tough` has one.

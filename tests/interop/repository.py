@@ -39,6 +39,10 @@ class Repository:
     it. `files` has what is served, by path.
     """
 
+    # One role and target in three is known by each of these.
+    TARGET_DIGESTS = [["sha256"], ["sha512"], ["sha256", "sha512"]]
+    ROLE_DIGESTS = [[], ["sha512"], ["sha256", "sha512"]]
+
     def __init__(self, keys, is_consistent=True, change=lambda name, signed, signers: signers):
         self.keys, self.is_consistent, self.change = keys, is_consistent, change
         self.files, self.roots, self.version = {}, 0, 0
@@ -88,9 +92,7 @@ class Repository:
 
     def _add_target(self, role, path):
         body = self.contents(path)
-        # One in three is known by SHA-512 alone, one by both.
-        algorithms = [["sha256"], ["sha512"], ["sha256", "sha512"]][len(role.targets) % 3]
-        hashes = digests(body, algorithms)
+        hashes = digests(body, self.TARGET_DIGESTS[len(role.targets) % 3])
         role.targets[path] = TargetFile(len(body), hashes, path, {"custom": {"of": self.version}})
         folder, _, file = path.rpartition("/")
         for prefix in [f"{digest}." for digest in hashes.values()] if self.is_consistent else [""]:
@@ -134,19 +136,41 @@ class Repository:
     def _finish(self, signed, timestamp):
         snapshot = Snapshot(version=self.version, expires=self.expires)
         for number, (name, body) in enumerate(signed.items()):
-            # A repository may announce length and digests of a document, or its version alone.
-            snapshot.meta[f"{name}.json"] = [
-                MetaFile(self.version),
-                MetaFile(self.version, len(body), digests(body, ["sha512"])),
-                MetaFile(self.version, len(body), digests(body, ["sha256", "sha512"])),
-            ][number % 3]
+            snapshot.meta[f"{name}.json"] = self._announced(body, self.ROLE_DIGESTS[number % 3])
             self._put(name, self.version, body)
         body = self._sign("snapshot", snapshot, [self.keys["snapshot"]])
         self._put("snapshot", self.version, body)
-        meta = MetaFile(self.version, len(body), digests(body, ["sha512"]))
+        meta = self._announced(body, self.ROLE_DIGESTS[1])
         newest = Timestamp(version=self.version, expires=self.expires, snapshot_meta=meta)
         body = self._sign("timestamp", newest, [self.keys[timestamp]])
         self._put("timestamp", self.version, body)
+
+    def _announced(self, body, algorithms):
+        """What is said of a document: length and digests too, or its version alone."""
+        if not algorithms:
+            return MetaFile(self.version)
+        return MetaFile(self.version, len(body), digests(body, algorithms))
+
+
+class PlainRepository(Repository):
+    """Without what not every client knows: SHA-512, delegations by the digests of paths, succinct
+    and nested ones, names beyond ASCII."""
+
+    TARGET_DIGESTS = [["sha256"]] * 3
+    ROLE_DIGESTS = [["sha256"]] * 3
+
+    def publish(self, timestamp):
+        """The next version of everything below the root."""
+        self.version += 1
+        top = self._delegations(
+            ["docs-1", "docs-2", "packages"],
+            roles={role.name: role for role in [
+                self._delegated("docs", ["docs-1", "docs-2"], paths=["docs/*/*"]),
+                self._delegated("packages", ["packages"], paths=["packages/*/*.tar"])]})
+        self._finish({
+            "targets": self._role("targets", TOP_LEVEL[:2], ["targets-1", "targets-3"], top),
+            "docs": self._role("docs", DOCS, ["docs-1", "docs-2"]),
+            "packages": self._role("packages", PACKAGES, ["packages"])}, timestamp)
 
 
 def generate_keys():

@@ -5,27 +5,49 @@ import datetime
 from clients import Refused
 from mirror import Mirror, cut, empty, files_of, flipped, padded, signature_flipped
 from repository import (
-    ALL_TARGETS, DOCS, HALVES, PACKAGES, TEAM, Repository, generate_keys, half_of)
+    ALL_TARGETS, DOCS, HALVES, PACKAGES, TEAM, PlainRepository, Repository, generate_keys, half_of)
 
 SOME = ["readme.txt", "sub/folder/deep/file.bin", DOCS[0], PACKAGES[0], TEAM]
 # One document each on the way to DOCS[0] and to PACKAGES[0].
 ON_THE_WAY = ["root", "timestamp", "snapshot", "targets", "docs", "packages"]
 
 
-def check(clients, work, report):
-    """Both clients on each repository: they are to agree, and the good ones to be taken."""
+def check(clients, tough, work, report):
+    """All clients on each repository: they are to agree, and the good ones to be taken. `tough` is
+    asked where it knows all that is in it."""
     keys = generate_keys()
     for is_consistent in (True, False):
         journey(clients, work, report, keys, is_consistent)
-    for what, target, repository in broken(keys):
-        first = repository.add_root(["root-1", "root-2", "root-3"],
-                                    ["root-1", "root-2", "root-3"], "timestamp-1")
-        repository.add_root(["root-2", "root-3", "root-4"], ["root-2", "root-3", "root-4"],
-                            "timestamp-1")
-        repository.publish("timestamp-1")
-        refuses(clients, work / f"broken {len(list(work.iterdir()))}", report,
-                (what, target, first, repository.files))
+    cases = [*broken(keys, Repository), *broken_by_digest(keys)]
+    for what, target, repository in cases:
+        refuses(clients, work, report, (what, target, repository))
+    plain([*clients, tough], work, report, keys)
     changed_on_the_way(clients, work, report, keys)
+
+
+def plain(clients, work, report, keys):
+    """The same rows on a repository that every client takes."""
+    folder = work / "plain"
+    folder.mkdir()
+    repository = PlainRepository(keys)
+    first = begun(repository)
+    with Mirror(files_of(repository.files)) as mirror:
+        for client in clients:
+            for target in ["readme.txt", "sub/folder/deep/file.bin", DOCS[0], PACKAGES[0]]:
+                found = fetch(client, folder, first, mirror, target)
+                report.row(f"{client.name}, plain: {target}", found == repository.contents(target))
+    for what, target, repository in broken(keys, PlainRepository):
+        refuses(clients, work, report, (f"{what}, plain", target, repository))
+
+
+def begun(repository):
+    """Has two roots and all below them signed; returns the first root."""
+    first = repository.add_root(["root-1", "root-2", "root-3"], ["root-1", "root-2", "root-3"],
+                                "timestamp-1")
+    repository.add_root(["root-2", "root-3", "root-4"], ["root-2", "root-3", "root-4"],
+                        "timestamp-1")
+    repository.publish("timestamp-1")
+    return first
 
 
 def fetch(client, folder, first, mirror, target):
@@ -73,11 +95,13 @@ def expect_refusal(report, what, client, folder, asked):
         report.row(what, True, str(refused))
 
 
-def refuses(clients, folder, report, case):
+def refuses(clients, work, report, case):
     """No client takes a target from a broken repository, of which the rest is good."""
-    what, target, first, files = case
+    what, target, repository = case
+    first = begun(repository)
+    folder = work / f"broken {len(list(work.iterdir()))}"
     folder.mkdir()
-    with Mirror(files_of(files)) as mirror:
+    with Mirror(files_of(repository.files)) as mirror:
         for client in clients:
             expect_refusal(report, f"{client.name} refuses {what}", client, folder,
                            (first, mirror, target))
@@ -94,7 +118,7 @@ def changed(name, how, version=None):
     return change
 
 
-def broken(keys):
+def broken(keys, kind):
     """Repositories that nobody may take, and the target by which that shows."""
     def expired(signed, _):
         signed.expires = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
@@ -106,7 +130,7 @@ def broken(keys):
         return []
 
     def case(what, target, *change):
-        return what, target, Repository(keys, change=changed(*change))
+        return what, target, kind(keys, change=changed(*change))
 
     ways = {"root": SOME[0], "timestamp": SOME[0], "snapshot": SOME[0], "targets": SOME[0],
             "docs": DOCS[0], "packages": PACKAGES[0]}
@@ -137,16 +161,23 @@ def broken(keys):
     for name in ("targets", "docs"):
         yield case(f"a snapshot that does not list {name}", ways[name], "snapshot", forgets(name))
 
+    # The role that lists documents, and speaks for nothing else.
+    lists = "docs" if kind is PlainRepository else "docs-low"
+
     def listed_by(target):
         def also_lists(signed, _):
             signed.targets[target] = next(iter(signed.targets.values()))
         return also_lists
 
     yield case("a target that only a role lists which may not speak for it", "stray.txt",
-               "docs-low", listed_by("stray.txt"))
+               lists, listed_by("stray.txt"))
     stray = "packages/x/x-1.0.tar"
-    yield case("a target of one part that a role of another part lists", stray, "docs-low",
+    yield case("a target of one part that a role of another part lists", stray, lists,
                listed_by(stray))
+
+
+def broken_by_digest(keys):
+    """The same, where roles are delegated to by the digests of paths."""
     (half,) = HALVES.keys() - {half_of(DOCS[0])}
     moved = Repository(keys, change=moves(DOCS[0], half))
     yield "a target in the wrong half of the digests", DOCS[0], moved
