@@ -128,14 +128,10 @@ impl Service {
     /// A machine that refuses to try a version again, or the version itself since its agent does not know
     /// of such orders, has it blocked still.
     fn take_in_unretried(&self, machine: &mut MachineRecord, event: &Event) {
-        let Some(RetryRecord { number, version, word, .. }) = machine.pending_retry().cloned()
-        else {
+        let Some(RetryRecord { number, version, .. }) = machine.pending_retry().cloned() else {
             return;
         };
-        // What it refused before it had the order says nothing of that.
-        let has_order = machine.plan.as_ref().is_some_and(|plan| word.at <= plan.issued);
-        let is_version = event.order.is_none() && event.to == version && has_order;
-        if event.order == Some(number) || is_version {
+        if event.order == Some(number) || (event.order.is_none() && event.to == version) {
             machine.end_retry(number, OrderState::Failed);
             self.block(machine, &version, "this machine would not try it again");
         }
