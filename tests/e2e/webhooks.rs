@@ -5,6 +5,8 @@ mod receiver;
 #[path = "webhooks/smtp.rs"]
 mod smtp;
 
+use std::collections::BTreeSet;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::SignedDuration;
 use mainstay_client::format::Digest;
@@ -388,8 +390,11 @@ fn a_fix_that_will_be_late_is_told_once_and_once_more_when_it_is() {
     let ahead = breaches(&scene, "8d");
     assert_eq!((&ahead[0]["state"], &ahead[0]["machines"]), (&json!("ahead"), &json!(1)));
 
+    // What was told just before the server was killed may be told again, with the same identifier.
     let got = || -> Vec<Value> {
-        let got = receiver.got();
+        let mut known = BTreeSet::new();
+        let mut got = receiver.got();
+        got.retain(|got| known.insert(got.header("webhook-id").map(str::to_owned)));
         got.iter().map(|got| serde_json::from_slice(&got.body).unwrap()).collect()
     };
     let rounds = [("+5d", 0), ("+6d", 1), ("+6d", 1), ("+8d", 2), ("+9d", 2)];
