@@ -11,7 +11,8 @@ fn delta(dir: &Path, arguments: &[&str]) -> Ran {
 }
 
 fn text(version: &str) -> String {
-    (0..2000).map(|line| format!("line {line} of version {version}\n")).collect()
+    let lines = (0..2000).map(|line| format!("line {line} of version {version}\n"));
+    lines.collect::<Vec<_>>().concat()
 }
 
 fn tree(dir: &Path, name: &str, version: &str) {
