@@ -463,6 +463,8 @@
 //! - Agents of a version before `retry` and `collect` pass both over: a version that is to be tried again they
 //!   refuse once more, and a bundle they do not send. Servers from before refuse reports of `retried`: update
 //!   servers first. An agent from before does not read the journal of a machine that has carried a retry out.
+//! - A machine's refusal of a version, made before it was ordered to try that again and told only afterwards,
+//!   is taken for its refusal of the order, which ends: order it again.
 //! - What a support bundle must not have is found by its form, and no program knows every secret
 //!   ([`machines`](super::machines#what-support-may-have)). Bundles are not encrypted on the server.
 //! - Hooks and health checks run as the user that the agent runs as, and are not confined. What clears its

@@ -250,10 +250,10 @@
 //! | `INVALID_REQUEST` | 400 | not what was expected |
 //! | `UNAUTHENTICATED`, `TOKEN_EXPIRED`, `ACTIVATION_KEY_UNKNOWN`, `ACTIVATION_KEY_EXPIRED`, `PROOF_INVALID`, `MACHINE_RETIRED` | 401 | who asks is not known |
 //! | `ROLE_NOT_ALLOWED`, `VENDOR_ONLY`, `MACHINE_ONLY`, `STAFF_ONLY`, `WRONG_PRODUCT`, `BELOW_FLOOR`, `SAME_PERSON` | 403 | known, and may not |
-//! | `NOT_FOUND`, `NO_SUCH_ROUTE` | 404 | there is no such thing, or it is not to be known |
-//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `ROLLBACK_IMPOSSIBLE`, `ROLLOUT_IMPOSSIBLE`, `ACTION_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
+//! | `NOT_FOUND`, `NO_SUCH_ROUTE`, `ADVISORY_UNKNOWN` | 404 | there is no such thing, or it is not to be known |
+//! | `CONFLICT`, `UPLOAD_BUSY`, `UPLOAD_OFFSET`, `COLLECTION_UNASKED`, `PUBLISHER_UNKNOWN`, `ROLLBACK_IMPOSSIBLE`, `ROLLOUT_IMPOSSIBLE`, `ACTION_IMPOSSIBLE`, `LAST_ADMIN_TOKEN`, `NO_PATH`, `MACHINE_RETIRED` (retiring it again) | 409 | something else is so now |
 //! | `BODY_TOO_LARGE`, `BLOB_TOO_LARGE` | 413 | larger than is taken in |
-//! | `DOCUMENT_REFUSED`, `METADATA_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `ENDPOINT_REFUSED`, `EXPOSURE_NOT_ACCEPTED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
+//! | `DOCUMENT_REFUSED`, `METADATA_REFUSED`, `PRODUCT_REFUSED`, `RELEASE_REFUSED`, `RETIREMENT_REFUSED`, `CONTRACT_REFUSED`, `IMPORT_REFUSED`, `ENDPOINT_REFUSED`, `SBOM_REFUSED`, `BUNDLE_REFUSED`, `EXPOSURE_NOT_ACCEPTED`, `BLOB_MISMATCH` | 422 | a document is refused; `problems` lists why |
 //! | `TOO_MANY_REQUESTS` | 429 | a machine checks or reports too often; `Retry-After` says how many seconds to wait |
 //! | `INTERNAL` | 500 | the server's fault; its log says more |
 //! | `UNAVAILABLE`, `BUSY`, `STORAGE_FULL`, `ONLINE_KEY_LOST` | 503 | not now |

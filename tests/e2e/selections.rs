@@ -439,6 +439,56 @@ fn what_a_machine_says_of_its_order_is_told_with_the_action() {
 }
 
 #[test]
+fn versions_are_tried_again_and_bundles_are_asked_for_on_several_machines() {
+    let server = opened();
+    server.publish("1.0.1", "bugfix", &[]);
+    let machines = bare(&server, &customer(&server, "acme"), 2);
+    let [one, two] = <[_; 2]>::try_from(machines).ok().unwrap();
+    let given = |machine: &BareMachine, what: &str| {
+        let view: Value = server.get(&format!("/v1/machines/{}", machine.0.machine)).json();
+        view["machine"][what]["number"].as_u64()
+    };
+    let orders = |what: &str| eventually(what, || Some((given(&one, what)?, given(&two, what)?)));
+    for machine in [&one, &two] {
+        let failed = json!([{ "number": 1, "kind": "undone", "from": "1.0.0", "to": "1.0.1" }]);
+        machine.report(&server, "1.0.0", &failed).has_status(204);
+    }
+
+    let retry = act(&server, "retry", &["--customer", "acme", "1.0.1", "--yes"]).succeeds().json();
+    let (order, other) = orders("retry");
+    let retried = |kind: &str, order: u64| {
+        let to = "1.0.1";
+        json!([{ "number": 2, "kind": kind, "from": "1.0.0", "to": to, "order": order }])
+    };
+    one.report(&server, "1.0.0", &retried("retried", order)).has_status(204);
+    let detail = of(&progress(&server, id(&retry)), one.0.machine.as_str()).0.to_owned();
+    assert_eq!(detail, "carried_out");
+    two.report(&server, "1.0.0", &retried("refused", other)).has_status(204);
+    let done = once(&server, id(&retry), "done");
+    assert_eq!(of(&done, two.0.machine.as_str()).0, "refused");
+
+    let collect = act(&server, "collect", &["--running", "1.0.0", "--yes"]).succeeds().json();
+    let (number, _) = orders("collection");
+    let path = format!("/v1/collections/{number}/refusal");
+    let answer = json!({ "answer": "forbidden" });
+    post(&server, &one.0.token, &path, &answer).has_status(204);
+    let told = progress(&server, id(&collect));
+    let forbidden = "the machine's administrator forbids it";
+    assert_eq!(of(&told, one.0.machine.as_str()), ("refused", forbidden));
+    assert_eq!(
+        (of(&told, two.0.machine.as_str()).0, &told["state"]),
+        ("waiting", &json!("running"))
+    );
+    // Somebody asks the other one anew, by itself.
+    let name = two.0.machine.as_str();
+    let again = ["machine", "collect", name, "--reason", "sooner", "--yes"];
+    server.mainstay(&again).succeeds();
+    let done = once(&server, id(&collect), "done");
+    let (state, detail) = of(&done, name);
+    assert!(state == "cancelled" && detail.contains("sooner"), "{state}: {detail}");
+}
+
+#[test]
 fn nobody_sends_machines_back_below_a_security_fix_by_the_dozen_without_saying_so() {
     let server = opened();
     let fix = ["--severity", "major", "--advisory", "CVE-2026-0042"];
