@@ -22,12 +22,12 @@
 //!
 //! | pair | payload | smallest other | Mainstay | ratio | make CPU s | apply CPU s |
 //! |---|---|---|---|---|---|---|
-//! | esbuild 0.28.1 → 0.28.2 (a Go program) | 11,438,080 | 424,207 (HDiffPatch) | 165,390 | 0.39 | 8.3 | 0.16 |
-//! | typescript 5.8.3 → 5.9.3 (text) | 23,746,560 | 171,459 (zstd) | 169,178 | 0.99 | 17 | 0.06 |
-//! | ruff 0.17.5 → 0.17.6 (a Rust program) | 25,006,080 | 2,434,644 (Zucchini) | 2,287,739 | 0.94 | 82 | 0.67 |
-//! | numpy 2.4.5 → 2.4.6 (many shared objects) | 57,303,040 | 64,944 (Zucchini) | 9,140 | 0.14 | 33 | 0.21 |
-//! | django 5.1.15 → 5.2.19 (many text files) | 27,453,440 | 303,416 (zstd) | 277,271 | 0.91 | 13 | 0.09 |
-//! | all | | 3,398,670 | 2,908,718 | 0.86 | | |
+//! | esbuild 0.28.1 → 0.28.2 (a Go program) | 11,438,080 | 424,207 (HDiffPatch) | 128,915 | 0.30 | 6.8 | 0.16 |
+//! | typescript 5.8.3 → 5.9.3 (text) | 23,746,560 | 171,459 (zstd) | 169,178 | 0.99 | 15 | 0.06 |
+//! | ruff 0.17.5 → 0.17.6 (a Rust program) | 25,006,080 | 2,434,644 (Zucchini) | 2,219,012 | 0.91 | 83 | 0.77 |
+//! | numpy 2.4.5 → 2.4.6 (many shared objects) | 57,303,040 | 64,944 (Zucchini) | 9,196 | 0.14 | 19 | 0.30 |
+//! | django 5.1.15 → 5.2.19 (many text files) | 27,453,440 | 303,416 (zstd) | 277,271 | 0.91 | 13 | 0.08 |
+//! | all | | 3,398,670 | 2,803,572 | 0.82 | | |
 //!
 //! # How it works
 //!
@@ -138,7 +138,7 @@
 //!
 //! # Known limits
 //!
-//! - Payloads are made into deltas in memory, by one thread: about 18 bytes for each byte of the old payload.
+//! - Payloads are made into deltas in memory, by one thread: about 15 to 20 bytes for each byte of the old payload.
 //!   The old one must be shorter than 4 GiB.
 //! - An executable is in memory as a whole while it is analysed, and about 50 bytes for each of its
 //!   addresses while it is rebuilt. One above 256 MiB is taken for plain bytes.
