@@ -10,7 +10,7 @@ use crate::delta::{Coding, StreamEntry, StreamId, stream::ZSTD_WINDOW_LOG_MAX};
 /// about a byte. With a dictionary, positions count from where nobody else begins to count.
 const LZMA: [(u32, u32, u32); 3] = [(3, 0, 0), (0, 0, 0), (0, 2, 2)];
 const LZMA_PRESET: u32 = 9;
-const LZMA_PRESET_ESTIMATE: u32 = 4;
+const LZMA_PRESET_ESTIMATE: u32 = 2;
 const ZSTD_LEVEL: i32 = 19;
 
 /// A stream as the delta has it.
