@@ -77,6 +77,7 @@ fn who_lacks_a_fix_is_listed_with_the_reason_and_nobody_sees_other_peoples() {
 
     // Going back below the fix opens it again.
     let back = ["machine", "rollback", other_name, "--to", "1.0.0", "--reason", "slow"];
+    let back = [&back[..], &["--accept-exposure"]].concat();
     server.mainstay(&back).succeeds();
     let event = json!([{ "number": 3, "kind": "rolled_back", "from": "1.0.1", "to": "1.0.0" }]);
     other.report(server, "1.0.0", &event).has_status(204);
