@@ -195,7 +195,7 @@ impl FileSystem for LocalFileSystem {
         path: &Path,
         limits: &pack::Limits,
     ) -> Result<pack::Summary, pack::Error> {
-        pack::unpack_tree_writing_back(payload, path, limits)
+        pack::unpack_tree(payload, path, limits)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

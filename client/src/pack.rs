@@ -53,8 +53,6 @@ mod seal;
 mod tree;
 #[cfg(feature = "install")]
 mod unpack;
-#[cfg(feature = "install")]
-mod write_back;
 
 #[cfg(test)]
 mod tests;
@@ -79,5 +77,3 @@ pub use seal::{FileTime, Seal};
 pub use tree::{ListedEntry, list_tree, pack_tree, repack};
 #[cfg(feature = "install")]
 pub use unpack::{sync_tree, unpack_tree};
-#[cfg(feature = "install")]
-pub(crate) use write_back::unpack_tree_writing_back;

@@ -502,7 +502,7 @@
 //!   online keys ([`threat_model`](super::threat_model)).
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - There is no console, no export of the store, and no scale-out over PostgreSQL.
-//! - An update takes longer than its slowest stage alone: its one pass 1.24 times in memory and 2.5 times on a
+//! - An update takes longer than its slowest stage alone: its one pass 1.24 times in memory and 2.3 times on a
 //!   disk, on two cores; what comes before and after not counted ([`measurements`](super::measurements)).
 //! - A quota that the file system does not tell of shows when a write fails: nothing is given up to make room
 //!   then, and a download that does not fit is begun anew at each poll.

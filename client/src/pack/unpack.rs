@@ -27,16 +27,6 @@ const ROOT_MODE: RawMode = RawMode::from_raw_mode(0o755);
 /// unpacked by then is left there for the caller to remove: it has to do so after a crash too.
 /// Nothing is durable before [`sync_tree`].
 pub fn unpack_tree(archive: impl Read, root: &Path, limits: &Limits) -> Result<Summary, Error> {
-    unpack_files(archive, root, limits, drop)
-}
-
-/// [`unpack_tree`], which hands each file to `written` when all of it is there.
-pub(super) fn unpack_files(
-    archive: impl Read,
-    root: &Path,
-    limits: &Limits,
-    written: impl FnMut(File),
-) -> Result<Summary, Error> {
     let root_refused = |doing, errno| Error::file_system(doing, root, errno);
     mkdirat(CWD, root, RawMode::RWXU).map_err(|errno| match errno {
         Errno::EXIST => {
@@ -45,8 +35,7 @@ pub(super) fn unpack_files(
         errno => root_refused("create folder", errno),
     })?;
     let folder = open_folder(CWD, root).map_err(|errno| root_refused("open folder", errno))?;
-    let folders = Folders::new(folder);
-    let mut unpacking = Unpacking { folders, buffer: vec![0; BUFFER_BYTES], written };
+    let mut unpacking = Unpacking { folders: Folders::new(folder), buffer: vec![0; BUFFER_BYTES] };
     let summary = read_archive(archive, limits, |entry, content| unpacking.entry(&entry, content))?;
     let folder = unpacking.finish()?;
     fchmod(folder, ROOT_MODE).map_err(|errno| root_refused("set the mode of", errno))?;
@@ -60,15 +49,14 @@ pub fn sync_tree(root: &Path) -> Result<(), Error> {
     syncfs(folder).map_err(|errno| Error::file_system("make durable", root, errno))
 }
 
-struct Unpacking<F> {
+struct Unpacking {
     /// Folders being unpacked into, and the mode that each will have. They get it when all in them
     /// is there, for one that its owner may not write to cannot be unpacked into.
     folders: Folders<(TreePath, Mode)>,
     buffer: Vec<u8>,
-    written: F,
 }
 
-impl<F: FnMut(File)> Unpacking<F> {
+impl Unpacking {
     fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Error> {
         let path = entry.path();
         self.folders.leave(path).try_for_each(close_folder)?;
@@ -100,9 +88,7 @@ impl<F: FnMut(File)> Unpacking<F> {
             CopyError::Read(source) => Error::from_read(source),
             CopyError::Write(source) => Error::file_system("write file", path.as_str(), source),
         })?;
-        set_mode(&file, path, mode)?;
-        (self.written)(file);
-        Ok(())
+        set_mode(&file, path, mode)
     }
 
     fn symlink(&mut self, path: &TreePath, target: &LinkTarget) -> Result<(), Error> {

@@ -50,8 +50,14 @@ fn back(installation: &mut Installation) -> Result<Outcome, Error> {
 
 #[test]
 fn a_tree_is_sealed_when_it_is_in_its_place() {
-    let machine = prepared();
-    assert_eq!(seal(&machine.open()), Some(seal_now(&machine)));
+    // Where the clock of the file system has not moved on in between there is no seal, as there may be
+    // none; it is not so five times in a row.
+    let sealed = (0..5).find_map(|_| {
+        let machine = prepared();
+        seal(&machine.open()).map(|seal| (seal, seal_now(&machine)))
+    });
+    let (seal, now) = sealed.unwrap();
+    assert_eq!(seal, now);
 }
 
 /// That nothing is read shows in that a seal which somebody forged is believed; whoever can write
