@@ -119,7 +119,7 @@
 //! own) was tried twice and left out. `syncfs` took 0.01 s then; but with nothing else to do the pass took
 //! 0.663 s in place of 0.685, and the agent 0.80 s of CPU time in place of 0.65: what the kernel does to
 //! write files it does on the same two cores. 0.80 s on two cores are 0.40 s, 1.36 × of the slowest stage, if
-//! no core ever waited: **on two cores and a disk 1.3 × cannot be had.** Where other programs kept disk and
+//! no core ever waited: **with what there is to do, two cores cannot have 1.3 × on a disk.** Where other programs kept disk and
 //! cores busy it was of use (1.94 × in place of 2.30 ×). What is unpacked from is removed from the cache
 //! before the tree is made durable, so that it need not reach the disk.
 //!
