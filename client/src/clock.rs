@@ -27,17 +27,22 @@ pub fn system() -> Clock {
     Box::new(now)
 }
 
-/// The time that the kernel stamps files with. It moves on in steps of some milliseconds.
-pub(crate) fn file_stamp() -> Timespec {
-    clock_gettime(ClockId::RealtimeCoarse)
+/// The time now, by the clock whose steps the kernel stamps files with. No file has a later stamp.
+pub(crate) fn wall() -> Timespec {
+    clock_gettime(ClockId::Realtime)
 }
 
-/// Waits until files get another stamp than `stamp`, and not much longer than that takes.
-pub(crate) fn outlast(stamp: Timespec) {
-    // On a machine whose processors are not always given to it, a step can take many times as long.
+/// Waits until files get a later stamp than `time`, and not much longer than that takes.
+///
+/// The kernel stamps by a clock that moves on in steps of some milliseconds, and newer ones (from 6.13 on)
+/// now and then by the exact time between two steps. So that the step is another one is not enough: on
+/// a machine whose processors are not always given to it, steps come late, and an exact stamp may be ahead
+/// of the next one.
+pub(crate) fn outlast(time: Timespec) {
+    // A step can take many times as long there, too.
     const LOOKS: u32 = 200;
     for _ in 0..LOOKS {
-        if file_stamp() != stamp {
+        if clock_gettime(ClockId::RealtimeCoarse) > time {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));

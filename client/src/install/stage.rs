@@ -55,7 +55,7 @@ impl Engine {
         self.staged = Some(StagedTree {
             version: version.clone(),
             payload: PayloadIdentity::from(artifact),
-            unpacked: clock::file_stamp(),
+            unpacked: clock::wall(),
         });
         Ok(())
     }
