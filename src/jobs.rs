@@ -61,7 +61,8 @@ async fn warn(service: &Service, before: Option<Timestamp>) -> Option<Timestamp>
 }
 
 /// Looks which contracts and lines end and which fixes are due, and forgets what was delivered long ago and
-/// support bundles that were kept for long enough, unless that was done less than an hour ago. Says when it was done last.
+/// support bundles that were kept for long enough, unless that was done less than an hour ago. Says when it
+/// was done last.
 async fn look_at_dates(service: &Service, before: Option<Timestamp>) -> Option<Timestamp> {
     let now = service.now();
     if before.is_some_and(|before| now.duration_since(before) < DATES_INTERVAL) {

@@ -14,9 +14,10 @@ use mainstay_client::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use ureq::{
-    Agent, SendBody,
+    Agent, RequestBuilder, SendBody,
     http::Response,
     tls::{Certificate, PemItem, RootCerts, TlsConfig},
+    typestate::WithBody,
 };
 
 use super::CliError;
@@ -71,12 +72,7 @@ impl Connection {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, CliError> {
-        let request = self
-            .agent
-            .post(self.at(path))
-            .header("Authorization", self.bearer())
-            .content_type("application/json");
-        self.read(request.send(serde_json::to_vec(body)?))
+        self.send(self.agent.post(self.at(path)), body)
     }
 
     pub(super) fn put_document<T: DeserializeOwned>(
@@ -84,11 +80,16 @@ impl Connection {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, CliError> {
-        let request = self
-            .agent
-            .put(self.at(path))
-            .header("Authorization", self.bearer())
-            .content_type("application/json");
+        self.send(self.agent.put(self.at(path)), body)
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder<WithBody>,
+        body: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let request =
+            request.header("Authorization", self.bearer()).content_type("application/json");
         self.read(request.send(serde_json::to_vec(body)?))
     }
 
