@@ -325,5 +325,5 @@ fn add_release(
     let sha256 = Digest::of(path.as_str().as_bytes());
     let artifact =
         list(path, 5_000_000 + number * 7919, sha256, TargetKind::Artifact { platform })?;
-    Ok(PlanTarget { version, channel: name, manifest: described, artifact })
+    Ok(PlanTarget { version, channel: name, manifest: described, artifact, deltas: Vec::new() })
 }

@@ -28,8 +28,8 @@ pub use identifier::{
 };
 pub use lines::{LineDates, Lines, LinesError};
 pub use plan::{
-    Action, CollectOrder, Notice, PLAN_FORMAT, Plan, PlanTarget, RetryOrder, RollbackOrder,
-    TargetFile, Withheld,
+    Action, CollectOrder, DeltaPath, DeltaProfile, DeltaStep, Notice, PLAN_FORMAT, Plan,
+    PlanTarget, RetryOrder, RollbackOrder, TargetFile, Withheld,
 };
 pub use release::{
     Artifact, DataEpochs, EpochRange, HealthCheck, Hook, Hooks, RELEASE_DESCRIPTION,

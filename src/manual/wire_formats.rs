@@ -126,6 +126,13 @@
 //! `glibc`, `musl`, `components`, `free_bytes`, all optional. It is absent where nothing is required. A
 //! plan withholds what reported facts do not meet with `REQUIREMENT`, and its `message` names all of that.
 //!
+//! The target of a plan may have `deltas`: ways to its payload that weigh less than its artifact, the lightest
+//! first, at most eight. Each is `{"from", "steps"}`: the version whose payload the first delta is applied
+//! to, and one to four deltas, `{"profile", "length", "sha256", "payload_length", "payload_sha256"}`: `fast` or
+//! `compact` ([`deltas`](super::deltas)), the delta's length and digest, and the payload that it makes. What the
+//! last one makes is the payload that the release manifest signs. A machine passes over a path with a
+//! profile that it does not know, and fetches the artifact where no path is for it.
+//!
 //! A plan may have a `retry`, `{"number", "version", "reason", "ticket"?}`: the machine lifts its own block of
 //! that version, once for each number, and reports `retried`, or `refused`, with the number as `order`. And it
 //! may have a `collect`, `{"number", "reason", "ticket"?, "expires"}`

@@ -370,5 +370,6 @@ fn plan_target(release: &ReleaseRecord, platform: &Platform) -> Option<PlanTarge
         channel: release.role(),
         manifest: release.listed_manifest(),
         artifact: release.listed_artifact(platform)?,
+        deltas: Vec::new(),
     })
 }

@@ -107,7 +107,7 @@ pub(super) fn expect_listed(
 
 /// Of a retired release the plan says in its paths alone which channel it was in.
 fn expect_paths(plan: &Plan, target: &PlanTarget, platform: &Platform) -> Result<(), Error> {
-    let PlanTarget { version, channel, manifest, artifact } = target;
+    let PlanTarget { version, channel, manifest, artifact, .. } = target;
     let mut expected_manifest = TargetPath::manifest(channel, version);
     let mut expected_artifact = TargetPath::artifact(channel, version, platform);
     if channel.is_archive() {
@@ -268,6 +268,7 @@ mod tests {
                 &version(text),
                 &Platform::of_this_program(),
             )),
+            deltas: Vec::new(),
             channel,
         }
     }

@@ -5,6 +5,8 @@ use super::{
     Channel, ChannelName, CustomerName, Digest, MachineName, ProductName, TargetPath, Version,
 };
 
+pub use delta::{DeltaPath, DeltaProfile, DeltaStep};
+
 /// The format number that this program writes and reads in a plan.
 pub const PLAN_FORMAT: u32 = 1;
 
@@ -94,6 +96,10 @@ pub struct PlanTarget {
     pub manifest: TargetFile,
     /// The artifact.
     pub artifact: TargetFile,
+    /// Ways to its payload that weigh less than the artifact, the lightest first. An agent that does not
+    /// know of them passes them over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deltas: Vec<DeltaPath>,
 }
 
 /// A target by path, length and digest.
@@ -175,5 +181,6 @@ pub struct Notice {
     pub message: String,
 }
 
+mod delta;
 #[cfg(test)]
 mod tests;

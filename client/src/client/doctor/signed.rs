@@ -182,6 +182,7 @@ impl Signed {
                 channel: role.clone(),
                 manifest: self.listed(version, manifest, &is_release)?,
                 artifact: self.listed(version, artifact, &|kind| *kind == artifact_kind)?,
+                deltas: Vec::new(),
             })
         })
     }

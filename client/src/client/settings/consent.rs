@@ -120,6 +120,7 @@ mod tests {
         PlanTarget {
             manifest: file(TargetPath::manifest(&channel, &version)),
             artifact: file(TargetPath::artifact(&channel, &version, &platform)),
+            deltas: Vec::new(),
             version,
             channel,
         }

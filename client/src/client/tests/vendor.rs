@@ -257,6 +257,7 @@ impl Vendor {
                 packed,
                 TargetKind::Artifact { platform },
             ),
+            deltas: Vec::new(),
         };
         self.targets.entry(channel.into()).or_default().insert(version, target.clone());
         self.sign();

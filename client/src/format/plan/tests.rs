@@ -13,6 +13,7 @@ fn target() -> PlanTarget {
         channel: Channel::Bugfix.into(),
         manifest: file("bugfix/2.4.1/release.json"),
         artifact: file("bugfix/2.4.1/linux-x86_64.tar.zst"),
+        deltas: Vec::new(),
     }
 }
 
@@ -41,6 +42,18 @@ fn plan(action: Action) -> Plan {
     }
 }
 
+fn deltas() -> Vec<DeltaPath> {
+    let step = |profile, payload: &[u8]| DeltaStep {
+        profile,
+        length: 3,
+        sha256: Digest::of(b"abc"),
+        payload_length: payload.len() as u64,
+        payload_sha256: Digest::of(payload),
+    };
+    let steps = vec![step(DeltaProfile::Fast, b"between"), step(DeltaProfile::Compact, b"new")];
+    vec![DeltaPath { from: "2.3.9".parse().unwrap(), steps }]
+}
+
 fn rollback() -> Action {
     let ticket = Some("SUP-7".to_owned());
     let order = RollbackOrder { number: 3, reason: "it crashes".to_owned(), ticket };
@@ -57,6 +70,29 @@ fn a_plan_survives_its_document() {
         let written = serde_json::to_value(plan(action.clone())).unwrap();
         assert_eq!(read(&written).unwrap(), plan(action));
     }
+}
+
+#[test]
+fn a_target_may_name_deltas() {
+    let target = PlanTarget { deltas: deltas(), ..target() };
+    let written = serde_json::to_value(plan(Action::Update { target: target.clone() })).unwrap();
+    assert_eq!(read(&written).unwrap().action.target(), Some(&target));
+    let document = json!({"from": "2.3.9", "steps": [
+        {"profile": "fast", "length": 3, "sha256": Digest::of(b"abc"),
+            "payload_length": 7, "payload_sha256": Digest::of(b"between")},
+        {"profile": "compact", "length": 3, "sha256": Digest::of(b"abc"),
+            "payload_length": 3, "payload_sha256": Digest::of(b"new")},
+    ]});
+    assert_eq!(written["action"]["target"]["deltas"], json!([document]));
+    assert_eq!(target.deltas[0].download_bytes(), 6);
+}
+
+#[test]
+fn a_profile_of_later_programs_is_read() {
+    let mut document = serde_json::to_value(&deltas()[0]).unwrap();
+    document["steps"][0]["profile"] = json!("smaller_still");
+    let path: DeltaPath = serde_json::from_value(document).unwrap();
+    assert_eq!(path.steps[0].profile, DeltaProfile::Other);
 }
 
 #[test]
