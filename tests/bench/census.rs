@@ -91,13 +91,14 @@ async fn main() {
     }
     let mut times = Vec::new();
     for round in 0..ROUNDS as u64 {
-        times.push(report(&store, round, |machine| machine.event_number += 1).await);
+        let reporting = apart(round, machines);
+        times.push(report(&store, reporting, |machine| machine.event_number += 1).await);
     }
     line("one report that changes no count, durable", times);
     let mut times = Vec::new();
     for round in 0..ROUNDS as u64 {
         let update = |machine: &mut MachineRecord| machine.running = "1.19.0".parse().ok();
-        times.push(report(&store, round, update).await);
+        times.push(report(&store, apart(round, machines), update).await);
     }
     line("one report of another version, durable", times);
 }
@@ -118,12 +119,17 @@ async fn scan(store: &SledStore, everything: &Selection) -> u64 {
     census.values().map(|count| count.figures(Day::numbered(0)).installed).sum()
 }
 
+/// Machines that are far from one another in the store, one for each round.
+fn apart(round: u64, machines: u64) -> u64 {
+    round * 997 % machines
+}
+
 async fn report(
     store: &SledStore,
-    round: u64,
+    number: u64,
     change: impl FnOnce(&mut MachineRecord),
 ) -> Duration {
-    let mut machine = store.machine(&machine(round * 997).name).await.unwrap();
+    let mut machine = store.machine(&machine(number).name).await.unwrap();
     change(&mut machine);
     let change = MachineChange { machine, plan: None, events: Vec::new(), audit: None };
     let started = Instant::now();

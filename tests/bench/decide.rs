@@ -14,9 +14,9 @@ use serde_json::json;
 
 /// As many releases in each of the four channels.
 const RELEASES: u64 = 1000;
-const ROUNDS: usize = 200;
 
 fn main() {
+    let rounds: usize = std::env::args().nth(1).map_or(200, |text| text.parse().unwrap());
     let releases: Vec<Release> = (0..RELEASES).flat_map(releases).collect();
     let count = releases.len();
     let catalogue = Catalogue::new("acme-db".parse().unwrap(), [], releases).unwrap();
@@ -31,7 +31,7 @@ fn main() {
     let history: BTreeSet<_> = ["499.0.0", "499.0.1"].map(|it| it.parse().unwrap()).into();
 
     let (mut walks, mut decisions) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         walks.push(timed(|| {
             catalogue.releases().map(|release| release.version.clone()).collect::<Vec<_>>()
         }));

@@ -281,10 +281,23 @@ pub(crate) fn plan_seeds() -> Seeds {
     asked["collect"] = serde_json::json!({
         "number": 5, "reason": "r", "ticket": "t", "expires": "2030-01-01T00:00:00Z",
     });
+    let mut by_deltas = json::parse(&plan_for("m-1")).unwrap()["signed"].take();
+    let target = &mut by_deltas["action"]["target"];
+    let step = |profile| {
+        serde_json::json!({
+            "profile": profile, "length": 8, "sha256": target["artifact"]["sha256"],
+            "payload_length": 9, "payload_sha256": target["manifest"]["sha256"],
+        })
+    };
+    target["deltas"] = serde_json::json!([
+        { "from": "1.0.0", "steps": [step("fast"), step("compact")] },
+        { "from": "0.9.0", "steps": [step("later")] },
+    ]);
     vec![
         ("rollback", plan_for("m-1")),
         ("other-machine", plan_for("m-2")),
         ("stay", serde_json::to_vec(&stay).unwrap()),
         ("retry-and-collect", serde_json::to_vec(&asked).unwrap()),
+        ("deltas", serde_json::to_vec(&by_deltas).unwrap()),
     ]
 }
