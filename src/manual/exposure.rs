@@ -56,9 +56,25 @@
 //! | `held_back` | `HELD`, `PINNED`, `BLOCKED`, `SAFEGUARD`, `ROLLOUT_WAIT`, `REQUIREMENT`, `STEP_REQUIRED`, `GOING_BACK`, `OTHER_TARGET` | the contract gives it, and something keeps it from the machine |
 //! | `failed` | `FAILED` | it was tried, and failed on the machine, or somebody there went back from it |
 //! | `silent` | `SILENT` | the machine has not been heard of for so long that it has given its seat up |
-//! | `waiting` | `NOT_CHECKED`, `OFFERED`, `DEFERRED` | it is there for the machine to take: it has not checked since, waits for its window or somebody's approval, or the program asked to be updated later |
+//! | `waiting` | `NOT_CHECKED`, `OFFERED`, `WINDOW`, `APPROVAL`, `CONFIRMATION`, `COMMAND`, `DEFERRED` | it is there for the machine to take: below |
 //!
 //! These are the verdicts of `mainstay machine explain`; no rule is written a second time.
+//!
+//! A machine says with each check what it [waits for](super::machines#what-the-server-is-told) with what the
+//! check before offered it, so that is known from its second check on:
+//!
+//! | code | what it means |
+//! |---|---|
+//! | `NOT_CHECKED` | it has not checked since it can have the fix |
+//! | `OFFERED` | it was offered the fix, and has not said that it waits for anything: its next update installs it. Agents from before they said so never do |
+//! | `WINDOW` | it waits for its maintenance window, of which the sentence says when it opens; once it has opened it is `OFFERED` again |
+//! | `APPROVAL` | somebody at the machine has to approve of it (`mainstay-agent approve`) |
+//! | `CONFIRMATION` | what is on probation there has to be confirmed or undone first |
+//! | `COMMAND` | its administrator lets nothing of the channel be installed by itself (`mainstay-agent update` does) |
+//! | `DEFERRED` | the program asked to be updated later |
+//!
+//! Each is of the version that the machine is to install next, be it a stop on the way to the fix. Whatever it waits
+//! for, the agreed time runs.
 //!
 //! # How long it took
 //!
@@ -160,6 +176,6 @@
 //! - A document that lists so many components under one name that they do not fit into a record (64 KiB) is
 //!   refused.
 //!
-//! - What a machine says that it runs is believed.
-//! - A maintenance window or a want of approval on the machine is not told apart from a machine that will
-//!   install it with its next update: machines do not report that they wait.
+//! - What a machine says that it runs is believed, and so is what it says that it waits for.
+//! - That is what `mainstay-agent run` would wait for, as it was at the last check: a machine on which updates are
+//!   made by a command alone may be said to wait for an approval that nobody has to give.

@@ -304,6 +304,14 @@
 //! Events are numbered and kept in the journal until the server has taken them, the newest 100; they go
 //! with the next `check` or `update`.
 //!
+//! Each `check` says also what runs, the agent's version, [what the machine is](#before-anything-is-downloaded)
+//! unless that is withheld, and what it waits for with what an earlier check brought: an approval, the next
+//! window and when that opens, a confirmation, or a command (`status` says the same as `waits_for`). So the vendor's support sees
+//! that nothing is wrong with a machine on which an update is not installed yet. Of the settings nothing
+//! further is told: which windows there are, and what is done with a channel of which nothing is offered, stays
+//! on the machine. `facts = "withheld"` is about what the machine is and does not change it: like the events
+//! this is what becomes of the vendor's own offer.
+//!
 //! # What support may have
 //!
 //! Support can ask a machine for a *bundle*: one file with what is needed to see why something does not

@@ -121,6 +121,24 @@
 //! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
 //! ```
 //!
+//! A check may also say, as `waits`, which version the machine was offered by an earlier one and what it
+//! waits for before it installs that ([`Waiting`](mainstay_client::format::wire::Waiting)): `approval`,
+//! `confirmation` of what is on probation, a `command`, or a `window`, with when it opens. It is absent where the
+//! machine is offered nothing or waits for nothing, and the server then forgets what it said before. Nothing is
+//! decided by it. A server from before refuses it likewise.
+//!
+//! ```
+//! use mainstay_client::{format::wire::{Awaited, Waiting}, tuf::json};
+//!
+//! let waits: Waiting = json::from_slice(
+//!     br#"{"version": "2.4.1", "for": {"window": "2026-06-06T22:00:00Z"}}"#,
+//! )?;
+//! assert!(matches!(waits.awaited, Awaited::Window(_)));
+//! let waits: Waiting = json::from_slice(br#"{"version": "2.5.0", "for": "approval"}"#)?;
+//! assert_eq!(waits.awaited, Awaited::Approval);
+//! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
+//! ```
+//!
 //! `requires` is a member of an artifact in the release manifest, beside `health` and `hooks`, and says
 //! what `mainstay.toml` in the tree says ([`Requirements`](mainstay_client::format::Requirements)): `kernel`,
 //! `glibc`, `musl`, `components`, `free_bytes`, all optional. It is absent where nothing is required. A

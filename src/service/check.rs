@@ -71,6 +71,7 @@ impl Service {
         let stored = self.claimed(stored, now).await?;
         let mut machine = stored.clone();
         machine.note_memory(request.known.timestamp, now);
+        machine.waits = request.waits.clone().map(Box::new);
         machine.runs_now(request.running.as_ref(), now);
         machine.platform = request.platform.clone();
         machine.agent = request.agent.chars().filter(|c| !c.is_control()).take(64).collect();

@@ -238,6 +238,7 @@ impl Service {
             memory: MemoryRecord::default(),
             clone_suspected: None,
             facts: None,
+            waits: None,
         })
     }
 }
@@ -288,6 +289,7 @@ fn without_history(machine: MachineRecord, host: &str, now: Timestamp) -> Machin
         plan: machine.plan.map(|plan| PlanRecord { expires: now, ..plan }),
         event_number_before: machine.event_number,
         clone_suspected: None,
+        waits: None,
         ..machine
     }
 }

@@ -397,7 +397,9 @@ impl Service {
             going_back_to: machine.pending_order().map(|order| &order.to),
             offered: &machine.offered,
             failed: &failed,
+            waits: machine.waits.as_deref(),
             last: last.as_ref().map(|told| &told.event),
+            at: standing.now(),
         };
         let open = advisories.iter().filter_map(|id| {
             let advisory = Advisory::new(catalogue, id, affected(recorded, id));

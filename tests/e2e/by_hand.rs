@@ -287,6 +287,7 @@ impl BareMachine {
             known: KnownMetadata { root: 1, ..KnownMetadata::default() },
             agent: "by hand".to_owned(),
             facts: None,
+            waits: None,
         };
         let body = serde_json::to_vec(&request).unwrap();
         let answer = server.request("POST", "/v1/check", &self.0.token, &body).has_status(200);

@@ -44,6 +44,7 @@ fn checked(server: &Server, machine: &BareMachine, headers: &[(&str, &str)]) -> 
         known: KnownMetadata::default(),
         agent: "by hand".to_owned(),
         facts: None,
+        waits: None,
     };
     let bearer = format!("Bearer {}", machine.0.token);
     let headers = [&[("Authorization", bearer.as_str())], headers].concat();

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     by_hand::BareMachine,
-    harness::{PRODUCT, Server},
+    fleet::{at_the_first_release, customer},
+    harness::{Machine, PRODUCT, Server},
     organisation::Served,
+    service::{closed_window, set as add_settings},
 };
 
 const CVE: &str = "CVE-2026-4711";
@@ -301,4 +303,95 @@ fn what_is_recorded_of_an_advisory_narrows_who_is_open_and_is_exported() {
     let refused = [&["--json", "advisory", "export"], &of[..]].concat();
     let refused = scene.server.mainstay(&refused).exits(4).json();
     assert_eq!(refused["code"], "PUBLISHER_UNKNOWN");
+}
+
+#[test]
+fn a_machine_that_waits_for_approval_and_one_that_waits_for_a_window_are_told_apart() {
+    let (server, asking) = at_the_first_release("standard");
+    let [patient, old] = ["premium", "basic"].map(|tier| server.machine(&customer(&server, tier)));
+    for machine in [&patient, &old] {
+        machine.agent(&["update"]).succeeds();
+    }
+    add_settings(&asking, "[updates.channels]\nsecurity = \"ask\"");
+    add_settings(&patient, &format!("[[updates.windows]]\n{}", closed_window()));
+    fix(&server, "1.0.1", "critical");
+    let code = |machine: &Machine| {
+        let (report, name) = (exposure(&server, &[CVE]), machine.name());
+        let machines = open(&report).into_iter();
+        let found = machines.filter(|(machine, _)| *machine == name).map(|(_, code)| code);
+        found.map(str::to_owned).next()
+    };
+    let all = [&asking, &patient, &old];
+    let codes = || all.map(&code).map(Option::unwrap);
+    assert_eq!(codes(), ["NOT_CHECKED"; 3]);
+    let check = || all.map(|machine| machine.agent(&["check"]).exits(11));
+    check();
+    assert_eq!(codes(), ["OFFERED"; 3], "a machine tells what it waits for once it was offered it");
+    check();
+    assert_eq!(codes(), ["APPROVAL", "WINDOW", "OFFERED"]);
+
+    let opens = patient.agent(&["--json", "status"]).succeeds().json();
+    let opens = opens["status"]["offered"]["opens"].as_str().unwrap();
+    let told = server.mainstay(&["exposure", CVE]).succeeds().stdout();
+    let words = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in ["mainstay-agent approve 1.0.1", &format!("which opens at {opens}")] {
+        assert!(words.contains(expected), "{expected}\n{told}");
+    }
+    let page = |machine: &Machine| {
+        server.mainstay(&["machine", "show", &machine.name()]).succeeds().stdout()
+    };
+    assert!(page(&asking).contains("with 1.0.1, for approval"), "{}", page(&asking));
+    let window = format!("with 1.0.1, for its window, which opens at {opens}");
+    assert!(page(&patient).contains(&window), "{}", page(&patient));
+
+    asking.agent(&["approve", "1.0.1"]).succeeds();
+    asking.agent(&["check"]).exits(11);
+    assert_eq!(code(&asking).as_deref(), Some("OFFERED"));
+    asking.agent(&["update"]).succeeds();
+    assert_eq!(code(&asking), None);
+    // Whoever is at the machine need not wait; then it waits no more.
+    patient.agent(&["update"]).succeeds();
+    let shown = server.mainstay(&["--json", "machine", "show", &patient.name()]).succeeds().json();
+    assert_eq!((code(&patient), &shown["machine"]["waits"]), (None, &Value::Null));
+}
+
+#[test]
+fn what_a_machine_says_that_it_waits_for_is_one_of_what_there_is() {
+    let scene = Served::new();
+    let (server, machine) = (&scene.server, &scene.own);
+    confirm(server, machine, 1, "1.0.0");
+    fix(server, "1.0.1", "critical");
+    let check = |waits: &Value| {
+        let request = json!({
+            "product": PRODUCT, "platform": crate::harness::platform(), "running": "1.0.0",
+            "known": { "root": 1 }, "agent": "by hand", "waits": waits,
+        });
+        let body = serde_json::to_vec(&request).unwrap();
+        server.request("POST", "/v1/check", &machine.0.token, &body)
+    };
+    let long = format!("1.0.1-{}", "x".repeat(64));
+    for wrong in [
+        json!({ "version": "1.0.1", "for": "<script>" }),
+        json!({ "version": "1.0.1", "for": { "window": "soon" } }),
+        json!({ "version": "1.0.1", "for": { "window": "99999-01-01T00:00:00Z" } }),
+        json!({ "version": "1.0.1\u{1b}[2J", "for": "approval" }),
+        json!({ "version": long, "for": "approval" }),
+        json!({ "version": "1.0.1", "for": "approval", "note": "x" }),
+        json!({ "version": "1.0.1" }),
+        json!("approval"),
+    ] {
+        check(&wrong).refuses(400, "INVALID_REQUEST");
+    }
+    let code = || open(&exposure(server, &[CVE, "--customer", "acme"]))[0].1.to_owned();
+    for (waits, expected) in [
+        (json!({ "version": "1.0.1", "for": "approval" }), "APPROVAL"),
+        (json!({ "version": "1.0.1", "for": { "window": "0001-01-01T00:00:00Z" } }), "OFFERED"),
+        (json!({ "version": "1.0.1", "for": { "window": "9999-01-01T00:00:00Z" } }), "WINDOW"),
+        (json!({ "version": "1.0.9", "for": "approval" }), "OFFERED"),
+        (json!({ "version": "1.0.1", "for": "command" }), "COMMAND"),
+        (Value::Null, "OFFERED"),
+    ] {
+        check(&waits).has_status(200);
+        assert_eq!(code(), expected, "{waits}");
+    }
 }

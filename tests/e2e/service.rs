@@ -74,7 +74,7 @@ impl Drop for Service {
 }
 
 /// Adds tables to the agent's settings.
-fn set(machine: &Machine, tables: &str) {
+pub(crate) fn set(machine: &Machine, tables: &str) {
     let path = machine.root().join(".mainstay/agent.toml");
     let settings = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{settings}\n{tables}\n")).unwrap();

@@ -233,6 +233,7 @@ pub(crate) fn wire_seeds() -> Seeds {
             serde_json::json!({
                 "product": "vault", "platform": "linux-x86_64", "running": "1.0.0",
                 "known": known, "agent": "0.1.0",
+                "waits": { "version": "1.0.1", "for": { "window": "2026-06-06T22:00:00Z" } },
             }),
         ),
         (

@@ -73,6 +73,7 @@ impl Client {
             known: self.store.known(root.version()),
             agent: env!("CARGO_PKG_VERSION").to_owned(),
             facts: self.told_facts(),
+            waits: self.waiting(&now),
         })?;
         let mut repository = self.refresh().repository(root, &answer.metadata, now.wall)?;
         let plan = self.plan(&mut repository, &answer)?;

@@ -3,13 +3,16 @@ use std::path::Path;
 use super::{
     Client, CollectionRequest, Enrolment, History, approval, rules,
     rules::Situation,
-    settings::{Step, step},
+    settings::{Step, Wait, step},
     trust_store::{Noted, TrustStore},
 };
 use crate::{
     clock,
     error::Error,
-    format::{Action, Lines, Plan, Version},
+    format::{
+        Action, Lines, Plan, Version,
+        wire::{Awaited, Waiting},
+    },
     fs::LocalFileSystem,
     install::{Layout, Limits, Moment, Record, Recorded},
     tuf,
@@ -45,6 +48,42 @@ pub struct Offer {
     pub step: Step,
 }
 
+impl Offer {
+    /// What of `plan` is still to be done here, if anything is.
+    fn of(
+        plan: &Plan,
+        layout: &Layout,
+        enrolment: &Enrolment,
+        record: &Record,
+        store: &TrustStore,
+        now: &Moment,
+    ) -> Option<Self> {
+        let action = still_to_do(plan, record, store.noted(Noted::OrderDone))?;
+        let (channels, windows) = (enrolment.updates.channels, &enrolment.updates.windows);
+        let approved = approval::read(layout);
+        let step = step(&action, channels, approved.as_ref(), windows.at(now.wall));
+        // An order undoes what is on probation.
+        let probation = match action {
+            Action::Update { .. } => record.probation.as_ref().map(|it| it.version.clone()),
+            Action::Stay | Action::Rollback { .. } => None,
+        };
+        Some(Self { action, probation, step })
+    }
+
+    /// What the service waits for before it does that; nothing where its next look does it.
+    pub fn awaited(&self) -> Option<Awaited> {
+        match (&self.probation, self.step) {
+            (Some(_), _) => Some(Awaited::Confirmation),
+            (None, Step::Wait(wait) | Step::Fetch(wait)) => Some(match wait {
+                Wait::Approval => Awaited::Approval,
+                Wait::Window(opens) => Awaited::Window(opens),
+            }),
+            (None, Step::Rest) => Some(Awaited::Command),
+            (None, Step::Apply) => None,
+        }
+    }
+}
+
 impl Status {
     /// Reads what is known about the installation at `root_dir`. It takes no lock, so it works while
     /// another process is at work there, and changes and mends nothing. Needs no server.
@@ -68,19 +107,9 @@ impl Status {
         now: &Moment,
     ) -> Self {
         let plan = store.plan();
-        let offer = plan.as_ref().and_then(|plan| {
-            let record = &recorded.record;
-            let action = still_to_do(plan, record, store.noted(Noted::OrderDone))?;
-            let (channels, windows) = (enrolment.updates.channels, &enrolment.updates.windows);
-            let approved = approval::read(layout);
-            let step = step(&action, channels, approved.as_ref(), windows.at(now.wall));
-            // An order undoes what is on probation.
-            let probation = match action {
-                Action::Update { .. } => record.probation.as_ref().map(|it| it.version.clone()),
-                Action::Stay | Action::Rollback { .. } => None,
-            };
-            Some(Offer { action, probation, step })
-        });
+        let offer = plan
+            .as_ref()
+            .and_then(|plan| Offer::of(plan, layout, &enrolment, &recorded.record, store, now));
         let target = offer.as_ref().and_then(|offer| offer.action.target());
         let offered = target.map(|target| &target.version);
         let mut history = History::read(layout);
@@ -108,6 +137,15 @@ fn still_to_do(plan: &Plan, record: &Record, order_done: Option<u64>) -> Option<
 }
 
 impl Client {
+    /// What is waited for here with what the newest plan offers, as the server is told it.
+    pub(super) fn waiting(&self, now: &Moment) -> Option<Waiting> {
+        let (plan, record) = (self.store.plan()?, self.installation.record());
+        let layout = self.installation.layout();
+        let offer = Offer::of(&plan, layout, &self.enrolment, record, &self.store, now)?;
+        let version = offer.action.target()?.version.clone();
+        Some(Waiting { version, awaited: offer.awaited()? })
+    }
+
     /// What is known without asking anybody. Whoever has not opened the installation reads it with
     /// [`Status::read`].
     pub fn status(&self) -> Status {

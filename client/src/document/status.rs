@@ -9,6 +9,7 @@ use crate::{
     },
     format::{
         Action, ChannelName, CollectOrder, LineName, Plan, RetryOrder, RollbackOrder, Version,
+        wire::Awaited,
     },
     install::{Block, Probation, Recorded, StageName},
 };
@@ -192,25 +193,22 @@ impl OfferDocument {
         let Offer { action, probation, step } = offer;
         let target = action.target()?;
         let version = &target.version;
-        let (waits_for, opens, message) = match (probation, step) {
+        let (waits_for, opens) = match offer.awaited() {
+            None => (None, None),
+            Some(Awaited::Confirmation) => (Some(Waits::Confirmation), None),
+            Some(Awaited::Approval) => (Some(Waits::Approval), None),
+            Some(Awaited::Window(opens)) => (Some(Waits::Window), Some(opens)),
+            Some(Awaited::Command) => (Some(Waits::Command), None),
+        };
+        let message = match (probation, step) {
             (Some(probation), _) => {
-                let message = format!("{version} waits until {probation} is confirmed or undone");
-                (Some(Waits::Confirmation), None, message)
+                format!("{version} waits until {probation} is confirmed or undone")
             }
-            (None, Step::Wait(wait) | Step::Fetch(wait)) => {
-                let (waits_for, opens) = match wait {
-                    Wait::Approval => (Waits::Approval, None),
-                    Wait::Window(opens) => (Waits::Window, Some(*opens)),
-                };
-                (Some(waits_for), opens, wait_in_words(version, *wait))
-            }
+            (None, Step::Wait(wait) | Step::Fetch(wait)) => wait_in_words(version, *wait),
             (None, Step::Rest) => {
-                let message = format!("{version} is installed by `mainstay-agent update` alone");
-                (Some(Waits::Command), None, message)
+                format!("{version} is installed by `mainstay-agent update` alone")
             }
-            (None, Step::Apply) => {
-                (None, None, format!("{version} is installed by the next update"))
-            }
+            (None, Step::Apply) => format!("{version} is installed by the next update"),
         };
         let order = match action {
             Action::Rollback { order, .. } => Some(order.clone()),

@@ -99,6 +99,37 @@ pub struct CheckRequest {
     /// What the machine is, where its administrator lets that be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
+    /// What it waits for with what it was offered, as far as it is offered anything and waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waiting>,
+}
+
+/// That a machine has been offered a version, and what it waits for before it installs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// The version.
+    pub version: Version,
+    /// What it waits for.
+    #[serde(rename = "for")]
+    pub awaited: Awaited,
+}
+
+/// What a machine waits for before it installs what it was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Awaited {
+    /// That what is on probation is confirmed or undone.
+    Confirmation,
+    /// That somebody at the machine approves of the version.
+    Approval,
+    /// The next maintenance window, and when it opens by the machine's clock.
+    Window(#[cfg_attr(feature = "schema", schemars(with = "schema::Instant"))] Timestamp),
+    /// That somebody at the machine updates it: the settings let nothing of the channel happen by
+    /// itself.
+    Command,
 }
 
 /// The versions of the metadata that a machine trusts; 0 where it has none.

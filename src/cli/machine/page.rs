@@ -1,5 +1,7 @@
 use std::fmt::Write as _;
 
+use mainstay_client::format::wire::{Awaited, Waiting};
+
 use super::super::output::{or_dash, said, table};
 use crate::{
     policy::{Line, State},
@@ -74,6 +76,7 @@ fn how_it_is(view: &MachineView) -> String {
         ("agent", machine.agent.clone()),
         ("system", or_dash(machine.facts.as_ref())),
         ("at its next check", format!("{} {next_version}", next.action)),
+        ("waits", machine.waits.as_deref().map_or_else(|| "-".to_owned(), waits_line)),
     ];
     table(["MACHINE", machine.name.as_str()], rows.map(|(name, value)| [name.to_owned(), value]))
 }
@@ -110,6 +113,19 @@ fn seat_line(seat: SeatStanding, machine: &MachineRecord) -> String {
         SeatStanding::Exceeded => format!("none: all were taken before {since}"),
         SeatStanding::Silent => "none: not heard of for too long".to_owned(),
         SeatStanding::Retired => "none: retired".to_owned(),
+    }
+}
+
+/// What a machine has said that it waits for.
+fn waits_line(waits: &Waiting) -> String {
+    let version = &waits.version;
+    match waits.awaited {
+        Awaited::Confirmation => {
+            format!("with {version}, until what is on probation is confirmed or undone")
+        }
+        Awaited::Approval => format!("with {version}, for approval"),
+        Awaited::Window(opens) => format!("with {version}, for its window, which opens at {opens}"),
+        Awaited::Command => format!("with {version}, for `mainstay-agent update`"),
     }
 }
 

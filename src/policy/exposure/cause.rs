@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, fmt};
 use jiff::Timestamp;
 use mainstay_client::format::{
     Version,
-    wire::{Event, EventKind},
+    wire::{Awaited, Event, EventKind, Waiting},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,8 +63,8 @@ pub struct Cause {
     /// On what it depends.
     pub kind: CauseKind,
     /// The stable code: that of the decision where there is one, as `machine explain` has it, and else
-    /// one of `NO_FIX`, `OTHER_TARGET`, `GOING_BACK`, `FAILED`, `SILENT`, `DEFERRED`, `OFFERED`,
-    /// `NOT_CHECKED`.
+    /// one of `NO_FIX`, `OTHER_TARGET`, `GOING_BACK`, `FAILED`, `SILENT`, `DEFERRED`, `WINDOW`,
+    /// `APPROVAL`, `CONFIRMATION`, `COMMAND`, `OFFERED`, `NOT_CHECKED`.
     pub code: String,
     /// The same in a sentence.
     pub message: String,
@@ -83,8 +83,56 @@ pub struct Circumstances<'a> {
     pub offered: &'a BTreeSet<Version>,
     /// The versions that it has blocked by itself, because they failed or somebody went back from them.
     pub failed: &'a BTreeSet<Version>,
+    /// What it said at its last check that it waits for.
+    pub waits: Option<&'a Waiting>,
     /// The newest event that it has reported.
     pub last: Option<&'a Event>,
+    /// When it is asked.
+    pub at: Timestamp,
+}
+
+impl Circumstances<'_> {
+    /// Why `hop` is not installed, which was offered and did not fail. What the machine says of another
+    /// version says nothing of this one, and a window that has opened is waited for no more.
+    fn not_taken(&self, hop: &Version) -> (&'static str, String) {
+        let waits = self.waits.filter(|waits| waits.version == *hop);
+        match waits.map(|waits| waits.awaited) {
+            Some(Awaited::Window(opens)) if self.at < opens => (
+                "WINDOW",
+                format!(
+                    "{hop} was offered; the machine waits for its window, which opens at {opens}."
+                ),
+            ),
+            Some(Awaited::Approval) => (
+                "APPROVAL",
+                format!(
+                    "{hop} was offered; the machine waits for somebody's approval there \
+                     (`mainstay-agent approve {hop}`)."
+                ),
+            ),
+            Some(Awaited::Confirmation) => (
+                "CONFIRMATION",
+                format!(
+                    "{hop} was offered; the machine waits until what is on probation there is \
+                     confirmed or undone."
+                ),
+            ),
+            Some(Awaited::Command) => (
+                "COMMAND",
+                format!(
+                    "{hop} was offered; its administrator lets nothing of its channel be installed \
+                     by itself (`mainstay-agent update` installs it)."
+                ),
+            ),
+            Some(Awaited::Window(_)) | None => (
+                "OFFERED",
+                format!(
+                    "{hop} was offered and is not installed yet: the next update on the machine \
+                     installs it, unless it waits for something that it has not told."
+                ),
+            ),
+        }
+    }
 }
 
 impl Cause {
@@ -153,11 +201,8 @@ impl Cause {
                 (CauseKind::Failed, "FAILED", message)
             }
             _ if machine.offered.contains(hop) => {
-                let message = format!(
-                    "{hop} was offered and is not installed yet: the machine waits for its window, \
-                     for somebody's approval, or for its next update."
-                );
-                (CauseKind::Waiting, "OFFERED", message)
+                let (code, message) = machine.not_taken(hop);
+                (CauseKind::Waiting, code, message)
             }
             _ => {
                 let message = format!("The machine has not checked since it can have {hop}.");

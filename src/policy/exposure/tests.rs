@@ -1,10 +1,14 @@
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
+use mainstay_client::format::wire::{Awaited, Event, EventKind, Waiting};
 use proptest::prelude::*;
 
 use super::{
     Exposure::{Affected, Fixed, NotAffected},
     *,
 };
+use crate::policy::resolve::{Action, Resolution};
 
 const CVE: &str = "CVE-2026-1";
 
@@ -289,4 +293,93 @@ fn a_fix_that_came_to_an_older_line_later_is_not_in_what_was_opened_before() {
     assert_eq!(opens(&catalogue, "1.1.1", "1.1.0"), [CVE]);
     assert_eq!(opens(&catalogue, "1.1.1", "1.0.1"), [""; 0], "it is fixed there as well");
     assert_eq!(opens(&catalogue, "1.1.0", "1.0.0"), [""; 0], "it was open before");
+}
+
+/// Why a machine runs 1.0.0 on day 20 to which 1.0.1 with the fix comes, and to which 1.0.1 was offered.
+fn waits(waits: Option<&Waiting>, last: Option<EventKind>) -> Cause {
+    let catalogue = catalogue(vec![release("1.0.0", 0, &[]), release("1.0.1", 10, &[CVE])]);
+    let (id, fix) = (cve(), version("1.0.1"));
+    let resolution = Resolution {
+        action: Action::Update(fix.clone()),
+        target: Some(fix.clone()),
+        reached: vec![fix.clone()],
+        withheld: Vec::new(),
+        order_refusal: None,
+    };
+    let last = last.map(|kind| {
+        let detail = String::new();
+        Event { number: 1, kind, from: None, to: fix.clone(), order: None, detail }
+    });
+    let machine = Circumstances {
+        silent_since: None,
+        going_back_to: None,
+        offered: &[fix].into(),
+        failed: &BTreeSet::new(),
+        waits,
+        last: last.as_ref(),
+        at: day(20),
+    };
+    Cause::of(&Advisory::new(&catalogue, &id, &[]), &resolution, &machine)
+}
+
+fn waiting(text: &str, awaited: Awaited) -> Waiting {
+    Waiting { version: version(text), awaited }
+}
+
+#[test]
+fn what_a_machine_waits_for_is_told_apart() {
+    let window = Awaited::Window(day(21));
+    for (awaited, code, said) in [
+        (Awaited::Approval, "APPROVAL", "`mainstay-agent approve 1.0.1`"),
+        (window, "WINDOW", "its window, which opens at 2026-01-22T00:00:00Z"),
+        (Awaited::Confirmation, "CONFIRMATION", "what is on probation"),
+        (Awaited::Command, "COMMAND", "nothing of its channel"),
+    ] {
+        let cause = waits(Some(&waiting("1.0.1", awaited)), None);
+        assert_eq!((cause.kind, cause.code.as_str()), (CauseKind::Waiting, code));
+        assert!(cause.message.contains(said), "{}", cause.message);
+        assert_eq!(cause.remedy, Some(version("1.0.1")));
+        // What it says of another version than the one that is offered is not about this fix.
+        assert_eq!(waits(Some(&waiting("1.0.2", awaited)), None).code, "OFFERED");
+    }
+    assert_eq!(waits(None, None).code, "OFFERED");
+    for opens in [Timestamp::MIN, day(0), day(20)] {
+        let over = waits(Some(&waiting("1.0.1", Awaited::Window(opens))), None);
+        assert_eq!(over.code, "OFFERED", "the window of {opens} has opened");
+    }
+}
+
+#[test]
+fn what_was_tried_tells_more_than_what_is_waited_for() {
+    for (last, code) in [
+        (EventKind::Deferred, "DEFERRED"),
+        (EventKind::Interrupted, "FAILED"),
+        (EventKind::Refused, "FAILED"),
+    ] {
+        assert_eq!(waits(Some(&waiting("1.0.1", Awaited::Approval)), Some(last)).code, code);
+    }
+}
+
+fn awaited() -> impl Strategy<Value = Awaited> {
+    let seconds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
+    prop_oneof![
+        Just(Awaited::Confirmation),
+        Just(Awaited::Approval),
+        Just(Awaited::Command),
+        seconds.prop_map(|second| Awaited::Window(Timestamp::from_second(second).unwrap())),
+    ]
+}
+
+proptest! {
+    /// Whatever a machine says that it waits for, the fix is there for it to take.
+    #[test]
+    fn waiting_for_something_excuses_nothing(awaited in awaited(), is_offered: bool) {
+        let said = waiting(if is_offered { "1.0.1" } else { "9.9.9-hostile" }, awaited);
+        let (cause, plain) = (waits(Some(&said), None), waits(None, None));
+        prop_assert_eq!((cause.kind, &cause.remedy), (plain.kind, &plain.remedy));
+        let names_window = cause.code == "WINDOW";
+        let is_ahead = matches!(awaited, Awaited::Window(opens) if opens > day(20));
+        prop_assert_eq!(names_window, is_offered && is_ahead);
+        prop_assert!(is_offered || cause == plain);
+    }
 }

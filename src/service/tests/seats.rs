@@ -143,6 +143,7 @@ async fn a_retired_machine_frees_its_seat_and_takes_one_again_when_it_enrols() {
         known: KnownMetadata::default(),
         agent: String::new(),
         facts: None,
+        waits: None,
     };
     let record = world.machine(&first).await;
     let error = service.check(record, &request).await.unwrap_err();
@@ -234,6 +235,7 @@ async fn of_two_that_come_back_to_one_free_seat_one_has_it() {
                 known: KnownMetadata::default(),
                 agent: String::new(),
                 facts: None,
+                waits: None,
             };
             service.check(world.machine(&name).await, &request).await.unwrap()
         }
@@ -274,6 +276,7 @@ async fn told_that_knows(
         known: KnownMetadata { root: 1, timestamp, ..KnownMetadata::default() },
         agent: String::new(),
         facts: None,
+        waits: None,
     };
     let answer = world.on_day(day).check(world.machine(name).await, &request).await.unwrap();
     plan(&answer).notices.into_iter().map(|notice| notice.code).collect()

@@ -490,6 +490,7 @@ impl World {
             known: KnownMetadata { root: 1, ..KnownMetadata::default() },
             agent: "test".to_owned(),
             facts: None,
+            waits: None,
         };
         self.on_day(days).check(self.machine(name).await, &request).await.unwrap()
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mainstay_client::{
     format::{
         Digest, Facts, MachineName, Version,
-        wire::{Event, EventKind},
+        wire::{Awaited, Event, EventKind, Waiting},
     },
     tuf::{PublicKey, SigningKey},
 };
@@ -276,6 +276,10 @@ pub(super) async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> M
             components: [("postgres".parse().unwrap(), version("15.4.0"))].into(),
             ..Facts::default()
         }),
+        waits: Some(Box::new(Waiting {
+            version: version("1.0.2"),
+            awaited: Awaited::Window(at(9)),
+        })),
     }
 }
 

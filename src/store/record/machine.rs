@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use mainstay_client::{
     format::{
         AdvisoryId, ContractName, CustomerName, Digest, Facts, MachineName, Platform, ProductName,
-        Version, schema::Instant, wire::Event,
+        Version,
+        schema::Instant,
+        wire::{Event, Waiting},
     },
     tuf::PublicKey,
 };
@@ -105,6 +107,9 @@ pub struct MachineRecord {
     /// What it is, where it has said so.
     #[serde(default)]
     pub facts: Option<Facts>,
+    /// What it waits for with what it was offered, where its last check said that it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Box<Waiting>>,
 }
 
 /// What a machine remembers of the repository's timestamp. One machine never forgets; two with one
@@ -297,8 +302,9 @@ impl MachineRecord {
         notification::of_machine(news, *at)
     }
 
-    /// Takes in what the machine says that it runs.
+    /// Takes in what the machine says that it runs. It waits no more to install that.
     pub fn runs_now(&mut self, running: Option<&Version>, at: Timestamp) {
+        self.waits.take_if(|waits| Some(&waits.version) == running);
         self.runs.switch(self.running.as_ref(), running, at);
         self.running = running.cloned();
     }

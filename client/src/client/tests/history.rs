@@ -3,7 +3,7 @@ use super::{
     *,
 };
 use crate::{
-    client::settings::{Step, Wait},
+    client::settings::{Opening, Step, Wait},
     format::Action,
 };
 
@@ -178,6 +178,45 @@ fn what_is_offered_is_what_is_still_to_be_done() {
     machine.server().offer("2.4.3", &Particulars::default());
     machine.check().unwrap();
     assert_eq!(offer().unwrap().step, Step::Rest);
+}
+
+#[test]
+fn the_server_is_told_what_is_waited_for_with_the_next_check() {
+    let machine = Machine::running("2.4.0");
+    let told = |machine: &Machine| {
+        machine.server().requests.clear();
+        machine.check().unwrap();
+        let server = machine.server();
+        let check = server.requests.iter().find(|it| it.path == "/v1/check").unwrap();
+        let told = serde_json::from_slice::<serde_json::Value>(&check.body).unwrap();
+        told.get("waits").cloned()
+    };
+    machine.server().offer("2.5.0", &Particulars::default());
+    assert_eq!(told(&machine), None, "it was offered nothing before");
+    let waiting = |awaited| serde_json::json!({ "version": "2.5.0", "for": awaited });
+    assert_eq!(told(&machine), Some(waiting(serde_json::json!("approval"))));
+
+    machine.client().approve(&version("2.5.0")).unwrap();
+    assert_eq!(told(&machine), None, "its next look installs it");
+    // What an administrator will not have told of what the machine is says nothing of this.
+    let window = "[[updates.windows]]\nfrom = \"HH:00\"\nuntil = \"HH:01\"";
+    let hour = (now(&machine).to_zoned_datetime(jiff::tz::TimeZone::UTC).hour() + 2) % 24;
+    let window = window.replace("HH", &format!("{hour:02}"));
+    set(&machine, &format!("[preflight]\nfacts = \"withheld\"\n{window}"));
+    let opens = machine.client().enrolment().updates.windows.at(now(&machine));
+    let Opening::Closed { until } = opens else { panic!("{opens:?}") };
+    assert_eq!(told(&machine), Some(waiting(serde_json::json!({ "window": until }))));
+
+    machine.update().unwrap();
+    assert_eq!(told(&machine), None, "it runs");
+    set(&machine, "[updates.channels]\nbugfix = \"off\"");
+    machine.server().offer("2.5.1", &Particulars::default());
+    assert_eq!(told(&machine), None);
+    let off = serde_json::json!({ "version": "2.5.1", "for": "command" });
+    assert_eq!(told(&machine), Some(off));
+    machine.server().set(Action::Stay);
+    assert!(told(&machine).is_some(), "it goes by the plan that it had");
+    assert_eq!(told(&machine), None);
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn whatever_is_read_must_not_come_too_slowly() {
                 known: crate::format::wire::KnownMetadata::default(),
                 agent: "test".to_owned(),
                 facts: None,
+                waits: None,
             };
             slow.remote().check(&request).map(drop)
         }),
