@@ -27,6 +27,7 @@
 //! | [`expiry`] | how near its end is what only the vendor can renew, and is a warning due? |
 //! | [`notification`] | what is told to other systems, and whom does it interest? |
 //! | [`delivery`] | what is done after a try to tell it? |
+//! | [`delta`] | which deltas are made and kept, and which ways do they make? |
 //!
 //! Read in that order, the first four are the path from a customer's amendments to the action in a plan.
 
@@ -36,6 +37,7 @@ pub mod catalogue;
 pub mod census;
 pub mod contract;
 pub mod delivery;
+pub mod delta;
 pub mod entitlement;
 pub mod expiry;
 pub mod exposure;

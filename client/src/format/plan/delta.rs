@@ -42,7 +42,7 @@ pub struct DeltaStep {
 }
 
 /// How a delta is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeltaProfile {
     /// With zstd or LZMA: applied at the speed of a decompression.
