@@ -2,15 +2,16 @@
 //!
 //! [`MetaStore`] holds records and speaks the domain: each of its methods is one transaction, and
 //! those that build upon what was read name the revision that they read, so that of two writers one
-//! is told [`StoreError::Conflict`]. [`Outbox`] is a part of it: what is to be told; so is [`ActionStore`]: what is wanted of
-//! several machines. [`BlobStore`] holds bytes under their own digest. An adapter
-//! holds no policy. Every adapter passes the suite in `store/contract.rs`.
+//! is told [`StoreError::Conflict`]. [`Outbox`] is a part of it: what is to be told; so are [`ActionStore`]: what is wanted of
+//! several machines, and [`DeltaStore`]: what was tried of deltas. [`BlobStore`] holds bytes under their own
+//! digest. An adapter holds no policy. Every adapter passes the suite in `store/contract.rs`.
 
 mod action;
 mod audit_chain;
 mod blobs;
 #[cfg(test)]
 mod contract;
+mod delta;
 mod directory;
 mod outbox;
 mod plan_summary;
@@ -39,6 +40,7 @@ pub use self::{
     },
     audit_chain::{AuditHead, ChainBreak},
     blobs::ObjectBlobs,
+    delta::{DeltaDownloads, DeltaRecord, DeltaStore},
     outbox::{
         DeliveryRecord, DeliveryStage, DeliveryState, Disabled, EndpointAddress, EndpointChange,
         EndpointRecord, Outbox, SecretRecord, TryRecord,
@@ -154,7 +156,7 @@ pub struct MachineChange {
 
 /// The port to the records.
 #[async_trait]
-pub trait MetaStore: Outbox + ActionStore {
+pub trait MetaStore: Outbox + ActionStore + DeltaStore {
     /// Whether the store can serve reads and writes now.
     async fn ready(&self) -> StoreResult<()>;
 

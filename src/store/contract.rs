@@ -11,6 +11,7 @@ mod blobs;
 mod bundles;
 mod catalogue;
 mod census;
+mod deltas;
 mod fleet;
 mod outbox;
 mod rollouts;
@@ -50,6 +51,8 @@ pub(super) async fn meta_store(store: &dyn MetaStore, scope: &str) {
     census::counts(store, scope).await;
     census::listing(store, scope).await;
     census::retired(store, scope).await;
+    deltas::claims(store, scope).await;
+    deltas::downloads(store, scope).await;
     outbox::announcements(store, scope).await;
     outbox::events(store, scope).await;
     outbox::endpoints(store, scope).await;

@@ -7,6 +7,7 @@
 //! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
 //! | `catalogue`, `rollouts`, `advisories`, `accounts`, `fleet`, `action`, `audit`, `outbox` | the transactions |
 //! | `bundles` | the transactions on support bundles |
+//! | `deltas` | the transactions on deltas |
 //! | `census` | how many machines run what, and which: kept with the machines |
 //! | `upgrade` | from the formats before to this one |
 //!
@@ -21,6 +22,7 @@ mod bundles;
 mod catalogue;
 mod census;
 mod codec;
+mod deltas;
 mod fleet;
 mod opening;
 mod outbox;

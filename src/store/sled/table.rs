@@ -22,7 +22,10 @@ use super::{
     super::{ActionId, StoreError, StoreResult},
     codec,
 };
-use crate::policy::{Cell, Setup};
+use crate::policy::{
+    Cell, Setup,
+    delta::{DeltaPair, profile_name},
+};
 
 /// What a table is keyed by.
 pub(super) trait Key {
@@ -102,6 +105,21 @@ impl Key for Cell {
         self.setup.append_to(bytes);
         bytes.push(0);
         self.customer.append_to(bytes);
+    }
+
+    fn shown(&self) -> String {
+        format!("`{self}`")
+    }
+}
+
+impl Key for DeltaPair {
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        let Self { product, platform, from, to, profile } = self;
+        product.append_to(bytes);
+        for part in [&platform as &dyn Display, from, to, &profile_name(*profile)] {
+            bytes.push(0);
+            bytes.extend_from_slice(part.to_string().as_bytes());
+        }
     }
 
     fn shown(&self) -> String {

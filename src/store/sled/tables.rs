@@ -13,13 +13,15 @@ use super::{
     super::{
         ActionId, ActionMachine, ActionRecord, ActivationKeyRecord, AdvisoryRecord, AuditHead,
         AuditRecord, BundleRecord, ComponentsRecord, ContractRecord, CustomerRecord,
-        DeliveryRecord, EndpointRecord, EventRecord, MachineRecord, OrganisationRecord,
-        PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord, RolloutRecord,
-        SafeguardRecord, SbomRecord, StopRecord, StoredFile, TokenRecord,
+        DeliveryRecord, DeltaDownloads, DeltaRecord, EndpointRecord, EventRecord, MachineRecord,
+        OrganisationRecord, PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord,
+        RolloutRecord, SafeguardRecord, SbomRecord, StopRecord, StoredFile, TokenRecord,
     },
     table::Table,
 };
-use crate::policy::{Cell, Claim, Count, Day, Notification, Outcomes, Setup, rollout::Outcome};
+use crate::policy::{
+    Cell, Claim, Count, Day, Notification, Outcomes, Setup, delta::DeltaPair, rollout::Outcome,
+};
 
 pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
 pub(super) const REPOSITORY_FILES: Table<(ProductName, String), StoredFile> =
@@ -93,6 +95,12 @@ pub(super) const PLANS: Table<MachineName, String> = Table::new("plans", "plan o
 pub(super) const PLANS_SENT: Table<(MachineName, u64), PlanSummary> =
     Table::new("plans-sent", "plan");
 pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("events", "event");
+
+/// What was tried of deltas.
+pub(super) const DELTAS: Table<DeltaPair, DeltaRecord> = Table::new("deltas", "delta");
+/// What each has saved, also of those that there are no more.
+pub(super) const DELTA_DOWNLOADS: Table<DeltaPair, (DeltaPair, DeltaDownloads)> =
+    Table::new("delta-downloads", "downloads of delta");
 
 pub(super) const ACTIONS: Table<ActionId, ActionRecord> = Table::new("actions", "action");
 /// For which of them something is to be done.
