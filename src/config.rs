@@ -1,6 +1,8 @@
 //! The server's configuration: a TOML file, the environment, the command line, each above the one
 //! before. Unknown fields are refused.
 
+mod deltas;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -12,11 +14,14 @@ use std::{
 use mainstay_client::format::Channel;
 use serde::Deserialize;
 
+use self::deltas::DeltaSection;
+
 use crate::{
     outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
     policy::{
         AloneLimits, Bridge, Fallback, PatchDays, Preset, RolloutRules, RolloutWish, Silence, Tier,
         Tiers, delivery,
+        delta::DeltaRules,
         exposure::csaf::Publisher,
         rollout::{
             Approval, Canaries, CriticalSecurity, FailureThreshold, Pace, Schedule, Threshold,
@@ -50,6 +55,8 @@ pub struct Config {
     pub rollouts: RolloutRules,
     /// How many machines one person may act on without a second one.
     pub alone: AloneLimits,
+    /// What deltas may cost.
+    pub deltas: DeltaRules,
     /// Who publishes documents on advisories; without, none are made.
     pub publisher: Option<Publisher>,
 }
@@ -91,6 +98,8 @@ struct File {
     rollout: RolloutSection,
     #[serde(default)]
     support: SupportSection,
+    #[serde(default)]
+    deltas: DeltaSection,
     publisher: Option<PublisherSection>,
 }
 
@@ -244,6 +253,9 @@ pub enum ConfigError {
     /// What is said of webhooks cannot be.
     #[error("webhooks.{0}")]
     Webhooks(String),
+    /// No delta could be made so.
+    #[error("deltas.{0}")]
+    Deltas(String),
     /// Rollouts would start by what makes no sense.
     #[error("{part}: {problem}")]
     Rollout {
@@ -291,6 +303,7 @@ impl Config {
             mail,
             rollout,
             support,
+            deltas,
             publisher,
         } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
@@ -316,6 +329,7 @@ impl Config {
             },
             rollouts: rollout.rules()?,
             alone: support.alone,
+            deltas: deltas.rules()?,
             publisher: publisher.map(PublisherSection::publisher).transpose()?,
         })
     }
@@ -407,7 +421,7 @@ fn changed_tiers(changes: BTreeMap<Tier, TierChange>) -> Result<Tiers, ConfigErr
 mod tests {
     use super::*;
 
-    fn load(text: &str) -> Result<Config, ConfigError> {
+    pub(super) fn load(text: &str) -> Result<Config, ConfigError> {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("mainstay.toml"), text).unwrap();
         Config::load(dir.path(), &Overrides::default())

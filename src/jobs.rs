@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod deliveries;
+pub mod deltas;
 
 use std::{sync::Arc, time::Duration};
 

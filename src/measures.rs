@@ -96,6 +96,29 @@ impl Job {
     }
 }
 
+/// What came of making a delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// It is given out.
+    Kept,
+    /// It weighs too much.
+    NotWorth,
+    /// It could not be made.
+    Failed,
+}
+
+impl Making {
+    const ALL: [Self; 3] = [Self::Kept, Self::NotWorth, Self::Failed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::NotWorth => "not_worth",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What came of a try to send a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryOutcome {
@@ -151,6 +174,17 @@ pub struct Measures {
     jobs: [Gauge; Job::ALL.len()],
     commits: Commits,
     tries: [Counter; TryOutcome::ALL.len()],
+    deltas: DeltaMeasures,
+}
+
+#[derive(Debug)]
+struct DeltaMeasures {
+    made: [Counter; Making::ALL.len()],
+    seconds: Counter<f64, std::sync::atomic::AtomicU64>,
+    kept: Gauge,
+    kept_bytes: Gauge,
+    downloads: Counter,
+    saved: Counter,
 }
 
 #[derive(Debug)]
@@ -217,6 +251,7 @@ impl Default for Measures {
         let duration = commits.duration.clone();
         registry.register_with_unit("store_commit_duration", help, Unit::Seconds, duration);
         let tries = try_measures(&mut registry);
+        let deltas = delta_measures(&mut registry);
         Self {
             registry,
             requests,
@@ -226,6 +261,7 @@ impl Default for Measures {
             jobs: ended,
             commits,
             tries,
+            deltas,
         }
     }
 }
@@ -254,6 +290,30 @@ fn try_measures(registry: &mut Registry) -> [Counter; TryOutcome::ALL.len()] {
     let help = "Tries to send a notification to an endpoint";
     registry.register("delivery_tries", help, tries);
     counted
+}
+
+fn delta_measures(registry: &mut Registry) -> DeltaMeasures {
+    let made = Family::<OutcomeLabel, Counter>::default();
+    let measures = DeltaMeasures {
+        made: Making::ALL
+            .map(|outcome| made.get_or_create_owned(&OutcomeLabel { outcome: outcome.as_str() })),
+        seconds: Counter::default(),
+        kept: Gauge::default(),
+        kept_bytes: Gauge::default(),
+        downloads: Counter::default(),
+        saved: Counter::default(),
+    };
+    registry.register("deltas_made", "Deltas that were made, or tried", made);
+    let help = "How long deltas were worked on";
+    registry.register_with_unit("delta_work", help, Unit::Seconds, measures.seconds.clone());
+    registry.register("deltas_kept", "Deltas that are given out", measures.kept.clone());
+    let help = "How many bytes deltas have together that are given out";
+    registry.register_with_unit("deltas_kept", help, Unit::Bytes, measures.kept_bytes.clone());
+    let help = "Deltas that were sent to their ends";
+    registry.register("delta_downloads", help, measures.downloads.clone());
+    let help = "By how many bytes deltas that were sent to their ends are shorter than artifacts";
+    registry.register_with_unit("delta_saved", help, Unit::Bytes, measures.saved.clone());
+    measures
 }
 
 impl Measures {
@@ -300,6 +360,30 @@ impl Measures {
         }
     }
 
+    /// Notes what came of making a delta.
+    pub fn made_delta(&self, outcome: Making) {
+        if let Some(made) = self.deltas.made.get(outcome as usize) {
+            made.inc();
+        }
+    }
+
+    /// Notes that a delta was worked on for so long.
+    pub fn spent_on_deltas(&self, took: Duration) {
+        self.deltas.seconds.inc_by(took.as_secs_f64());
+    }
+
+    /// Notes how many deltas are given out, and how many bytes they have together.
+    pub fn deltas_kept(&self, count: usize, bytes: u64) {
+        self.deltas.kept.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.deltas.kept_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Count the deltas that are sent to their ends, and the bytes by which they are shorter than
+    /// artifacts.
+    pub fn delta_downloads(&self) -> [Counter; 2] {
+        [self.deltas.downloads.clone(), self.deltas.saved.clone()]
+    }
+
     /// What the store's writer counts.
     pub fn commits(&self) -> &Commits {
         &self.commits
@@ -332,6 +416,12 @@ mod tests {
         measures.sent().inc_by(17);
         measures.succeeded(Job::ExpiryWarning, jiff::Timestamp::from_second(5).unwrap());
         measures.commits().note(3, Duration::from_millis(3));
+        measures.made_delta(Making::NotWorth);
+        measures.spent_on_deltas(Duration::from_millis(1500));
+        measures.deltas_kept(4, 70);
+        let [downloads, saved] = measures.delta_downloads();
+        downloads.inc();
+        saved.inc_by(900);
         let text = text(&measures);
         for line in [
             "mainstay_requests_total{route=\"check\",status=\"2xx\"} 1\n",
@@ -345,6 +435,13 @@ mod tests {
             "mainstay_repository_sent_bytes_total 17\n",
             "mainstay_job_last_success_timestamp_seconds{job=\"expiry_warning\"} 5\n",
             "mainstay_job_last_success_timestamp_seconds{job=\"renewal\"} 0\n",
+            "mainstay_deltas_made_total{outcome=\"not_worth\"} 1\n",
+            "mainstay_deltas_made_total{outcome=\"kept\"} 0\n",
+            "mainstay_delta_work_seconds_total 1.5\n",
+            "mainstay_deltas_kept 4\n",
+            "mainstay_deltas_kept_bytes 70\n",
+            "mainstay_delta_downloads_total 1\n",
+            "mainstay_delta_saved_bytes_total 900\n",
             "mainstay_store_changes_total 3\n",
             "mainstay_store_commit_duration_seconds_count 1\n",
         ] {
@@ -356,6 +453,9 @@ mod tests {
     fn each_class_and_job_is_at_its_place() {
         for (place, class) in RouteClass::ALL.into_iter().enumerate() {
             assert_eq!(class as usize, place, "{class:?}");
+        }
+        for (place, outcome) in Making::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place, "{outcome:?}");
         }
         for (place, outcome) in TryOutcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, place, "{outcome:?}");

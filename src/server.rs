@@ -1,13 +1,13 @@
 //! The running server: stores, workers, background jobs, and their orderly end.
 
-use std::{future::Future, io, net::SocketAddr, path::Path, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 use crate::{
     api,
-    clock::Clock,
+    clock::{Clock, random_hex},
     config::{Config, TlsConfig},
     jobs,
     limits::Limits,
@@ -25,6 +25,12 @@ pub const ADMIN_TOKEN_FILE: &str = "admin.token";
 
 /// The file in the directory of keys that the secrets of webhooks are derived from.
 const WEBHOOK_KEY_FILE: &str = "webhooks.key";
+
+/// The file in the server's directory that holds the name by which it claims background work.
+const NAME_FILE: &str = "server.name";
+
+/// How long the making of a delta may take to end when the server is told to stop. It is made again later.
+const DELTA_END_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the server did not start or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +64,8 @@ pub struct Server {
     running: actix_web::dev::Server,
     handle: ServerHandle,
     jobs: [tokio::task::JoinHandle<()>; 3],
+    deltas: tokio::task::JoinHandle<()>,
+    service: Arc<Service>,
 }
 
 impl Server {
@@ -66,6 +74,8 @@ impl Server {
         let service = web::Data::new(open_service(config).await?);
         let limits = *service.limits();
         jobs::renew(&service).await;
+        // Before the first check: plans of before name them.
+        service.load_deltas().await?;
         let app_data = service.clone();
         let server = HttpServer::new(move || {
             App::new().app_data(app_data.clone()).configure(api::configure)
@@ -90,9 +100,10 @@ impl Server {
         let service = service.into_inner();
         let deliveries = tokio::spawn(jobs::deliveries::run(Arc::clone(&service)));
         let actions = tokio::spawn(jobs::actions::run(Arc::clone(&service)));
-        let jobs = [tokio::spawn(jobs::run(service)), deliveries, actions];
+        let deltas = tokio::spawn(jobs::deltas::run(Arc::clone(&service)));
+        let jobs = [tokio::spawn(jobs::run(Arc::clone(&service))), deliveries, actions];
         let scheme = if config.tls.is_some() { "https" } else { "http" };
-        Ok(Self { address, scheme, handle: running.handle(), running, jobs })
+        Ok(Self { address, scheme, handle: running.handle(), running, jobs, deltas, service })
     }
 
     /// The server's address.
@@ -102,7 +113,7 @@ impl Server {
 
     /// Serves until `shutdown` comes, then lets the requests under way end.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { running, handle, jobs, .. } = self;
+        let Self { running, handle, jobs, mut deltas, service, .. } = self;
         let stop = async {
             shutdown.await;
             tracing::info!("stopping: requests under way may end");
@@ -113,6 +124,11 @@ impl Server {
             served = running => served,
             () = stop => Ok(()),
         };
+        service.stop_deltas();
+        if tokio::time::timeout(DELTA_END_TIMEOUT, &mut deltas).await.is_err() {
+            deltas.abort();
+            let _aborted = deltas.await;
+        }
         for job in jobs {
             job.abort();
             let _aborted = job.await;
@@ -150,6 +166,7 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     .with_outlet(outlet)
     .with_rollouts(config.rollouts.clone())
     .with_alone(config.alone)
+    .with_deltas(config.deltas, server_name(&dir.join(NAME_FILE))?)
     .with_publisher(config.publisher.clone());
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
@@ -159,6 +176,21 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
         })
         .await?;
     Ok(service)
+}
+
+/// The name in the file at `path`, which is made up on first start. A server that starts again has it still:
+/// so it knows which work it left behind.
+fn server_name(path: &Path) -> Result<String, ServerError> {
+    let name = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = random_hex::<8>().map_err(ServiceError::from)?;
+            write_secret(path, &name).map(|()| name)
+        }
+        other => other,
+    };
+    let what = path.display().to_string();
+    let name = name.map_err(|source| ServerError::Io { what, source })?;
+    Ok(format!("server-{}", name.trim()))
 }
 
 fn tls_config(tls: &TlsConfig) -> Result<rustls::ServerConfig, ServerError> {

@@ -10,7 +10,7 @@
 //! | [`exposure`], [`advisory`], [`sbom`] | whoever answers for security |
 //! | [`status`], [`webhook`] | whoever watches over it |
 //! | [`delivery`] | whoever is to be told |
-//! | [`keys`] | the server itself |
+//! | [`keys`], [`delta`] | the server itself |
 
 pub mod access;
 pub mod action;
@@ -26,6 +26,7 @@ pub mod contract;
 pub mod decisions;
 mod delegation;
 pub mod delivery;
+pub mod delta;
 pub mod denial;
 pub mod enroll;
 mod error;
@@ -67,7 +68,9 @@ use crate::{
     limits::Limits,
     measures::Measures,
     outlet::Outlet,
-    policy::{AloneLimits, RolloutRules, Silence, Tiers, exposure::csaf::Publisher},
+    policy::{
+        AloneLimits, RolloutRules, Silence, Tiers, delta::DeltaRules, exposure::csaf::Publisher,
+    },
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
 use keys::OnlineKeys;
@@ -99,6 +102,7 @@ pub struct Service {
     actions_ordered: tokio::sync::Notify,
     paces: pace::Paces,
     publisher: Option<Publisher>,
+    deltas: delta::Deltas,
 }
 
 impl Service {
@@ -139,6 +143,7 @@ impl Service {
             actions_ordered: tokio::sync::Notify::new(),
             paces,
             publisher: None,
+            deltas: delta::Deltas::new(DeltaRules::default(), "server".to_owned()),
         }
     }
 
@@ -181,6 +186,13 @@ impl Service {
     #[must_use]
     pub fn with_publisher(self, publisher: Option<Publisher>) -> Self {
         Self { publisher, ..self }
+    }
+
+    /// The same where deltas may cost so much, and are claimed by the name `holder`, which no other server
+    /// on the same records has.
+    #[must_use]
+    pub fn with_deltas(self, rules: DeltaRules, holder: String) -> Self {
+        Self { deltas: delta::Deltas::new(rules, holder), ..self }
     }
 
     /// The limits in force.

@@ -52,6 +52,8 @@ mod crash;
 mod data;
 #[path = "e2e/decisions.rs"]
 mod decisions;
+#[path = "e2e/delta_service.rs"]
+mod delta_service;
 #[path = "e2e/deltas.rs"]
 mod deltas;
 #[path = "e2e/doctor.rs"]

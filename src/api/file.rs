@@ -156,9 +156,17 @@ async fn read(
         return Ok(empty());
     }
     let sent = service.measures().sent();
-    let bytes = service.read(&file, range).await?;
+    let bytes = service.read(&file, range.clone()).await?;
+    let mut left = range.end - range.start;
+    let mut download = service.delta_download(&file).filter(|_| range.end == file.length);
     let counted = bytes.inspect_ok(move |piece| {
         sent.inc_by(piece.len() as u64);
+        left = left.saturating_sub(piece.len() as u64);
+        if left == 0
+            && let Some(download) = download.take()
+        {
+            download.ended();
+        }
     });
     Ok(Box::pin(counted.map_err(|error| std::io::Error::other(ServiceError::from(error)))))
 }

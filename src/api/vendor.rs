@@ -18,6 +18,7 @@ use super::{
 use crate::{
     policy::lifecycle::LineView,
     service::{
+        delta::DeltaPage,
         private_channel::{CreatePrivateChannel, PrivateChannelView},
         publish::PublishRequest,
         status::ProductStatus,
@@ -71,6 +72,13 @@ pub(super) const ROUTES: &[Route] = &[
         Who::Vendor(&Role::ALL),
         lines,
         "List the lines of a product with their dates."
+    ),
+    route!(
+        GET,
+        "/v1/products/{product}/deltas",
+        Who::Vendor(&Role::ALL),
+        deltas,
+        "List the deltas of a product, and what they have saved."
     ),
     route!(
         GET,
@@ -175,6 +183,11 @@ async fn amend_metadata(
 async fn lines(service: Shared, _: Staff, product: web::Path<String>) -> Answer<Vec<LineView>> {
     let product: ProductName = product.parse()?;
     body::ok(&service.lines(&product).await?)
+}
+
+async fn deltas(service: Shared, _: Staff, product: web::Path<String>) -> Answer<DeltaPage> {
+    let product: ProductName = product.parse()?;
+    body::ok(&service.deltas(&product).await?)
 }
 
 async fn releases(

@@ -1,3 +1,5 @@
+mod list;
+
 use std::{
     fs::{self, File},
     io::{BufWriter, Read as _, Seek as _, Write},
@@ -16,9 +18,12 @@ use serde_json::{Value, json};
 
 use super::{CliError, CliResult, Output, output::table};
 
-/// Make, apply and describe deltas between payloads. No server is asked.
+/// Say which deltas the server makes and what they save; make, apply and describe deltas by hand, which asks
+/// no server.
 #[derive(Debug, Subcommand)]
 pub(super) enum Delta {
+    /// List the deltas that the server makes by itself, and what they have saved.
+    List(list::List),
     /// Make the delta that turns OLD into NEW.
     Make(Make),
     /// Make the new payload of OLD and a delta.
@@ -73,6 +78,7 @@ pub(super) struct Info {
 impl Delta {
     pub(super) fn run(self, output: Output) -> CliResult {
         match self {
+            Self::List(command) => command.run(output),
             Self::Make(command) => command.run(output),
             Self::Apply(command) => command.run(output),
             Self::Info(command) => command.run(output),

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::Config,
     outlet::OutletConfig,
-    policy::{AloneLimits, RolloutRules, Silence, Tiers},
+    policy::{AloneLimits, RolloutRules, Silence, Tiers, delta::DeltaRules},
     server::{ADMIN_TOKEN_FILE, Server, ServerError},
     store::ProductRecord,
 };
@@ -143,6 +143,7 @@ impl Background {
             outlet: OutletConfig::default(),
             rollouts: RolloutRules::default(),
             alone: AloneLimits::default(),
+            deltas: DeltaRules::default(),
             publisher: None,
         };
         let runtime = runtime()?;

@@ -13,6 +13,41 @@
 //! damaged or made to do harm ends in an error: never more is written than the payload's length, and
 //! memory is bounded by [`Limits`](mainstay_client::delta::Limits).
 //!
+//! # Who makes them
+//!
+//! The server, in the background, one at a time: for each version that machines run, and the version that
+//! they would get next. It counts the machines that are heard of, customer by customer, and asks the same
+//! decision as a check which release each of the customer's contracts gives them, as if every rollout had come
+//! to everybody; so deltas are there before the waves are. What a technician keeps from single machines is
+//! not looked at, and of a customer with several contracts all machines count for each: the numbers are
+//! estimates from above. It looks after each publish, and otherwise every 20 seconds, or less often where looking
+//! would take more than a fiftieth of its time.
+//!
+//! - The first to be made is that which would save the most bytes, estimated from above: the artifact's
+//!   length, for each machine. For an artifact below 64 KiB none is made.
+//! - It is applied before it is kept. One that weighs more than three quarters of the artifact is not
+//!   kept, and that is remembered: it is not tried again.
+//! - What it may cost is in `[deltas]` of the configuration ([`operations`](super::operations)): seconds of one core
+//!   a day, memory, and room on the disk. Where the room is not enough, those give way that save the fewest
+//!   bytes for the room that they take: first what no machine wants any more, because the release was
+//!   withdrawn, or nobody runs the old one, or everybody has the new one.
+//! - A delta that is made is claimed for ten minutes at a time, so several servers on the same records make
+//!   none twice. A server that is killed in the middle makes it again when it runs again; three
+//!   times that never come to an end, and it is given up.
+//!
+//! A plan names the deltas that lead from what the machine runs to its target, also several in a row where
+//! each leads to a release that the machine may have: a delta gives away what it makes. A machine fetches
+//! `/repo/<product>/deltas/<sha256>`, and is let have it where it is let have the artifact. A delta that
+//! becomes available is a new plan for the machines that it is for.
+//!
+//! ```text
+//! mainstay delta list [PRODUCT]        # pairs, lengths, machines, what was saved, and why one is not there
+//! ```
+//!
+//! What is *saved* the server counts as it sends: of each delta that was sent to its end, by how much it is
+//! shorter than the artifact. It is written down when it is looked at and every 20 seconds; a server that
+//! is killed forgets what it had not.
+//!
 //! # What they weigh and cost
 //!
 //! `tests/bench/delta` makes the same deltas with other tools too, applies and compares them, in one run.
@@ -146,4 +181,7 @@
 //! - What is compressed inside a payload (jar, zip, gz) is not opened: a change in it changes most of it.
 //! - A folder that is named to `mainstay delta apply` is packed to a temporary file first.
 //! - Which fields of an executable are addresses is specified by the code only.
-//! - Deltas are made and applied by hand: the server makes none, and plans name none.
+//! - The server makes deltas for updates alone, and packs them `fast`. Machines that fetch one are not
+//!   known to have applied it: what they report does not say so yet.
+//! - What machines run is added up in memory at each look. Pins, holds and blocks of single machines do not
+//!   count there.

@@ -24,6 +24,10 @@
 //! | `[rollout]`, `[rollout.channels.bugfix]`, … | how releases spread: [`rollouts`](super::rollouts) | | |
 //! | `[support.alone]` `admin`, `support`, `organisation` | how many machines one person may act on without a second one: [`support`](super::support) | | |
 //! | `[tiers.basic]`, `[tiers.standard]`, `[tiers.premium]`, `[tiers.enterprise]` | what a tier stands for: `channels`, `grace_days`, `security_tail_days`, `fallback`, `bridge`, `poll_seconds`, `patch_days` ([`exposure`](super::exposure)); what is not said stays | | |
+//! | `[deltas]` `enabled` | whether the server makes deltas ([`deltas`](super::deltas)); `true` by default; those that were made are given out all the same | | |
+//! | `[deltas]` `seconds_a_day` | how many seconds of one core it may spend on them within 24 hours; 1 to 86400, 14400 by default; one that takes as long by itself is given up | | |
+//! | `[deltas]` `memory_bytes` | how much memory making one may take: 20 times the old payload and 4 times the new one, estimated from above; at least 67108864, 2147483648 by default | | |
+//! | `[deltas]` `disk_bytes` | how many bytes those that are kept may have together; at least 1048576, 10737418240 by default | | |
 //! | `[publisher]` | who publishes documents on advisories: `name`, `namespace` ([`exposure`](super::exposure)) | | |
 //!
 //! ```
@@ -81,10 +85,14 @@
 //! | `mainstay_request_duration_seconds` | `route` | a histogram: how long it took until an answer began |
 //! | `mainstay_machine_events_total` | `kind` | what machines reported; `undone` is an update that failed and was undone, `interrupted`, `refused` and `lost` went wrong otherwise |
 //! | `mainstay_plans_signed_total` | | plans that were signed; most checks need no new one |
-//! | `mainstay_repository_sent_bytes_total` | | bytes of metadata, manifests and artifacts that were sent |
+//! | `mainstay_repository_sent_bytes_total` | | bytes of metadata, manifests, artifacts and deltas that were sent |
 //! | `mainstay_store_changes_total` | | changes made durable |
 //! | `mainstay_store_commit_duration_seconds` | | a histogram: how long a group of changes took to be made durable |
 //! | `mainstay_job_last_success_timestamp_seconds` | `job` | when background work last succeeded: `renewal`, `expiry_warning`, `dates` |
+//! | `mainstay_deltas_made_total` | `outcome` | deltas that were made or tried: `kept`, `not_worth`, `failed` (also where it is tried again) |
+//! | `mainstay_delta_work_seconds_total` | | how long deltas were worked on |
+//! | `mainstay_deltas_kept`, `mainstay_deltas_kept_bytes` | | how many deltas are given out, and their bytes |
+//! | `mainstay_delta_downloads_total`, `mainstay_delta_saved_bytes_total` | | deltas that were sent to their ends, and by how many bytes they are shorter than the artifacts |
 //! | `mainstay_delivery_tries_total` | `outcome` | tries to send a notification: `delivered`, `failed` (and tried again) or `given_up` |
 //! | `mainstay_dead_deliveries` | | notifications that are not tried any more ([`events`](super::events)) |
 //! | `mainstay_metadata_expires_timestamp_seconds` | `product`, `role`, `renewed_by` | when machines stop trusting a role; all private channels of a product are one role, `private`, and it is the first of them that counts |

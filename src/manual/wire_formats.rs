@@ -149,7 +149,9 @@
 //! to, and one to four deltas, `{"profile", "length", "sha256", "payload_length", "payload_sha256"}`: `fast` or
 //! `compact` ([`deltas`](super::deltas)), the delta's length and digest, and the payload that it makes. What the
 //! last one makes is the payload that the release manifest signs. A machine passes over a path with a
-//! profile that it does not know, and fetches the artifact where no path is for it.
+//! profile that it does not know, and fetches the artifact where no path is for it. A delta is at
+//! `/repo/<product>/deltas/<sha256>`, with ranges and conditions as artifacts have; who may not have the release
+//! that it makes is answered as for the release's artifact.
 //!
 //! A plan may have a `retry`, `{"number", "version", "reason", "ticket"?}`: the machine lifts its own block of
 //! that version, once for each number, and reports `retried`, or `refused`, with the number as `order`. And it
@@ -186,6 +188,7 @@
 //! | `GET /v1/server-keys` | publisher | the server's public keys |
 //! | `POST /v1/products` | publisher | register a signed root and targets |
 //! | `GET /v1/products`, `GET /v1/products/{p}/releases` | all roles | look |
+//! | `GET /v1/products/{p}/deltas` | all roles | `{"product", "looked_at", "deltas": [{"platform", "from", "to", "profile", "stage", "machines", "length", "artifact_length", "sha256", "seconds", "reason", "downloads", "saved_bytes"}], "releases": [{"version", "downloads", "saved_bytes"}], "saved", "kept_bytes", "seconds_of_day"}`; `stage` is `waiting`, `making`, `kept`, `not_worth`, `dropped`, `failed`, `too_small` or `too_large` |
 //! | `GET /v1/products/{p}/lines` | all roles | every line with its dates, newest release and status (`supported`, `past_eos`, `past_eol`) |
 //! | `GET /v1/products/{p}/publishing` | publisher | what the next release is built upon, and the revision |
 //! | `POST /v1/products/{p}/metadata` | publisher | commit: newly signed root, targets, channels, expected revision |

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_client::{
     format::{
         Action, ChannelName, CollectOrder, CustomerName, Digest, Facts, MachineName, Notice,
-        PLAN_FORMAT, Plan, PlanTarget, Platform, RetryOrder, RollbackOrder, Version, Withheld,
+        PLAN_FORMAT, Plan, PlanTarget, RetryOrder, RollbackOrder, Version, Withheld,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     },
     tuf::{self, DIRECTOR, json},
@@ -179,7 +179,7 @@ impl Service {
         let target = |version: &Version| {
             standing
                 .release(version)
-                .and_then(|release| plan_target(release, &machine.platform))
+                .and_then(|release| self.plan_target(standing, machine, release))
                 .ok_or_else(|| {
                     ServiceError::internal(format!("a plan for {version}, which has no artifact"))
                 })
@@ -227,6 +227,21 @@ impl Service {
             retry: retry::planned(machine),
             collect: collect::planned(machine, standing.now()),
             poll_seconds: self.tiers.poll_seconds(standing.contract()),
+        })
+    }
+
+    fn plan_target(
+        &self,
+        standing: &ProductStanding,
+        machine: &MachineRecord,
+        release: &ReleaseRecord,
+    ) -> Option<PlanTarget> {
+        Some(PlanTarget {
+            version: release.release.version.clone(),
+            channel: release.role(),
+            manifest: release.listed_manifest(),
+            artifact: release.listed_artifact(&machine.platform)?,
+            deltas: self.delta_paths(standing, machine, release),
         })
     }
 
@@ -363,14 +378,4 @@ fn plan_document(
         collect,
         poll_seconds,
     }
-}
-
-fn plan_target(release: &ReleaseRecord, platform: &Platform) -> Option<PlanTarget> {
-    Some(PlanTarget {
-        version: release.release.version.clone(),
-        channel: release.role(),
-        manifest: release.listed_manifest(),
-        artifact: release.listed_artifact(platform)?,
-        deltas: Vec::new(),
-    })
 }

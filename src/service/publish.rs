@@ -12,7 +12,7 @@ use mainstay_client::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::artifact::Inspector;
+pub(super) use self::artifact::{Inspector, StreamReader};
 use self::problems::Candidate;
 use super::{
     ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult,
@@ -158,7 +158,10 @@ impl Service {
                 .await
             {
                 Err(StoreError::Conflict(_)) if attempts < ATTEMPTS_MAX => {}
-                other => return Ok(other?),
+                other => {
+                    self.deltas.look_anew();
+                    return Ok(other?);
+                }
             }
         }
     }

@@ -250,8 +250,8 @@ impl Service {
 
     /// The file that a machine asks for, if its contract lets it have it. Metadata goes to every
     /// machine whose contract has the product; a channel's where the contract has the channel or
-    /// a grant in it; a target where the decision grants its release. Nothing is ever filtered out
-    /// of a signed document.
+    /// a grant in it; a target where the decision grants its release, and a delta where it grants the one
+    /// that the delta makes. Nothing is ever filtered out of a signed document.
     pub async fn machine_file(
         &self,
         machine: &MachineRecord,
@@ -272,6 +272,9 @@ impl Service {
         let standing = self.standing(&machine.contract, product).await?;
         if !standing.covers_product() {
             return Err(not_covered());
+        }
+        if let Some(digest) = path.strip_prefix("deltas/") {
+            return self.machine_delta(&standing, machine, digest);
         }
         if let Some(target) = path.strip_prefix("targets/") {
             let target = Target::parse(target)?;
@@ -299,6 +302,9 @@ impl Service {
 
     /// The file that a member of the vendor's staff asks for.
     pub async fn staff_file(&self, product: &ProductName, path: &str) -> ServiceResult<ServedFile> {
+        if let Some(digest) = path.strip_prefix("deltas/") {
+            return self.staff_delta(product, digest);
+        }
         let standing = self.product_standing(product, None).await?;
         match path.strip_prefix("targets/") {
             Some(target) => standing
@@ -364,6 +370,8 @@ pub enum ServedKind {
     Metadata,
     /// A release manifest or an artifact.
     Target,
+    /// A delta.
+    Delta,
 }
 
 /// A target as it is asked for: its path, and the digest that stands before the file's name.

@@ -1,3 +1,5 @@
+mod next;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;

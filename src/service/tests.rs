@@ -5,6 +5,7 @@ mod agreement;
 mod census;
 mod collect;
 mod contract;
+mod deltas;
 mod exposure;
 mod facts;
 mod metadata;

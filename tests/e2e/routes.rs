@@ -35,6 +35,7 @@ const MATRIX: &[(&str, &str)] = &[
     ("POST /v1/products", "publisher admin"),
     ("GET /v1/products/{product}/publishing", "publisher admin"),
     ("POST /v1/products/{product}/metadata", "publisher admin"),
+    ("GET /v1/products/{product}/deltas", "publisher account support viewer admin"),
     ("GET /v1/products/{product}/lines", "publisher account support viewer admin"),
     ("GET /v1/products/{product}/releases", "publisher account support viewer admin"),
     ("POST /v1/products/{product}/releases", "publisher admin"),

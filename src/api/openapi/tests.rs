@@ -186,6 +186,7 @@ fn the_operations() {
     GET /v1/products/{product}/channels () -> 200 [PrivateChannelView]
     POST /v1/products/{product}/channels (CreatePrivateChannel) -> 201 PrivateChannelRecord
     POST /v1/products/{product}/channels/{channel}/end () -> 200 PrivateChannelRecord
+    GET /v1/products/{product}/deltas () -> 200 DeltaPage
     GET /v1/products/{product}/lines () -> 200 [LineView]
     POST /v1/products/{product}/metadata (AmendMetadataRequest) -> 201 AmendMetadataResponse
     GET /v1/products/{product}/publishing () -> 200 PublishingState

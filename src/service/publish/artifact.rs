@@ -141,7 +141,7 @@ fn description_problems(inspection: &pack::Inspection, signed: &ReleaseDescripti
 
 /// A blob's stream as a blocking reader, for use off the runtime's threads. A few pieces are read
 /// ahead.
-struct StreamReader {
+pub(in crate::service) struct StreamReader {
     pieces: mpsc::Receiver<StoreResult<Bytes>>,
     piece: Bytes,
 }
@@ -149,7 +149,7 @@ struct StreamReader {
 impl StreamReader {
     const PIECES_AHEAD: usize = 4;
 
-    fn new(mut content: BlobStream) -> Self {
+    pub(in crate::service) fn new(mut content: BlobStream) -> Self {
         let (sender, pieces) = mpsc::channel(Self::PIECES_AHEAD);
         tokio::spawn(async move {
             while let Some(piece) = content.next().await {

@@ -374,7 +374,7 @@ impl World {
     }
 
     /// Packs and uploads a tree of one file.
-    async fn artifact(&self, contents: &str) -> Artifact {
+    pub(crate) async fn artifact(&self, contents: impl AsRef<[u8]>) -> Artifact {
         let tree = tempfile::tempdir().unwrap();
         std::fs::write(tree.path().join("VERSION"), contents).unwrap();
         let (packed, payload) = (packed(tree.path(), true), packed(tree.path(), false));
