@@ -81,7 +81,7 @@ enum Command {
     /// Show how releases spread, steer that, and stop it.
     #[command(subcommand)]
     Rollout(rollout::RolloutCommand),
-    /// Make, apply and describe deltas between payloads. No server is asked.
+    /// List the deltas that the server makes, and what they save; make, apply and describe deltas by hand.
     #[command(subcommand)]
     Delta(delta::Delta),
     /// Show by made-up machines how far a bad release gets before its rollout is paused. No server is asked.

@@ -82,16 +82,19 @@ pub enum Job {
     ExpiryWarning,
     /// Looking at contracts and lines that end.
     Dates,
+    /// Looking which deltas are to be made, and making them.
+    Deltas,
 }
 
 impl Job {
-    const ALL: [Self; 3] = [Self::Renewal, Self::ExpiryWarning, Self::Dates];
+    const ALL: [Self; 4] = [Self::Renewal, Self::ExpiryWarning, Self::Dates, Self::Deltas];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Renewal => "renewal",
             Self::ExpiryWarning => "expiry_warning",
             Self::Dates => "dates",
+            Self::Deltas => "deltas",
         }
     }
 }

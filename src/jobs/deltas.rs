@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::service::{Service, chain, delta::DeltaTurn};
+use crate::{
+    measures::Job,
+    service::{Service, chain, delta::DeltaTurn},
+};
 
 /// How often it is looked whether there is something to do, where nothing is published. Other servers
 /// may have made some meanwhile.
@@ -19,7 +22,10 @@ pub async fn run(service: Arc<Service>) {
         let pause = match service.work_on_deltas().await {
             Ok(DeltaTurn::Stopping) => return,
             Ok(DeltaTurn::Done) => continue,
-            Ok(DeltaTurn::Idle) => INTERVAL,
+            Ok(DeltaTurn::Idle) => {
+                service.measures().succeeded(Job::Deltas, service.now());
+                INTERVAL
+            }
             Err(error) => {
                 tracing::error!(error = chain(&error), "deltas could not be worked on");
                 INTERVAL_AFTER_ERROR

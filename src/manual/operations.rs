@@ -88,7 +88,7 @@
 //! | `mainstay_repository_sent_bytes_total` | | bytes of metadata, manifests, artifacts and deltas that were sent |
 //! | `mainstay_store_changes_total` | | changes made durable |
 //! | `mainstay_store_commit_duration_seconds` | | a histogram: how long a group of changes took to be made durable |
-//! | `mainstay_job_last_success_timestamp_seconds` | `job` | when background work last succeeded: `renewal`, `expiry_warning`, `dates` |
+//! | `mainstay_job_last_success_timestamp_seconds` | `job` | when background work last succeeded: `renewal`, `expiry_warning`, `dates`, `deltas` (when none was left to make) |
 //! | `mainstay_deltas_made_total` | `outcome` | deltas that were made or tried: `kept`, `not_worth`, `failed` (also where it is tried again) |
 //! | `mainstay_delta_work_seconds_total` | | how long deltas were worked on |
 //! | `mainstay_deltas_kept`, `mainstay_deltas_kept_bytes` | | how many deltas are given out, and their bytes |

@@ -7,7 +7,7 @@
 //! | `kept` | what is kept, in memory, where checks and downloads find it |
 //! | `view` | what operators see |
 //!
-//! What is done, and in which order, [`policy::delta`] decides.
+//! What is done, and in which order, [`crate::policy::delta`] decides.
 
 mod demand;
 mod kept;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _, Seek as _},
     ops::Range,
     path::Path,
@@ -31,18 +31,23 @@ const PARTS_IN_FLIGHT_MAX: usize = 2;
 /// and hand each over from another thread.
 const READ_BYTES: usize = 256 << 10;
 
+/// Below what the blobs are.
+const FOLDER: &str = "sha256";
+
 /// Blobs as objects named by their digest: `sha256/ab/abcdef…`.
 pub struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
 }
 
 impl ObjectBlobs {
-    /// Blobs as files below `dir`, which is created where it is missing.
+    /// Blobs as files below `dir`, which is created where it is missing. What was not stored whole when a
+    /// process before this one ended is removed: nobody else may be storing anything below `dir`.
     pub fn local(dir: &Path) -> StoreResult<Self> {
         let unavailable = |error: &dyn fmt::Display| {
             StoreError::Unavailable(format!("{}: {error}", dir.display()))
         };
         directory::create_durably(dir).map_err(|error| unavailable(&error))?;
+        remove_unfinished(dir).map_err(|error| unavailable(&error))?;
         // With fsync a finished file, its name and the directories made for it are durable before
         // a put answers. It is off unless asked for.
         let files = LocalFileSystem::new_with_prefix(dir)
@@ -132,11 +137,31 @@ impl BlobStore for ObjectBlobs {
     }
 }
 
+/// Removes the files that `object_store` has begun and not renamed: their names have a `#`, which no digest
+/// has.
+fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    let Ok(folders) = fs::read_dir(dir.join(FOLDER)) else { return Ok(()) };
+    for folder in folders {
+        let folder = folder?;
+        if !folder.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(folder.path())? {
+            let file = file?;
+            if file.file_name().to_string_lossy().contains('#') {
+                tracing::info!(file = %file.path().display(), "removed what was not stored whole");
+                fs::remove_file(file.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn path_of(digest: &Digest) -> ObjectPath {
     let text = digest.to_string();
     // One directory for each first byte: file systems and people dislike directories of millions.
     let first: String = text.chars().take(2).collect();
-    ObjectPath::from_iter(["sha256", &first, &text])
+    ObjectPath::from_iter([FOLDER, &first, &text])
 }
 
 fn refused(digest: &Digest) -> impl Fn(object_store::Error) -> StoreError + Send + 'static {

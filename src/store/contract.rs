@@ -91,6 +91,9 @@ async fn local_blobs_keep_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let below = dir.path().join("not/there/yet");
     blob_store(&ObjectBlobs::local(&below).unwrap(), "first").await;
+    let begun = below.join("sha256/ab/abcdef#1");
+    std::fs::create_dir_all(begun.parent().unwrap()).unwrap();
+    std::fs::write(&begun, "half of").unwrap();
     blob_store(&ObjectBlobs::local(&below).unwrap(), "again").await;
     assert_eq!(blobs::unfinished_files(&below), Vec::<String>::new());
 }

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::format::{
-    Channel, MachineName, Severity, TargetFile, Version, wire::EventKind,
+    Channel, DeltaProfile, Digest, MachineName, Severity, TargetFile, Version, wire::EventKind,
 };
 
-use super::world::{World, actor, after_days, event, plan, product, version as version_of};
+use super::world::{
+    World, actor, after_days, event, plan, platform, product, version as version_of,
+};
 use crate::{
     policy::{
         Bridge, Change, Code, Contract, Exit, Fallback, Reopening, State, Term, Tier, Verdict,
+        delta::{DeltaPair, DeltaState, Tried},
     },
     service::{
         Actor, ErrorClass, Hidden, Scope, Service, ServiceError,
@@ -17,7 +20,9 @@ use crate::{
         decisions::ListDecisions,
         support::OrderRollback,
     },
-    store::{MachineChange, MachineRecord, MetaStore as _, ReleaseRecord},
+    store::{
+        DeltaRecord, DeltaStore as _, MachineChange, MachineRecord, MetaStore as _, ReleaseRecord,
+    },
 };
 
 /// The day on which everything is asked. All releases are out by then.
@@ -165,6 +170,10 @@ async fn assert_all_agree(world: &World, name: &MachineName, told: &str) -> BTre
     let service = world.on_day(TODAY);
     let record = world.machine(name).await;
     let releases = service.releases(&product()).await.unwrap();
+    for release in &releases {
+        keep_delta(world, &release.release.version).await;
+    }
+    service.load_deltas().await.unwrap();
     let hidden = Hidden::Listed;
     let question = ExplainContract { product: product(), at: None, with: None, hidden };
     let contract = "globex".parse().unwrap();
@@ -214,6 +223,25 @@ async fn assert_all_agree(world: &World, name: &MachineName, told: &str) -> BTre
     decided.into_values().collect()
 }
 
+/// Has a delta kept that makes a release.
+async fn keep_delta(world: &World, to: &Version) {
+    let pair = DeltaPair {
+        product: product(),
+        platform: platform(),
+        from: version_of("0.9.0"),
+        to: to.clone(),
+        profile: DeltaProfile::Fast,
+    };
+    let state = DeltaState::Kept { length: 7, sha256: delta_digest(to), shorter_by: 1 };
+    let at = after_days(902);
+    let tried = Tried { state, at, tries: 0, seconds: 1 };
+    world.meta.claim_delta(DeltaRecord { pair, revision: 0, tried }, at).await.unwrap();
+}
+
+fn delta_digest(to: &Version) -> Digest {
+    Digest::of(format!("the delta to {to}").as_bytes())
+}
+
 async fn assert_downloads(
     service: &Service,
     record: &MachineRecord,
@@ -221,10 +249,12 @@ async fn assert_downloads(
     code: Code,
     told: &str,
 ) {
-    for file in release.files() {
-        let served = service.machine_file(record, &product(), &path(&file)).await;
+    let files = release.files().map(|file| (path(&file), file.sha256));
+    let delta = delta_digest(&release.release.version);
+    for (path, sha256) in files.chain([(format!("deltas/{delta}"), delta)]) {
+        let served = service.machine_file(record, &product(), &path).await;
         match (served, code.verdict()) {
-            (Ok(served), Verdict::Grant) => assert_eq!(served.sha256, file.sha256, "{told}"),
+            (Ok(served), Verdict::Grant) => assert_eq!(served.sha256, sha256, "{told}"),
             (Err(error), Verdict::Deny) => assert_refused(&error, code, told),
             (served, _) => panic!("{told}: {code} and yet {served:?}"),
         }
