@@ -19,8 +19,9 @@
 //! - padding is zero, two blocks of zeros end the archive, and nothing follows.
 //!
 //! The reader encodes each entry again and compares, so that all of this holds by construction.
-//! It is worth two things. A payload can be rebuilt bit for bit from an installed tree, which is
-//! how deltas and the check for local changes work. And unpacking is safe: since an entry's folder
+//! It is worth two things. A payload can be rebuilt bit for bit from an installed tree, and read there
+//! without being written anywhere ([`PackedTree`]), which is how deltas and the check for local
+//! changes work. And unpacking is safe: since an entry's folder
 //! is an earlier *directory* and no path occurs twice, no entry passes through a symbolic link.
 //!
 //! The folder at the root of the tree is not an entry; unpacking gives it the mode `0o755`.
@@ -46,6 +47,8 @@ mod verify;
 #[cfg(feature = "install")]
 mod folders;
 #[cfg(feature = "install")]
+mod packed_tree;
+#[cfg(feature = "install")]
 mod scan;
 #[cfg(feature = "install")]
 mod seal;
@@ -69,6 +72,8 @@ pub use payload::{Payload, PayloadIdentity, Verified};
 pub use tree_path::{LinkTarget, TreePath};
 pub use verify::{Inspection, verify};
 
+#[cfg(feature = "install")]
+pub use packed_tree::PackedTree;
 #[cfg(feature = "install")]
 pub use scan::{TreePlan, scan_tree};
 #[cfg(feature = "install")]

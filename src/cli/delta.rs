@@ -10,8 +10,8 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use mainstay_client::{
-    delta::{self, FileAt, Header, Progress},
-    pack::{self, PayloadIdentity},
+    delta::{self, FileAt, Header, Progress, ReadAt},
+    pack::{self, PackedTree, PayloadIdentity},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -130,15 +130,18 @@ impl Apply {
                 "{out} exists: expected to create it as a folder"
             )));
         }
-        let file = if is_folder { packed(&self.old, output)? } else { open(&self.old)? };
-        let old = FileAt::new(file).map_err(|source| CliError::file("read", &self.old, source))?;
+        let old: Box<dyn ReadAt> = if is_folder {
+            Box::new(PackedTree::open(&self.old, &pack::Limits::default())?)
+        } else {
+            Box::new(delta_at(&self.old)?)
+        };
         let delta = delta_at(&self.delta)?;
         let new = Header::read(&delta)?.new;
         let shown = Shown::new(output, &self.out);
         let apply = |file: &mut File| {
             let limits = delta::Limits::default();
             let mut watch = |progress| shown.tell(progress);
-            delta::apply(&old, &delta, &new, &limits, BufWriter::new(file), &mut watch).map(drop)
+            delta::apply(&*old, &delta, &new, &limits, BufWriter::new(file), &mut watch).map(drop)
         };
         if is_folder {
             let temporary = |source| CliError::file("write", &std::env::temp_dir(), source);

@@ -21,6 +21,7 @@ use super::{
 /// What packing a folder will write: its entries in canonical order, all of them fit to be packed.
 ///
 /// The plan remembers what each file looked like, so that one that changes afterwards is noticed.
+#[derive(Debug)]
 pub struct TreePlan {
     pub(super) root: PathBuf,
     pub(super) items: Vec<PlannedEntry>,
@@ -29,6 +30,7 @@ pub struct TreePlan {
 }
 
 /// One entry of a [`TreePlan`].
+#[derive(Debug)]
 pub(super) struct PlannedEntry {
     pub(super) entry: Entry,
     pub(super) stamp: Stamp,

@@ -2,7 +2,7 @@ use std::{io, os::unix::fs::MetadataExt as _, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EntryKind, TreePlan, scan::PlannedEntry};
+use super::{EntryKind, TreePath, TreePlan, scan::PlannedEntry};
 use crate::format::{Digest, Hasher};
 
 /// What a tree looked like when its content was known, in one digest: every name, and of each what
@@ -31,6 +31,14 @@ impl FileTime {
         let seconds = i128::from(metadata.mtime()) * 1_000_000_000;
         Ok(Self(seconds + i128::from(metadata.mtime_nsec())))
     }
+
+    /// When what is at `path` was last changed in any way, a symbolic link itself. To be renamed is one,
+    /// in the file systems of Linux.
+    pub fn of_change(path: &Path) -> io::Result<Self> {
+        let metadata = path.symlink_metadata()?;
+        let seconds = i128::from(metadata.ctime()) * 1_000_000_000;
+        Ok(Self(seconds + i128::from(metadata.ctime_nsec())))
+    }
 }
 
 impl TreePlan {
@@ -42,6 +50,12 @@ impl TreePlan {
             seal_entry(item, &mut hasher);
         }
         Seal(hasher.finish())
+    }
+
+    /// What was changed in any way after `time`; of a directory, also what was put into it or removed.
+    pub fn changed_after(&self, time: FileTime) -> impl Iterator<Item = &TreePath> {
+        let is_later = move |item: &&PlannedEntry| FileTime(item.stamp.changed_nanoseconds) > time;
+        self.items.iter().filter(is_later).map(|item| item.entry.path())
     }
 
     /// The seal, if whatever is changed from now on is noticed by it. `now` is a time at which

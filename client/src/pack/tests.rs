@@ -1,6 +1,8 @@
 mod archive;
 mod hostile;
 #[cfg(feature = "install")]
+mod packed_tree;
+#[cfg(feature = "install")]
 mod packing;
 mod payload;
 #[cfg(feature = "install")]

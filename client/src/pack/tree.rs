@@ -127,12 +127,12 @@ impl TreePlan {
     }
 }
 
-fn changed(path: &TreePath, what: &'static str) -> Error {
+pub(super) fn changed(path: &TreePath, what: &'static str) -> Error {
     Reason::Changed { path: path.clone(), what }.into()
 }
 
 impl PlannedEntry {
-    fn expect_unchanged(&self, file: impl AsFd) -> Result<(), Error> {
+    pub(super) fn expect_unchanged(&self, file: impl AsFd) -> Result<(), Error> {
         let path = self.entry.path();
         let stat =
             fstat(file).map_err(|errno| Error::file_system("examine", path.as_str(), errno))?;
