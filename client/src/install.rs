@@ -40,6 +40,7 @@ mod mend;
 mod moment;
 mod note;
 mod observed;
+mod old_tree;
 mod orphans;
 mod permissions;
 mod record;
@@ -87,7 +88,7 @@ use self::{
 use crate::{
     format::{
         Version,
-        wire::{Event, EventKind},
+        wire::{Event, EventKind, Fetched},
     },
     fs::{FileSystem, LocalFileSystem},
     hex,
@@ -127,7 +128,7 @@ impl Installation {
             Some(journal) => journal,
             None => new_journal(&layout)?,
         };
-        let mut engine = Engine { layout, limits, files, journal, staged: None };
+        let mut engine = Engine { layout, limits, files, journal, staged: None, fetched: None };
         let settled = engine.settle(Cause::Stopped)?;
         let ended = end_probation(&mut engine, now)?.as_ref().map(engine::told);
         let recovery = [settled, ended].into_iter().flatten().collect::<Vec<_>>().join("; ");
@@ -211,7 +212,13 @@ impl Installation {
         if self.engine.staged.take().is_some() {
             self.engine.sweep();
         }
+        self.engine.fetched = None;
         result
+    }
+
+    /// Lets the event that the next attempt was installed tell by which way its payload came here.
+    pub fn note_fetched(&mut self, fetched: Fetched) {
+        self.engine.fetched = Some(fetched);
     }
 
     fn install_staged(

@@ -282,6 +282,11 @@ pub(crate) fn wire_seeds() -> Seeds {
             serde_json::json!({ "product": "vault", "running": null, "events": [{
                 "number": 1, "kind": "rolled_back", "from": "1.0.1", "to": "1.0.0", "order": 3,
                 "detail": "it crashed",
+            }, {
+                "number": 2, "kind": "installed", "from": "1.0.0", "to": "1.0.2", "detail": "",
+                "fetched": {
+                    "by": "full", "bytes": 4096, "failed": [{ "by": "delta", "why": "it is gone" }],
+                },
             }] }),
         ),
         ("keys", serde_json::json!({ "timestamp": key, "snapshot": key, "director": key })),

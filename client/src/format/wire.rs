@@ -13,6 +13,10 @@ use super::{
 };
 use crate::tuf::PublicKey;
 
+mod fetched;
+
+pub use fetched::{FailedWay, Fetched, FetchedBy};
+
 /// An error as RFC 9457 has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -204,6 +208,9 @@ pub struct Event {
     /// What there is to say, at most [`Event::DETAIL_CHARS_MAX`] characters.
     #[serde(default)]
     pub detail: String,
+    /// Of [`Installed`](EventKind::Installed): by which way the payload came here, unless it had been here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<Fetched>,
 }
 
 impl Event {

@@ -12,7 +12,10 @@ use super::{
     stage::StagedTree,
 };
 use crate::{
-    format::{Version, wire::EventKind},
+    format::{
+        Version,
+        wire::{EventKind, Fetched},
+    },
     fs::FileSystem,
 };
 
@@ -26,6 +29,8 @@ pub(super) struct Engine {
     pub(super) journal: Journal,
     /// The tree that waits to be put in its place. After a crash nobody knows of it.
     pub(super) staged: Option<StagedTree>,
+    /// By which way the payload of the present attempt came here. After a crash nobody knows of it.
+    pub(super) fetched: Option<Fetched>,
 }
 
 impl Engine {
@@ -60,7 +65,7 @@ impl Engine {
     /// The last transition of a change that worked.
     pub(super) fn commit(&mut self, switch: &Switch, said: &str) -> Result<Outcome, Error> {
         let observed = Observed::of(&self.layout)?;
-        let limits = self.limits.clone();
+        let (limits, fetched) = (self.limits.clone(), self.fetched.clone());
         let Switch { change: Change { from, attempt, .. }, .. } = switch;
         let to = attempt.version.clone();
         let outcome = match (&attempt.kind, from) {
@@ -97,6 +102,7 @@ impl Engine {
                 if !was_on_probation {
                     let installed = draft(EventKind::Installed);
                     journal.queue(&Draft { detail: said, ..installed }, &limits);
+                    journal.tell_fetched(&to, fetched);
                 }
                 journal.queue(&draft(EventKind::Confirmed), &limits);
             }

@@ -83,7 +83,7 @@ pub(super) enum Reason {
     Obstructed { path: PathBuf, found: &'static str, expected: &'static str },
     #[error(
         "the tree `{}` packs to {found_length} bytes with digest {found}: {expected_length} bytes \
-         with digest {expected} were signed; somebody changed it, so fetch the release again",
+         with digest {expected} were signed; somebody changed it{changed}, so fetch the release again",
         path.display()
     )]
     TreeModified {
@@ -92,6 +92,8 @@ pub(super) enum Reason {
         expected: Digest,
         found_length: u64,
         found: Digest,
+        /// Which of its names, in brackets, where that is known.
+        changed: String,
     },
     #[error("the tree `{}` cannot be checked; fetch the release again", path.display())]
     TreeUnreadable { path: PathBuf, source: pack::Error },

@@ -13,6 +13,7 @@ use super::{
     journal::{Journal, Stage},
     lock,
     observed::{Current, Observed},
+    old_tree::changed_names,
     permissions::{self, entries, unreadable},
     record::{KeptTree, Recorded},
     sentence,
@@ -55,7 +56,7 @@ pub(crate) fn examine(layout: &Layout, limits: &Limits, looking: Looking) -> Vec
         add_news(&mut found, [unfinished(layout, &journal)]);
     }
     for kept in &journal.record.trees {
-        add_news(&mut found, tree(layout, limits, kept));
+        add_news(&mut found, tree(layout, limits, kept, journal.record.running.as_ref()));
     }
     if is_settled {
         found.extend(current(layout, &observed.current, journal.record.running.as_ref()));
@@ -111,7 +112,12 @@ fn unfinished(layout: &Layout, journal: &Journal) -> Finding {
 }
 
 /// What is wrong with a tree that the journal says is kept.
-fn tree(layout: &Layout, limits: &Limits, kept: &KeptTree) -> Option<Finding> {
+fn tree(
+    layout: &Layout,
+    limits: &Limits,
+    kept: &KeptTree,
+    running: Option<&Version>,
+) -> Option<Finding> {
     let KeptTree { version, artifact, .. } = kept;
     let path = layout.tree(version);
     let fetched = |what, message: String| {
@@ -131,14 +137,20 @@ fn tree(layout: &Layout, limits: &Limits, kept: &KeptTree) -> Option<Finding> {
         Err(error) => return Some(unreadable(&path, &error)),
     }
     let signed = PayloadIdentity::from(artifact);
-    match pack::repack(&path, &limits.pack, &mut |_| {}) {
-        Ok(found) if found == signed => None,
-        Ok(found) => fetched(
+    let packed = pack::scan_tree(&path, &limits.pack)
+        .and_then(|plan| Ok((plan.identity(&mut |_| {})?, plan)));
+    match packed {
+        Ok((found, _)) if found == signed => None,
+        Ok((found, plan)) => fetched(
             What::TreeChanged,
             format!(
-                "somebody changed it: it packs to {} bytes with SHA-256 {}, and {} bytes with {} were \
+                "somebody changed it{}: it packs to {} bytes with SHA-256 {}, and {} bytes with {} were \
                  signed",
-                found.length, found.sha256, signed.length, signed.sha256
+                changed_names(layout, running, version, &plan),
+                found.length,
+                found.sha256,
+                signed.length,
+                signed.sha256
             ),
         ),
         Err(error) if error.kind() == pack::ErrorKind::FileSystem => {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     format::{
         Digest, Version,
-        wire::{Event, EventKind},
+        wire::{Event, EventKind, Fetched},
     },
     fs::FileSystem,
 };
@@ -262,9 +262,20 @@ impl Journal {
             to: event.to.clone(),
             order: event.order,
             detail: shorten(event.detail),
+            fetched: None,
         });
         let surplus = self.events.len().saturating_sub(limits.events_kept);
         self.events.drain(..surplus);
+    }
+
+    /// Adds to the event that `version` was installed, which was queued just now, by which way its payload
+    /// came here.
+    pub(super) fn tell_fetched(&mut self, version: &Version, fetched: Option<Fetched>) {
+        let newest = self.events.last_mut();
+        let is_it = |event: &&mut Event| event.kind == EventKind::Installed && event.to == *version;
+        if let Some(event) = newest.filter(is_it) {
+            event.fetched = fetched;
+        }
     }
 
     /// The name of the attempt whose programs may be running.

@@ -19,6 +19,7 @@ use super::{
     engine::Engine,
     error::{Error, Reason},
     journal::{Change, Draft, Fault, Stage, Switch, Undoing},
+    old_tree::changed_names,
     record::{AttemptKind, KeptTree, Outcome, Probation, Verification, later},
     retain,
     script::{Occasion, Verdict},
@@ -28,7 +29,7 @@ use super::{
 use crate::{
     clock,
     format::{Artifact, Version, wire::EventKind},
-    pack::{self, FileTime, PayloadIdentity, Seal, TreePlan},
+    pack::{self, FileTime, PackedTree, PayloadIdentity, Seal, TreePlan},
 };
 
 /// A change in the state `S`.
@@ -102,7 +103,11 @@ impl Engine {
 
     /// Expects the kept tree of `version` to be the one that `artifact` unpacks to, and gives its
     /// seal. One whose seal is intact is not read.
-    fn expect_tree(&self, version: &Version, artifact: &Artifact) -> Result<Option<Seal>, Error> {
+    pub(super) fn expect_tree(
+        &self,
+        version: &Version,
+        artifact: &Artifact,
+    ) -> Result<(TreePlan, Option<Seal>), Error> {
         let kept = self.kept_tree(version)?;
         let signed = PayloadIdentity::from(artifact);
         let is_signed = PayloadIdentity::from(&kept.artifact) == signed;
@@ -110,11 +115,12 @@ impl Engine {
         let now = file_time(&self.layout.private())?;
         let plan = self.scan(version)?;
         if is_signed && kept.seal == Some(plan.seal()) {
-            return Ok(kept.seal);
+            return Ok((plan, kept.seal));
         }
         let found = self.repack(version, &plan)?;
         if is_signed && found == signed {
-            return Ok(plan.lasting_seal(now));
+            let seal = plan.lasting_seal(now);
+            return Ok((plan, seal));
         }
         Err(Reason::TreeModified {
             path: self.layout.tree(version),
@@ -122,11 +128,24 @@ impl Engine {
             expected: artifact.payload_sha256,
             found_length: found.length,
             found: found.sha256,
+            changed: changed_names(
+                &self.layout,
+                self.journal.record.running.as_ref(),
+                version,
+                &plan,
+            ),
         }
         .into())
     }
 
-    fn kept_tree(&self, version: &Version) -> Result<&KeptTree, Error> {
+    /// The archive that `plan`, which is of the tree of `version`, would write.
+    pub(super) fn packed(&self, version: &Version, plan: TreePlan) -> Result<PackedTree, Error> {
+        PackedTree::of(plan).map_err(|source| {
+            Reason::TreeUnreadable { path: self.layout.tree(version), source }.into()
+        })
+    }
+
+    pub(super) fn kept_tree(&self, version: &Version) -> Result<&KeptTree, Error> {
         let path = self.layout.tree(version);
         let kept = self.journal.record.kept_tree(version).filter(|_| path.is_dir());
         kept.ok_or_else(|| Reason::NotInstalled { version: version.clone(), path }.into())
@@ -172,7 +191,7 @@ impl<'a> Live<'a, Fetched> {
         let attempt = &change.attempt;
         let seal = match engine.staged.take() {
             Some(staged) if staged.is_of(attempt) => engine.enter(&staged)?,
-            _ => engine.expect_tree(&attempt.version, &attempt.artifact)?,
+            _ => engine.expect_tree(&attempt.version, &attempt.artifact)?.1,
         };
         engine.write(|journal| {
             journal.stage = Stage::Staged(change.clone());
@@ -317,7 +336,7 @@ impl Live<'_, Healthy> {
         let Change { from, attempt, .. } = switch.change.clone();
         let to = attempt.version;
         let outcome = Outcome::Probation { from: from.clone(), to: to.clone(), deadline };
-        let limits = engine.limits.clone();
+        let (limits, fetched) = (engine.limits.clone(), engine.fetched.clone());
         engine.write(|journal| {
             journal.record.data_epoch = journal.epoch_after(&switch);
             journal.stage = Stage::Probation(switch);
@@ -328,6 +347,7 @@ impl Live<'_, Healthy> {
                 let (kind, from) = (EventKind::Installed, from.as_ref());
                 journal
                     .queue(&Draft { from, detail: &said, ..Draft::about(kind, &to, "") }, &limits);
+                journal.tell_fetched(&to, fetched);
             }
             journal.record.probation = Some(Probation { version: to, from, deadline, watch });
         })?;

@@ -66,7 +66,10 @@ impl Mending {
         }
         let lock = Lock::take(&layout.lock(), limits.lock_wait)?;
         let journal = Journal::default();
-        Ok(Self { engine: Engine { layout, limits, files, journal, staged: None }, _lock: lock })
+        Ok(Self {
+            engine: Engine { layout, limits, files, journal, staged: None, fetched: None },
+            _lock: lock,
+        })
     }
 
     /// Where everything is.
@@ -137,9 +140,16 @@ impl Mending {
         if !found.is_intact() {
             let Verification { expected_length, found_length, .. } = found;
             let (expected, found) = (found.expected_sha256, found.found_sha256);
-            let modified =
-                Reason::TreeModified { path, expected_length, expected, found_length, found };
-            return Err(modified.into());
+            let changed = String::new();
+            return Err(Reason::TreeModified {
+                path,
+                expected_length,
+                expected,
+                found_length,
+                found,
+                changed,
+            }
+            .into());
         }
         engine.point(Some(version))
     }

@@ -292,6 +292,7 @@ mod tests {
             to: "1.0.1".parse().unwrap(),
             order,
             detail: String::new(),
+            fetched: None,
         };
         let told = |kind, order| {
             let event = event(kind, order);

@@ -498,7 +498,8 @@ impl World {
 
 /// An event without anything special.
 pub(crate) fn event(number: u64, kind: EventKind, to: &str) -> Event {
-    Event { number, kind, from: None, to: version(to), order: None, detail: String::new() }
+    let (to, detail) = (version(to), String::new());
+    Event { number, kind, from: None, to, order: None, detail, fetched: None }
 }
 
 /// The plan in an answer. Its signature is not looked at.

@@ -369,6 +369,7 @@ fn event(number: u64, revision: u64) -> EventRecord {
         to: version("1.2.0"),
         order: None,
         detail: format!("reported at revision {revision}"),
+        fetched: None,
     };
     EventRecord { at: at(5), event }
 }

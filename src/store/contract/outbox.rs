@@ -77,7 +77,7 @@ pub(super) async fn events(store: &dyn MetaStore, scope: &str) {
         let (from, to) = (None, "1.2.0".parse().unwrap());
         // As long as a machine can make it.
         let detail = "\u{1}".repeat(Event::DETAIL_CHARS_MAX);
-        let event = Event { number, kind, from, to, order: None, detail };
+        let event = Event { number, kind, from, to, order: None, detail, fetched: None };
         EventRecord { at: at(5), event }
     };
     let stale = MachineChange { events: vec![event(1, EventKind::Undone)], ..change(&machine) };

@@ -320,7 +320,8 @@ async fn report(store: &dyn MetaStore, name: &MachineName, told: EventRecord) ->
 }
 
 fn event(number: u64, kind: EventKind, to: &str) -> Event {
-    Event { number, kind, from: None, to: version(to), order: None, detail: String::new() }
+    let (to, detail) = (version(to), String::new());
+    Event { number, kind, from: None, to, order: None, detail, fetched: None }
 }
 
 fn version(text: &str) -> Version {
