@@ -33,6 +33,7 @@
 //! | [`Client`] | everything that can be done on an enrolled machine |
 //! | [`Check`], [`Preflight`], [`Update`], [`GivenUp`] | what came of it |
 //! | [`Status`], [`Offer`], [`History`] | what is known without asking anybody |
+//! | [`ExpectedWay`], [`FetchedRelease`], [`Speeds`] | by which way a release comes here: by deltas, or by its artifact |
 //! | [`Collection`], [`CollectionRequest`] | a support bundle that is asked for |
 //! | [`EnrollOptions`], [`Identity`], [`Enrolment`] | how a machine becomes known, and as whom |
 //! | [`PreflightSettings`], [`Components`] | what the administrator says of the machine |
@@ -42,6 +43,8 @@
 //! | [`Surroundings`] | the server, the clock and the limits, which tests replace |
 
 mod approval;
+#[cfg(feature = "delta")]
+mod by_delta;
 mod check;
 mod collect;
 pub mod doctor;
@@ -53,6 +56,7 @@ mod preflight;
 mod refresh;
 mod rollback;
 mod room;
+mod route;
 mod rules;
 pub mod settings;
 mod stage;
@@ -62,20 +66,25 @@ pub(crate) mod tests;
 mod trust_store;
 mod update;
 mod updater;
+mod ways;
+#[cfg(not(feature = "delta"))]
+mod without_delta;
 
-use std::path::Path;
+use std::{cell::Cell, path::Path};
 
 use jiff::Timestamp;
 
 pub use check::Check;
 pub use collect::{Collection, CollectionOutcome, CollectionRequest};
 pub use enrolment::{EnrollOptions, Enrolment, Identity};
-pub use history::{History, Incident};
+pub use history::{FetchedRelease, History, Incident};
 pub use preflight::{Components, FactsReport, MachineFacts, Preflight, PreflightSettings};
 pub use room::{GivenUp, Spare};
+pub use route::Speeds;
 pub use status::{Offer, Status};
 pub use update::{Progress, Update};
 pub use updater::Updater;
+pub use ways::ExpectedWay;
 
 use self::{history::HistoryFile, refresh::Refresh, trust_store::TrustStore};
 use crate::{
@@ -176,6 +185,10 @@ pub struct Client {
     settled: Option<Outcome>,
     /// What was given up for want of space.
     given_up: Vec<GivenUp>,
+    /// What was fetched to be installed, and by which way.
+    fetched: Option<FetchedRelease>,
+    /// How fast this machine and its line are.
+    speeds: Cell<Speeds>,
 }
 
 impl Client {
@@ -237,6 +250,8 @@ impl Client {
                 .until(cancellation),
             store: TrustStore::new(installation.layout().trust(), tuf_limits, files()),
             given_up: Vec::new(),
+            fetched: None,
+            speeds: Cell::new(History::read(installation.layout()).speeds),
             history: HistoryFile::new(installation.layout(), files()),
             installation,
             enrolment,
@@ -298,6 +313,11 @@ impl Client {
     /// tells the server so. Says whether there was one.
     pub fn unblock(&mut self, version: &Version) -> Result<bool, Error> {
         Ok(self.installation.unblock(version)?)
+    }
+
+    /// The release that was fetched to be installed since the installation was opened, and by which way.
+    pub fn fetched(&self) -> Option<&FetchedRelease> {
+        self.fetched.as_ref()
     }
 
     /// What opening the installation had to finish, undo or mend, in a sentence.

@@ -13,6 +13,7 @@ mod collection;
 mod doctor;
 mod exit;
 mod status;
+mod way;
 
 #[cfg(feature = "agent")]
 use std::io::Write as _;
@@ -31,6 +32,9 @@ pub(crate) use status::wait_in_words;
 pub use status::{
     CollectionRequestDocument, LineDocument, OfferDocument, PlanDocument, StatusDocument, Waits,
 };
+pub use way::WayDocument;
+#[cfg(feature = "agent")]
+pub(crate) use way::way_in_words;
 
 use crate::{
     client::{Check, Enrolment, FactsReport, GivenUp, MachineFacts, Preflight, Progress, Spare},
@@ -48,6 +52,10 @@ use crate::{
 ///
 /// Where something was given up for want of space, `given_up` says what (fetch, update, run). Where support
 /// has asked for a bundle, `collection` says what came of that (check, fetch, update, run).
+///
+/// Where a release is offered that is not here yet, `way` says by which way it is expected to come, and where
+/// one was fetched to be installed, by which it came, and which came to nothing before
+/// (check, fetch, update, rollback, run).
 ///
 /// `outcome` says which of the other members stand there; an [`Exit`] goes with it.
 ///
@@ -79,6 +87,8 @@ use crate::{
 /// | `well`, `unwell`, `repaired` | doctor | `doctor` |
 /// | `error` | all | `code`, `kind`, `message`, `retryable` |
 /// | `downloading` | fetch, update, rollback, run, doctor, as they go on | `received`, `length` (bytes): told for each hundredth, the first and the last among them |
+/// | `way` | fetch, update, rollback, run, as they go on | `way`: what is tried next, where deltas are or were |
+/// | `making` | update, rollback, run, as they go on | `received`, `length` (bytes that a delta has made of the release, and that it will have), told as a download is |
 /// | `installing` | update, rollback, run, doctor, as they go on | `version_to` |
 /// | `repairing` | doctor, as it goes on | `doctor`: what is about to be repaired |
 #[derive(Clone, Debug, Default, Serialize)]
@@ -103,7 +113,7 @@ pub struct Document {
     /// The version that runs now, or that is offered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_to: Option<Version>,
-    /// How many bytes of a download are here.
+    /// How many bytes of a download are here, or of a release are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,
     /// How many bytes there will be.
@@ -136,6 +146,9 @@ pub struct Document {
     /// What was given up for want of space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_up: Option<Vec<GivenUpDocument>>,
+    /// By which way a release comes here, or came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<WayDocument>,
     /// What the machine is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
@@ -261,9 +274,18 @@ impl Document {
     /// How far a verb has come.
     pub fn of_progress(progress: &Progress) -> Self {
         match progress {
+            Progress::Way(expected) => {
+                Self { outcome: "way", ..Self::default() }.with_expected_way(Some(*expected))
+            }
             Progress::Downloading { received, length } => Self {
                 outcome: "downloading",
                 received: Some(*received),
+                length: Some(*length),
+                ..Self::default()
+            },
+            Progress::Making { made, length } => Self {
+                outcome: "making",
+                received: Some(*made),
                 length: Some(*length),
                 ..Self::default()
             },

@@ -9,6 +9,8 @@ use std::{
 };
 
 use self::file_system::{Full, root_of};
+#[cfg(feature = "delta")]
+use crate::delta;
 #[cfg(feature = "install")]
 use crate::tuf::Rule;
 use crate::{format::wire::Problem, tuf::Refusal};
@@ -107,6 +109,9 @@ enum Cause {
     #[cfg(feature = "install")]
     #[error(transparent)]
     Pack(#[from] pack::Error),
+    #[cfg(feature = "delta")]
+    #[error(transparent)]
+    Delta(#[from] delta::Error),
 }
 
 impl Error {
@@ -129,6 +134,12 @@ impl Error {
             Cause::Install(error) => kind_of_install(error.kind()),
             #[cfg(feature = "install")]
             Cause::Pack(_) => ErrorKind::Trust,
+            #[cfg(feature = "delta")]
+            Cause::Delta(error) => match error.kind() {
+                delta::ErrorKind::Cancelled => ErrorKind::Cancelled,
+                delta::ErrorKind::Transfer => ErrorKind::Local,
+                _ => ErrorKind::Trust,
+            },
         }
     }
 
@@ -151,6 +162,8 @@ impl Error {
             },
             #[cfg(feature = "install")]
             Cause::Pack(_) => "payload",
+            #[cfg(feature = "delta")]
+            Cause::Delta(error) if error.kind() != delta::ErrorKind::Transfer => "delta",
             _ => self.kind().as_str(),
         }
     }
@@ -302,6 +315,13 @@ impl From<install::Error> for Error {
         let (full, file_system) = (Full::beneath(&error), root_of(path));
         Cause::Full { full: full.unwrap_or(Full::Space), file_system, source: Box::new(error) }
             .into()
+    }
+}
+
+#[cfg(feature = "delta")]
+impl From<delta::Error> for Error {
+    fn from(error: delta::Error) -> Self {
+        Cause::Delta(error).into()
     }
 }
 

@@ -7,7 +7,7 @@
 //! | [`Remote`] | the routes of a server as methods, bounded and retried |
 //! | [`Coding`] | how a document travels: as it is, or compressed |
 //! | [`Mirror`] | plain files below an address, as any TUF repository has them |
-//! | [`Download`] | an artifact into the cache: resumed, bounded, hashed |
+//! | [`Download`] | an artifact or a delta into the cache: resumed, bounded, hashed |
 //!
 //! Nothing that arrives here is trusted. Metadata and plans are verified by [`crate::tuf`]; an
 //! artifact is known by the digest that verified metadata announced.
@@ -28,9 +28,9 @@ use std::{io::Read, num::NonZeroU64, time::Duration};
 use secrecy::SecretString;
 
 pub use coding::{Accepted, Coding};
-#[cfg(feature = "install")]
-pub(crate) use download::Arrival;
 pub use download::Download;
+#[cfg(feature = "install")]
+pub(crate) use download::{Arrival, others};
 pub use header::{content_range_start, retry_after};
 pub use http::{CertificateAuthority, HttpTransport};
 pub use mirror::Mirror;

@@ -23,7 +23,8 @@
 //! # Embed it in your program
 //!
 //! A program that is installed by Mainstay can look after its own updates. It needs no more than the
-//! library: two features, no command line, no asynchronous runtime.
+//! library: two features, no command line, no asynchronous runtime. With a third one, `delta`, it takes deltas
+//! in place of artifacts where the server has some.
 //!
 //! ```toml
 //! [dependencies]

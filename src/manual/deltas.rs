@@ -74,6 +74,19 @@
 //! fields that hold addresses in the old file ([`mainstay_client::delta::executable`]) and *predict* what
 //! each becomes in a copy: where its target has gone. Only what is predicted wrongly is in the delta.
 //!
+//! # On a machine
+//!
+//! A machine reads the old payload from the tree that it was unpacked to
+//! ([`PackedTree`](mainstay_client::pack::PackedTree)): where in the archive each header and file is is known
+//! from the names and lengths alone, so headers are made and files read when a copy asks for them. The new
+//! payload is unpacked while it is made. So an update by a delta takes no more disk than the delta and the new
+//! tree, and memory for neither payload. Which way is taken, and what becomes of one that comes to
+//! nothing, is told in [`machines`](super::machines#by-deltas-or-by-the-artifact).
+//!
+//! A delta is fetched from `GET /repo/<product>/deltas/<SHA-256>` by its digest, of which the plan says the length;
+//! it is in no metadata of the repository, and need not be: what it makes is held to the payload that the
+//! release manifest signs.
+//!
 //! # The format
 //!
 //! Version 1. A *number* is unsigned, of at most 64 bits, in groups of seven bits, the lowest first; the
@@ -179,9 +192,14 @@
 //!   addresses while it is rebuilt. One above 256 MiB is taken for plain bytes.
 //! - Windows' and macOS' executables are taken for plain bytes.
 //! - What is compressed inside a payload (jar, zip, gz) is not opened: a change in it changes most of it.
-//! - A folder that is named to `mainstay delta apply` is packed to a temporary file first.
+//! - A folder that is named to `mainstay delta make` is packed to a temporary file first; what `mainstay delta apply`
+//!   makes of one is such a file before it is unpacked.
+//! - A delta is for one old payload, of which it knows the digest and nothing of its files: a machine on which
+//!   somebody has changed one file of the old tree fetches the artifact, and not that file alone.
+//! - The old payload is read twice by a machine: once to be compared with its digest, once to be copied from.
 //! - Which fields of an executable are addresses is specified by the code only.
-//! - The server makes deltas for updates alone, and packs them `fast`. Machines that fetch one are not
-//!   known to have applied it: what they report does not say so yet.
+//! - The server makes deltas for updates alone, and packs them `fast`. What is counted is what was
+//!   sent to the end; what machines say of it (`fetched` of the event `installed`) is kept with the event and not
+//!   added up.
 //! - What machines run is added up in memory at each look. Pins, holds and blocks of single machines do not
 //!   count there.

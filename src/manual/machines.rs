@@ -54,6 +54,52 @@
 //! From the whole tree on each step is written to a journal first: after a crash or power cut at any
 //! instant the next command ends in exactly the old version or the new one.
 //!
+//! # By deltas, or by the artifact
+//!
+//! Where the plan names deltas ([`deltas`](super::deltas)) upon a version whose tree is kept, the agent fetches
+//! these in place of the artifact, if that is expected to be better. The old payload is read from the kept
+//! tree, of which there is no second copy, and what the deltas make goes the way that a decompressed
+//! artifact goes: it is hashed and unpacked while it is made, in as much memory as applying a delta takes,
+//! and nothing of it stays unless it is, bit for bit, the payload that was signed. Of several deltas one upon
+//! another, what all but the last one make are files in the cache that have no name, for as long as they
+//! are needed.
+//!
+//! ```
+//! # let text = r#"
+//! [download]                          # in .mainstay/agent.toml
+//! prefer = "bytes"                    # for a link that is paid for by the byte; "time" unless set
+//! # "#;
+//! # #[derive(serde::Deserialize)]
+//! # struct Tables { download: mainstay_client::client::settings::DownloadSettings }
+//! # let tables: Tables = toml::from_str(text)?;
+//! # assert_eq!(tables.download.prefer, mainstay_client::client::settings::Preference::Bytes);
+//! # Ok::<(), toml::de::Error>(())
+//! ```
+//!
+//! - **Which way is tried first.** With `bytes`, the one of which the fewest bytes are still to be fetched. With
+//!   `time`, the one that is expected to be over soonest: what is still to be fetched, at the speed of the
+//!   downloads before (and no faster than `bytes_per_second_max`), and then the making: at the speed of the
+//!   deltas before of the same profile or, while there were none, 20 MB/s for *fast* and 0.3 s/MB for *compact*.
+//!   An artifact is unpacked while it arrives, deltas are applied once they are here: over a line that is fast
+//!   enough, the artifact wins. While no download was measured, the fewest bytes among fast deltas. Downloads
+//!   below 256 KiB are too short to measure, payloads below 1 MiB too. A path is passed over whose profile the
+//!   agent does not know, whose tree is not kept, that weighs as much as the artifact, or that could take more
+//!   memory than is free: for it that is 64 MiB, four bytes for each of the payload up to 256 MiB, and of
+//!   *compact* 256 MiB more.
+//! - **What comes to nothing** (a delta that is not there, damaged, for another payload, too slow; a tree that
+//!   somebody has changed; no room) is told with its reason, and the next way is tried, at last the artifact.
+//!   What has arrived over a connection that broke stays for the next update.
+//! - **A tree that somebody has changed** is noticed before anything is fetched, by its seal ([below](
+//!   #whether-a-kept-version-is-still-what-was-signed)) and, where that is not what it was, by hashing all of
+//!   it; and what is changed after that, by the digest of the old payload, which is compared before anything
+//!   is made, or by the digest of the new one. Then the artifact is fetched, all of it: a delta is for one old
+//!   payload. The reason names what was changed since the tree was put in its place, as far as the times tell
+//!   that the system stamps files with.
+//!
+//! `check` says by which way an update is expected to come, `update` by which it came (`way` of the document: `by`
+//! is `delta` or `full`, `bytes`, `artifact_bytes`, `failed`), `status` the last one; the server is told with
+//! `installed` (`fetched`). A server from before there were deltas refuses that: update servers first.
+//!
 //! One agent or program at a time works on an installation (`.mainstay/lock`); another ends with 31, or
 //! waits: `--lock-wait SECONDS` (`MAINSTAY_LOCK_WAIT`), 1 unless set, and 60 for `confirm` and `run`.
 //!
@@ -155,6 +201,7 @@
 //! Support: of line 2.4 until 2027-01-01T00:00:00Z; it lives until 2028-01-01T00:00:00Z
 //! Notice: The paid time of contract initech-2026 ends on 2026-07-01. (CONTRACT_ENDS)
 //! Kept: 2.4.0, 2.3.9; the way back leads to 2.3.9; no rollback below 2.3.0
+//! Last fetched: 2026-03-01T12:00:00Z, 2.4.0, by a delta of 12.0 KiB in place of 3.9 MiB
 //! Last failure: 2026-06-02T07:45:00Z, network: the connection to /v1/check failed: …
 //! ```
 //!
@@ -223,7 +270,7 @@
 //!
 //! # Where there is little room
 //!
-//! Needed is room for the download, the tree, two copies of the data (which take none where copies share
+//! Needed is room for the download (of the way that needs least, with what is made between its deltas), the tree, two copies of the data (which take none where copies share
 //! their blocks), what the release asks for besides, and a spare that stays free whatever is installed. It is
 //! added up for each file system that is written to: that of the installation, and where they are others
 //! those of `.mainstay/cache` and of the directories of data. What has arrived already is not counted again.
@@ -289,7 +336,7 @@
 //!
 //! | event | when |
 //! |---|---|
-//! | `installed` | the version was switched on and passed its check |
+//! | `installed` | the version was switched on and passed its check; with `fetched`, by which way its payload came |
 //! | `confirmed` | it is confirmed, or need not be |
 //! | `undone` | it failed; what ran before runs again, and why |
 //! | `interrupted` | its installation broke off for a reason of the machine's, and which; the same reason is told once |

@@ -29,6 +29,12 @@
 //! 5. the artifact's payload has the signed length and SHA-256 and is an archive in the one canonical
 //!    form, in which nothing can leave its tree.
 //!
+//! A delta need not be trusted, so nobody but the director signs anything about it. The plan's length and digest
+//! bound what is fetched; nothing is made before the old payload is the one that the delta is for; never more
+//! comes out than the release manifest has signed, and of that nothing stays unless it has the signed digest. A
+//! hostile delta costs the machine time and, since the artifact is fetched then, bytes
+//! (`client/src/client/tests/deltas/attacks.rs`, `socket.rs`).
+//!
 //! # What a thief of keys can do
 //!
 //! The keys are in the hands of somebody through whose server the machine goes: he may withhold, replay

@@ -150,8 +150,25 @@
 //! `compact` ([`deltas`](super::deltas)), the delta's length and digest, and the payload that it makes. What the
 //! last one makes is the payload that the release manifest signs. A machine passes over a path with a
 //! profile that it does not know, and fetches the artifact where no path is for it. A delta is at
-//! `/repo/<product>/deltas/<sha256>`, with ranges and conditions as artifacts have; who may not have the release
+//! `/repo/<product>/deltas/<sha256>`, by the machine's token, with ranges and conditions as artifacts have; who may not have the release
 //! that it makes is answered as for the release's artifact.
+//!
+//! The event `installed` may say by which way the payload came: `"fetched": {"by", "bytes", "failed"?}`
+//! ([`Fetched`](mainstay_client::format::wire::Fetched)). `by` is `delta` or `full`, `bytes` what the deltas or the
+//! artifact have, `failed` at most eight ways that came to nothing before, `{"by", "why"}`, where `why` has
+//! at most 300 characters. It is absent where the tree was kept. A server from before there were deltas
+//! refuses a report that has it (400): update servers first.
+//!
+//! ```
+//! use mainstay_client::{format::wire::{Fetched, FetchedBy}, tuf::json};
+//!
+//! let fetched: Fetched = json::from_slice(br#"{
+//!   "by": "full", "bytes": 4089446,
+//!   "failed": [{"by": "delta", "why": "the server refused: there is no such thing (NOT_FOUND, HTTP 404)"}]
+//! }"#)?;
+//! assert_eq!(fetched.by, FetchedBy::Full);
+//! # Ok::<(), mainstay_client::tuf::json::JsonError>(())
+//! ```
 //!
 //! A plan may have a `retry`, `{"number", "version", "reason", "ticket"?}`: the machine lifts its own block of
 //! that version, once for each number, and reports `retried`, or `refused`, with the number as `order`. And it

@@ -85,16 +85,18 @@ typedef enum mainstay_result {
 
 /* How far a function has come. There may be other phases one day: skip those that you do not know. */
 typedef enum mainstay_phase {
-    /* The artifact arrives: `received` of `length` bytes. */
+    /* Deltas or the artifact arrive: `received` of `length` bytes. */
     MAINSTAY_DOWNLOADING = 1,
     /* `version` is here, whole, and is switched on and checked. */
-    MAINSTAY_INSTALLING = 2
+    MAINSTAY_INSTALLING = 2,
+    /* A delta makes the release of what is installed: `received` of `length` bytes are made. */
+    MAINSTAY_MAKING = 3
 } mainstay_phase;
 
 /* How far a function has come; valid until the callback returns. Later members may follow. */
 typedef struct mainstay_progress {
     mainstay_phase phase;
-    /* Of MAINSTAY_DOWNLOADING, in bytes; otherwise 0. */
+    /* Of MAINSTAY_DOWNLOADING and MAINSTAY_MAKING, in bytes; otherwise 0. */
     uint64_t received;
     uint64_t length;
     /* Of MAINSTAY_INSTALLING; otherwise NULL. */

@@ -33,6 +33,8 @@ pub enum Phase {
     Downloading = 1,
     /// `MAINSTAY_INSTALLING`.
     Installing = 2,
+    /// `MAINSTAY_MAKING`.
+    Making = 3,
 }
 
 /// `mainstay_progress`.
@@ -41,7 +43,7 @@ pub enum Phase {
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
-    /// How many bytes of a download are here.
+    /// How many bytes of a download are here, or of a release are made.
     pub received: u64,
     /// How many there will be.
     pub length: u64,
@@ -357,6 +359,9 @@ unsafe fn show(progress: ProgressCallback, context: *mut c_void) -> impl FnMut(c
         let progress = match step {
             client::Progress::Downloading { received, length } => {
                 Progress { phase: Phase::Downloading, received, length, version: ptr::null() }
+            }
+            client::Progress::Making { made: received, length } => {
+                Progress { phase: Phase::Making, received, length, version: ptr::null() }
             }
             client::Progress::Installing { version } => {
                 shown = text(&version.to_string());

@@ -103,7 +103,7 @@ fn the_results_are_the_exit_codes() {
 
 #[test]
 fn the_phases_are_those_of_the_library() {
-    let expected: BTreeMap<_, _> = [Phase::Downloading, Phase::Installing]
+    let expected: BTreeMap<_, _> = [Phase::Downloading, Phase::Installing, Phase::Making]
         .iter()
         .map(|phase| (name_of(phase), *phase as u32))
         .collect();

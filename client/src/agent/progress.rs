@@ -4,7 +4,10 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Document;
-use crate::client::Progress;
+use crate::{
+    client::{ExpectedWay, Progress},
+    document::way_in_words,
+};
 
 /// What `--json` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,19 +67,24 @@ impl Drop for Shown {
     }
 }
 
-/// What of it programs are told: of a download each hundredth once, however small its pieces are.
+/// What of it programs are told: of a download, and of what deltas make, each hundredth once, however
+/// small its pieces are.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    percent: Option<u128>,
+    /// How much, and whether it is made.
+    percent: Option<(bool, u128)>,
 }
 
 impl Stream {
     fn next(&mut self, progress: &Progress) -> Option<Document> {
         let percent = match progress {
             Progress::Downloading { received, length } => {
-                Some(u128::from(*received) * 100 / u128::from(*length).max(1))
+                Some((false, u128::from(*received) * 100 / u128::from(*length).max(1)))
             }
-            Progress::Installing { .. } => None,
+            Progress::Making { made, length } => {
+                Some((true, u128::from(*made) * 100 / u128::from(*length).max(1)))
+            }
+            Progress::Way(_) | Progress::Installing { .. } => None,
         };
         if percent.is_some() && percent == self.percent {
             return None;
@@ -87,15 +95,22 @@ impl Stream {
 }
 
 fn draw(bar: &ProgressBar, progress: &Progress) {
-    match progress {
-        Progress::Downloading { received, length } => {
-            if bar.length() != Some(*length) {
-                bar.set_length(*length);
-                bar.set_style(style("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}"));
-                bar.set_message("Downloading");
-            }
-            bar.set_position(*received);
+    let count = |doing: &str, done: u64, length: u64| {
+        if bar.length() != Some(length) || bar.message() != doing {
+            bar.reset();
+            bar.set_length(length);
+            bar.set_style(style("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}"));
+            bar.set_message(doing.to_owned());
         }
+        bar.set_position(done);
+    };
+    match progress {
+        Progress::Way(expected) => {
+            let ExpectedWay { by, bytes, artifact_bytes } = *expected;
+            bar.println(format!("It comes {}", way_in_words(by, bytes, artifact_bytes)));
+        }
+        Progress::Downloading { received, length } => count("Downloading", *received, *length),
+        Progress::Making { made, length } => count("Applying the delta", *made, *length),
         Progress::Installing { version } => {
             bar.set_style(style("{spinner} {msg}"));
             bar.set_message(format!("Installing {version}"));
@@ -117,9 +132,11 @@ mod tests {
         let mut stream = Stream::default();
         let steps = [0, 1, 999, 1000, 1001, 50_000, 50_500, 99_999, 100_000];
         let downloading = steps.map(|received| Progress::Downloading { received, length: 100_000 });
+        let making = [0, 999, 100_000].map(|made| Progress::Making { made, length: 100_000 });
         let installing = Progress::Installing { version: "2.4.1".parse().unwrap() };
         let lines: Vec<_> = downloading
             .iter()
+            .chain(&making)
             .chain([&installing])
             .filter_map(|progress| stream.next(progress))
             .map(|document| document.to_json())
@@ -130,6 +147,8 @@ mod tests {
         {"outcome":"downloading","received":50000,"length":100000}
         {"outcome":"downloading","received":99999,"length":100000}
         {"outcome":"downloading","received":100000,"length":100000}
+        {"outcome":"making","received":0,"length":100000}
+        {"outcome":"making","received":100000,"length":100000}
         {"outcome":"installing","version_to":"2.4.1"}
         "#);
     }

@@ -5,7 +5,10 @@ mod status;
 use std::io::Write as _;
 
 use super::{Document, doctor};
-use crate::{document::WithheldDocument, format::Notice};
+use crate::{
+    document::WithheldDocument,
+    format::{Notice, wire::FetchedBy},
+};
 
 /// Prints `document` for people: errors on standard error, everything else on standard output.
 pub(super) fn print(document: &Document) {
@@ -48,6 +51,7 @@ pub(super) fn render(document: &Document) -> String {
         lines.push(format!("Before: {settled}."));
     }
     lines.extend(doctor::lines(document));
+    lines.extend(way_lines(document));
     for given_up in document.given_up.iter().flatten() {
         lines.push(format!("Given up for want of space: {}.", given_up.message));
     }
@@ -115,6 +119,22 @@ fn headline(document: &Document) -> String {
         }
         _ => format!("{product}: {message}."),
     }
+}
+
+/// By which way a release comes or came here. That it is the usual one needs no words.
+fn way_lines(document: &Document) -> Vec<String> {
+    let Some(way) = &document.way else { return Vec::new() };
+    let mut lines: Vec<_> = way
+        .failed
+        .iter()
+        .map(|failed| format!("Tried before ({}): {}", failed.by, failed.why))
+        .collect();
+    if way.by == FetchedBy::Delta || !lines.is_empty() {
+        let is_expected = matches!(document.outcome, "update_offered" | "rollback_ordered");
+        let verb = if is_expected { "It comes" } else { "It came" };
+        lines.push(format!("{verb} {}.", way.message));
+    }
+    lines
 }
 
 fn withheld_line(withheld: &WithheldDocument) -> String {

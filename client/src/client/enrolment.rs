@@ -11,7 +11,8 @@ use super::{
     files::{self, Staged},
     refresh::PinnedRoot,
     settings::{
-        DataSettings, DiskSettings, NetworkSettings, SupportSettings, UpdateSettings, is_default,
+        DataSettings, DiskSettings, DownloadSettings, NetworkSettings, SupportSettings,
+        UpdateSettings, is_default,
     },
     trust_store::{Noted, Stored, TrustStore},
 };
@@ -106,6 +107,9 @@ pub struct Enrolment {
     /// How much of the disks stays free.
     #[serde(default, skip_serializing_if = "is_default")]
     pub disk: DiskSettings,
+    /// What is saved where a release can be fetched in more than one way.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub download: DownloadSettings,
     /// How the server is reached.
     #[serde(default, skip_serializing_if = "is_default")]
     pub network: NetworkSettings,
@@ -213,6 +217,7 @@ pub(super) fn enroll(
         root_sha256,
         data: kept.as_ref().map(|it| it.data.clone()).unwrap_or_default(),
         disk: kept.as_ref().map(|it| it.disk.clone()).unwrap_or_default(),
+        download: kept.as_ref().map(|it| it.download).unwrap_or_default(),
         network: NetworkSettings { proxy, ..network },
         updates: kept.as_ref().map(|it| it.updates.clone()).unwrap_or_default(),
         support: kept.as_ref().map(|it| it.support).unwrap_or_default(),

@@ -3,18 +3,18 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, files};
+use super::{Client, files, route::Speeds, settings::is_default};
 use crate::{
     error::{Error, ErrorKind, with_sources},
-    format::Version,
+    format::{Version, wire::Fetched},
     fs::FileSystem,
     install::{Layout, Outcome},
 };
 
 /// What happened when, for people: `.mainstay/history.json`.
 ///
-/// The instants are those of the machine's clock as it went then. Nothing is decided by any of it, so a
-/// file that is missing or damaged is as if nothing had happened.
+/// The instants are those of the machine's clock as it went then. Nothing is decided by any of it but which
+/// way to a release is tried first, so a file that is missing or damaged is as if nothing had happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct History {
@@ -33,6 +33,25 @@ pub struct History {
     /// The last document or order that broke a rule of this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Incident>,
+    /// The last release that was fetched to be installed, and by which way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<FetchedRelease>,
+    /// How fast that went, by which the next way is chosen.
+    #[serde(skip_serializing_if = "is_default")]
+    pub speeds: Speeds,
+}
+
+/// A release that was fetched, and by which way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedRelease {
+    /// When.
+    pub at: Timestamp,
+    /// Its version.
+    pub version: Version,
+    /// How many bytes its artifact has.
+    pub artifact_bytes: u64,
+    /// By which way.
+    pub way: Fetched,
 }
 
 /// Something that went otherwise than it should.
@@ -134,6 +153,37 @@ impl Client {
             let incident = Incident::new(self.now(), Some(from), reason);
             self.history.change(|history| history.undone = Some(incident));
         }
+    }
+
+    /// Notes by which way the release `version` came here, whose artifact has so many bytes.
+    pub(super) fn note_fetched(
+        &mut self,
+        version: &Version,
+        artifact_bytes: u64,
+        fetched: &Fetched,
+    ) {
+        let (at, version) = (whole_second(self.now()), version.clone());
+        let release = FetchedRelease { at, version, artifact_bytes, way: fetched.clone() };
+        let speeds = self.speeds.get();
+        self.history.change(|history| {
+            history.fetched = Some(release.clone());
+            history.speeds = speeds;
+        });
+        self.installation.note_fetched(fetched.clone());
+        self.fetched = Some(release);
+    }
+
+    /// Remembers how fast something went, which is written with the next release that is here.
+    pub(super) fn note_speed(&self, note: impl FnOnce(&mut Speeds)) {
+        let mut speeds = self.speeds.get();
+        note(&mut speeds);
+        self.speeds.set(speeds);
+    }
+
+    /// Notes how fast things went.
+    pub(super) fn note_speeds(&self) {
+        let speeds = self.speeds.get();
+        self.history.change(|history| history.speeds = speeds);
     }
 
     /// Notes what stands in the way of `version`, or that nothing does.

@@ -58,7 +58,8 @@ impl Client {
             sha256: artifact.sha256,
         };
         let kind = AttemptKind::LocalRollback;
-        self.restore(&Wanted { kind, version, channel, artifact, file, floor: None }, progress)
+        let (deltas, floor) = (Vec::new(), None);
+        self.restore(&Wanted { kind, version, channel, artifact, file, deltas, floor }, progress)
     }
 
     /// The kept tree to go back to; nothing where undoing the probation is all there is to do.

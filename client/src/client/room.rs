@@ -1,10 +1,11 @@
 //! Room for what is to be installed: how much is missing, where, and what is given up for it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Client, files, update::Wanted};
 use crate::{
     error::Error,
+    fetch::others,
     format::{Missing, Version},
     fs::LocalFileSystem,
     install::{Room, room::device},
@@ -39,8 +40,8 @@ pub enum Spare {
 pub(super) enum Origin {
     /// It is kept, as far as is known before it is compared with what was signed.
     Kept,
-    /// It is downloaded and unpacked.
-    Fetched,
+    /// It is fetched and unpacked, for which at most so many bytes are written into the cache.
+    Fetched { cache_bytes: u64 },
 }
 
 impl Client {
@@ -51,20 +52,21 @@ impl Client {
 
     /// Where the tree of `wanted` comes from, unless that is kept and turns out to have been changed.
     pub(super) fn origin(&self, wanted: &Wanted) -> Origin {
-        if self.installation.has_tree(&wanted.version) { Origin::Kept } else { Origin::Fetched }
+        if self.installation.has_tree(&wanted.version) {
+            return Origin::Kept;
+        }
+        // Where there is room for one way only, that one is taken.
+        let ways = self.ways(wanted).into_iter().map(|way| self.cache_bytes(wanted, way));
+        Origin::Fetched { cache_bytes: ways.min().unwrap_or(0) }
     }
 
     /// The space that `wanted` needs, of each file system that it is written to. What is here already
     /// takes no more. What a release asks for besides is asked for by updates alone.
     pub(super) fn rooms(&self, wanted: &Wanted, origin: Origin) -> Result<Vec<Room>, Error> {
         let artifact = &wanted.artifact;
-        let (download, payload) = if origin == Origin::Kept {
-            (0, 0)
-        } else {
-            let file = self.installation.layout().cache().join(wanted.file.sha256.to_string());
-            let here = [file.clone(), file.with_added_extension("part")];
-            let here = here.iter().filter_map(|path| path.metadata().ok()).map(|it| it.len()).max();
-            (artifact.length.saturating_sub(here.unwrap_or(0)), artifact.payload_length)
+        let (download, payload) = match origin {
+            Origin::Kept => (0, 0),
+            Origin::Fetched { cache_bytes } => (cache_bytes, artifact.payload_length),
         };
         let extra = if wanted.kind.is_rollback() { 0 } else { artifact.requires.free_bytes };
         Ok(self.installation.rooms(download, payload, extra)?)
@@ -73,7 +75,7 @@ impl Client {
     /// What could be given up for `wanted`, in the order in which it is.
     pub(super) fn spares(&self, wanted: &Wanted) -> Vec<GivenUp> {
         let cache = self.installation.layout().cache();
-        let downloads = unwanted(&cache, &wanted.file.sha256.to_string());
+        let downloads = others(&cache, &wanted.files());
         let downloads = downloads.into_iter().map(|path| GivenUp {
             bytes: path.metadata().map_or(0, |file| file.len()),
             what: Spare::Download { path },
@@ -145,15 +147,6 @@ fn missing(room: &Room) -> Missing {
         found: room.available,
         path: room.path.display().to_string(),
     }
-}
-
-/// All of the folder `cache` but the file called `keep` and its part.
-fn unwanted(cache: &Path, keep: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
-    let others = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with(keep));
-    let mut paths: Vec<_> = others.map(|entry| entry.path()).collect();
-    paths.sort_unstable();
-    paths
 }
 
 impl std::fmt::Display for GivenUp {

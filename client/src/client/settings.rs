@@ -8,6 +8,9 @@
 //! [disk]
 //! spare_bytes = 1_000_000_000
 //!
+//! [download]
+//! prefer = "bytes"
+//!
 //! [network]
 //! proxy = "http://proxy.example.com:3128"
 //! bytes_per_second_max = 1_000_000
@@ -29,6 +32,7 @@
 //! ```
 
 mod consent;
+mod download;
 mod support;
 mod window;
 
@@ -37,6 +41,7 @@ use std::{num::NonZeroU64, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use consent::{Consent, Consents, Step, Wait, step};
+pub use download::{DownloadSettings, Preference};
 pub use support::{CollectConsent, SupportSettings};
 pub use window::{Day, Opening, TimeOfDay, TimeZone, Window, Windows};
 

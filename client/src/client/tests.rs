@@ -2,6 +2,8 @@ mod archive;
 mod attacks;
 mod cancelling;
 mod crash;
+#[cfg(feature = "delta-make")]
+mod deltas;
 mod doctor;
 mod flow;
 mod healing;

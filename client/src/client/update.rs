@@ -1,15 +1,18 @@
-use std::path::PathBuf;
-
 use super::{
-    Check, Client, Preflight, files, manifest, preflight::Purpose, rules, trust_store::Noted,
+    Check, Client, ExpectedWay, Preflight, manifest,
+    preflight::Purpose,
+    route::{Speeds, Way},
+    rules,
+    trust_store::Noted,
+    ways,
 };
 use crate::{
     error::{Error, ErrorKind},
+    fetch::others,
     format::{
-        Action, Artifact, ChannelName, Missing, Plan, PlanTarget, ReleaseManifest, RollbackOrder,
-        TargetFile, Version,
+        Action, Artifact, ChannelName, DeltaPath, Digest, Missing, Plan, PlanTarget,
+        ReleaseManifest, RollbackOrder, TargetFile, Version,
     },
-    fs::LocalFileSystem,
     install::{self, Attempt, AttemptKind, Outcome},
 };
 
@@ -17,10 +20,20 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// The artifact arrives, and is unpacked while it does where it is to be installed at once.
+    /// It is tried to fetch the release by deltas, or by its artifact where deltas came to nothing.
+    Way(ExpectedWay),
+    /// Deltas arrive; or the artifact, which is unpacked while it does where it is to be installed at
+    /// once.
     Downloading {
         /// How many bytes are here.
         received: u64,
+        /// How many there will be.
+        length: u64,
+    },
+    /// The release is made by a delta, and unpacked while it is; of several deltas one after the other.
+    Making {
+        /// How many bytes are made.
+        made: u64,
         /// How many there will be.
         length: u64,
     },
@@ -32,9 +45,13 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// What is told of a download of `length` bytes.
-    pub(super) fn downloading(length: u64, progress: &mut dyn FnMut(Self)) -> impl FnMut(u64) {
-        move |received| progress(Self::Downloading { received, length })
+    /// What is told of a download of `length` bytes, `before` of which are here already.
+    pub(super) fn downloading(
+        before: u64,
+        length: u64,
+        progress: &mut dyn FnMut(Self),
+    ) -> impl FnMut(u64) {
+        move |received| progress(Self::Downloading { received: before + received, length })
     }
 }
 
@@ -63,6 +80,8 @@ pub(super) struct Wanted {
     pub(super) artifact: Artifact,
     /// Where the repository has the artifact.
     pub(super) file: TargetFile,
+    /// Other ways to the payload, of which there are few.
+    pub(super) deltas: Vec<DeltaPath>,
     /// What the machine is not rolled back below once it runs.
     pub(super) floor: Option<Version>,
 }
@@ -102,24 +121,23 @@ impl Client {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Preflight, Error> {
         let target = match &check.action {
-            Action::Update { target } if !self.is_at_hand(target) => target,
+            Action::Update { target }
+                if !self.is_at_hand(&target.version, &target.deltas, &target.artifact) =>
+            {
+                target
+            }
             _ => return Ok(Preflight::Passed),
         };
         let (manifest, wanted) =
             self.carry_out(&check.plan, |client| client.wanted_update(target, None))?;
         let found = self.examine(&manifest, &wanted, Purpose::Install)?;
         if found == Preflight::Passed {
-            self.carry_out(&check.plan, |client| client.download(&wanted, progress))?;
+            let downloaded =
+                self.carry_out(&check.plan, |client| client.download(&wanted, progress));
+            self.note_speeds();
+            downloaded?;
         }
         Ok(found)
-    }
-
-    /// Whether nothing of the release needs to be downloaded. In the cache only bytes of the announced
-    /// digest ever bear it as their name.
-    fn is_at_hand(&self, target: &PlanTarget) -> bool {
-        let cached = self.installation.layout().cache().join(target.artifact.sha256.to_string());
-        self.installation.has_tree(&target.version)
-            || cached.metadata().is_ok_and(|file| file.len() == target.artifact.length)
     }
 
     /// Does what `check` has found is to be done: downloads what is not here yet, installs it, lets it be
@@ -281,16 +299,27 @@ impl Client {
         self.fetch_and_install(wanted, progress)
     }
 
-    fn download(
-        &self,
-        wanted: &Wanted,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<PathBuf, Error> {
+    fn download(&self, wanted: &Wanted, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
         // What would be refused in the end is refused before anything is fetched.
         self.installation.expect_allowed(&wanted.attempt())?;
-        let cache = self.installation.layout().cache();
+        let (cache, mut kept) = (self.installation.layout().cache(), vec![wanted.file.sha256]);
+        for way in self.ways(wanted) {
+            let Way::Deltas(path) = way else { break };
+            progress(Progress::Way(ExpectedWay::of(way, &wanted.file)));
+            kept.extend(path.steps.iter().map(|step| step.sha256));
+            match self.download_deltas(path, &kept, progress) {
+                Err(error) if error.kind() != ErrorKind::Cancelled => {}
+                finished => return finished,
+            }
+        }
         let download = self.remote.download(&self.enrolment.product, &wanted.file);
-        download.into_cache(&cache, &mut Progress::downloading(wanted.file.length, progress))
+        let download = download.keeping(&kept);
+        let mut told = Progress::downloading(0, wanted.file.length, progress);
+        download.into_cache(&cache, &mut told)?;
+        if let Some(measured) = download.bytes_per_second() {
+            self.note_speed(|speeds| Speeds::take_in(&mut speeds.download, measured));
+        }
+        Ok(())
     }
 
     fn fetch_and_install(
@@ -298,9 +327,11 @@ impl Client {
         wanted: &Wanted,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Outcome, Error> {
-        let artifact = self.stage(wanted, progress)?;
+        self.stage(wanted, progress)?;
         // Of no use any more, and before the tree is made durable: it need not reach the disk.
-        files::remove(&LocalFileSystem, &artifact)?;
+        for file in others(&self.installation.layout().cache(), &[]) {
+            let _ = std::fs::remove_file(file);
+        }
         progress(Progress::Installing { version: wanted.version.clone() });
         Ok(self.installation.install(wanted.attempt(), None, &*self.clock)?)
     }
@@ -314,8 +345,15 @@ impl Wanted {
             channel: rules::published_in(target),
             artifact,
             file: target.artifact.clone(),
+            deltas: ways::known(&target.deltas).to_vec(),
             floor: None,
         }
+    }
+
+    /// The digests of all files that may be fetched for it.
+    pub(super) fn files(&self) -> Vec<Digest> {
+        let steps = self.deltas.iter().flat_map(|path| &path.steps).map(|step| step.sha256);
+        steps.chain([self.file.sha256]).collect()
     }
 
     pub(super) fn attempt(&self) -> Attempt {

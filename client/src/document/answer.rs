@@ -13,7 +13,7 @@ pub type Answer = (Document, Exit);
 pub fn checked(client: &Client, check: &Check, preflight: &Preflight) -> Answer {
     let document = |outcome| {
         let document = Document::of_check(outcome, client.enrolment(), check);
-        document.with_given_up(client.given_up())
+        document.with_given_up(client.given_up()).with_expected_way(client.expected_way(check))
     };
     if let Some(target) = check.action.target().filter(|_| *preflight != Preflight::Passed) {
         let document = document("");
@@ -42,7 +42,8 @@ pub fn fetched(client: &Client, check: &Check, preflight: &Preflight) -> Answer 
 pub fn updated(client: &Client, update: Update) -> Answer {
     let Update { check, outcome, missing, undelivered } = update;
     let mut document = Document::of_check("up_to_date", client.enrolment(), &check)
-        .with_given_up(client.given_up());
+        .with_given_up(client.given_up())
+        .with_fetched(client.fetched());
     document.undelivered = undelivered.as_ref().map(|it| with_sources(it));
     if let Some(outcome) = &outcome {
         return (document.with_outcome(outcome), exit_of(outcome));
@@ -85,7 +86,9 @@ pub fn confirmed(client: &Client, outcome: Result<Outcome, Error>) -> Result<Ans
 
 /// What has come of [`Client::roll_back`]. To undo a probation is what was wanted then.
 pub fn rolled_back(client: &Client, outcome: &Outcome) -> Answer {
-    let document = Document::of_machine("", client.enrolment()).with_given_up(client.given_up());
+    let document = Document::of_machine("", client.enrolment())
+        .with_given_up(client.given_up())
+        .with_fetched(client.fetched());
     (document.with_outcome(outcome), Exit::Done)
 }
 

@@ -1,7 +1,9 @@
 use std::{
+    cell::Cell,
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use super::{Accepted, Answer, Method, Remote, Request, Resume, Retry};
@@ -21,6 +23,16 @@ pub struct Download<'a> {
     length: u64,
     digest: Digest,
     retry: Retry,
+    /// What else stays in the cache.
+    kept: Vec<Digest>,
+    arrived: Cell<Arrived>,
+}
+
+/// What a connection has brought, and how long it took to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrived {
+    bytes: u64,
+    waited: Duration,
 }
 
 /// What became of a file that has arrived.
@@ -47,6 +59,8 @@ impl<'a> Download<'a> {
     /// A try that brings so many bytes does not count: a large file over a bad line arrives.
     const PROGRESS_BYTES_MIN: u64 = 1 << 20;
     const BUFFER_BYTES: usize = 128 << 10;
+    /// What is shorter arrives before anybody can tell how fast.
+    const MEASURED_BYTES_MIN: u64 = 256 << 10;
 
     pub(super) fn new(
         remote: &'a Remote,
@@ -55,7 +69,23 @@ impl<'a> Download<'a> {
         digest: Digest,
         retry: Retry,
     ) -> Self {
-        Self { remote, route, length, digest, retry }
+        let (kept, arrived) = (Vec::new(), Cell::default());
+        Self { remote, route, length, digest, retry, kept, arrived }
+    }
+
+    /// The same, which leaves the files of these digests in the cache, whole or not. Whatever else is in the
+    /// cache it removes.
+    #[must_use]
+    pub fn keeping(self, files: &[Digest]) -> Self {
+        Self { kept: files.to_vec(), ..self }
+    }
+
+    /// How many bytes a second have arrived, counting the time alone that was spent on waiting for them;
+    /// nothing where they were too few to tell.
+    pub fn bytes_per_second(&self) -> Option<u64> {
+        let Arrived { bytes, waited } = self.arrived.get();
+        let rate = u128::from(bytes) * 1_000_000 / waited.as_micros().max(1);
+        (bytes >= Self::MEASURED_BYTES_MIN).then(|| u64::try_from(rate).unwrap_or(u64::MAX))
     }
 
     /// Brings the file into the folder `cache` and says where it is. `progress` is told how many
@@ -65,11 +95,7 @@ impl<'a> Download<'a> {
         cache: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<PathBuf, Error> {
-        let mut arrival = self.through_cache(cache, &mut io::sink(), progress)?;
-        if let Arrival::Wrong { resumed: true, .. } = arrival {
-            arrival = self.through_cache(cache, &mut io::sink(), progress)?;
-        }
-        let (path, whole) = (arrival.whole()?, self.whole(cache));
+        let (path, whole) = (self.arrive(cache, progress)?, self.whole(cache));
         if path != whole {
             File::open(&path)
                 .and_then(|file| file.sync_all())
@@ -77,6 +103,20 @@ impl<'a> Download<'a> {
                 .map_err(|error| Error::disk(&whole, error))?;
         }
         Ok(whole)
+    }
+
+    /// The same, but what is here then may bear the name of a part, and is not durable.
+    pub(crate) fn arrive(
+        &self,
+        cache: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<PathBuf, Error> {
+        match self.through_cache(cache, &mut io::sink(), progress)? {
+            Arrival::Wrong { resumed: true, .. } => {
+                self.through_cache(cache, &mut io::sink(), progress)?.whole()
+            }
+            arrival => arrival.whole(),
+        }
     }
 
     /// The same, and `to` is written the file as it arrives: first what is here of it, then what the
@@ -91,7 +131,7 @@ impl<'a> Download<'a> {
     ) -> Result<Arrival, Error> {
         std::fs::create_dir_all(cache).map_err(|error| Error::disk(cache, error))?;
         let (whole, part) = (self.whole(cache), cache.join(format!("{}.part", self.digest)));
-        remove_others(cache, &[&whole, &part]);
+        remove_others(cache, &[&self.kept[..], &[self.digest]].concat());
         let path = if self.has_length(&whole)? { whole } else { part };
         let mut part = Part::open(&path, to)?;
         part.take_in(self.length, &mut |length| {
@@ -197,7 +237,13 @@ impl<'a> Download<'a> {
         let mut position = answer.range_start.unwrap_or(0);
         let mut buffer = vec![0; Self::BUFFER_BYTES];
         loop {
-            let count = match body.read(&mut buffer) {
+            let asked = Instant::now();
+            let read = body.read(&mut buffer);
+            let Arrived { bytes, waited } = self.arrived.get();
+            let brought = read.as_ref().map_or(0, |count| *count as u64);
+            let waited = waited + asked.elapsed();
+            self.arrived.set(Arrived { bytes: bytes + brought, waited });
+            let count = match read {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Error::network(&self.route, error)),
@@ -232,11 +278,23 @@ impl<'a> Download<'a> {
 
 /// Makes room: what was begun of another file is not wanted any more. What cannot be removed is in
 /// nobody's way but the disk's.
-fn remove_others(cache: &Path, kept: &[&Path]) {
-    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| !kept.contains(&entry.path().as_path())) {
-        let _ = std::fs::remove_file(entry.path());
+fn remove_others(cache: &Path, kept: &[Digest]) {
+    for path in others(cache, kept) {
+        let _ = std::fs::remove_file(path);
     }
+}
+
+/// All of the folder `cache` but the files of the digests `kept` and their parts, in the order of their
+/// names.
+pub(crate) fn others(cache: &Path, kept: &[Digest]) -> Vec<PathBuf> {
+    let kept: Vec<String> = kept.iter().map(Digest::to_string).collect();
+    let is_kept =
+        |name: &str| kept.iter().any(|digest| name.strip_suffix(".part").unwrap_or(name) == digest);
+    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    let others = entries.filter(|entry| !is_kept(&entry.file_name().to_string_lossy()));
+    let mut paths: Vec<_> = others.map(|entry| entry.path()).collect();
+    paths.sort_unstable();
+    paths
 }
 
 /// What is here of a file, and the state of its hash.

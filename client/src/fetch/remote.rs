@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::Error,
     format::{
-        ProductName, TargetFile,
+        DeltaStep, ProductName, TargetFile,
         wire::{
             CheckRequest, CheckResponse, CollectionRefusal, EnrollRequest, EnrollResponse, Problem,
             ReportRequest,
@@ -135,6 +135,12 @@ impl Remote {
         Download::new(self, route, file.length, file.sha256, self.retry)
     }
 
+    /// The download of a delta, which the plan names by length and digest and nobody lists.
+    pub fn delta<'a>(&'a self, product: &ProductName, delta: &DeltaStep) -> Download<'a> {
+        let route = format!("/repo/{product}/deltas/{}", delta.sha256);
+        Download::new(self, route, delta.length, delta.sha256, self.retry)
+    }
+
     /// Sends `request` as the machine. Whatever its answer is, it must not come too slowly.
     pub(super) fn send(&self, request: &Request<'_>) -> Result<Answer, Error> {
         self.expect_wanted()?;
@@ -151,7 +157,7 @@ impl Remote {
     }
 
     /// An error once somebody has asked for the end.
-    pub(super) fn expect_wanted(&self) -> Result<(), Error> {
+    pub(crate) fn expect_wanted(&self) -> Result<(), Error> {
         if self.cancellation.is_requested() { Err(Error::cancelled()) } else { Ok(()) }
     }
 

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{Document, notice_line, withheld_line};
 use crate::{
-    client::{History, Incident, settings::CollectConsent},
+    client::{FetchedRelease, History, Incident, settings::CollectConsent},
     document::{
         APPROVE_COLLECTION, CollectionRequestDocument, LineDocument, OfferDocument, PlanDocument,
-        StatusDocument, Waits,
+        StatusDocument, Waits, way_in_words,
     },
     format::{CollectOrder, RetryOrder, Version},
     install::StageName,
@@ -38,6 +38,7 @@ pub(super) fn lines(document: &Document, status: &StatusDocument) -> Vec<String>
     lines.extend(listed(&newest_first(&status.blocked), "Blocked", |block| {
         format!("Blocked: {}: {}", block.version, shortened(&block.reason))
     }));
+    lines.extend(last_fetched(&status.history));
     lines.extend(incidents(&status.history));
     if status.pending_events > 0 {
         lines.push(format!("The server is still to be told of {} events", status.pending_events));
@@ -162,6 +163,14 @@ fn kept(status: &StatusDocument) -> Option<String> {
     let floor = status.floor.as_ref().map(|it| format!("no rollback below {it}"));
     let parts: Vec<_> = [Some(kept), way_back, floor].into_iter().flatten().collect();
     Some(parts.join("; "))
+}
+
+fn last_fetched(history: &History) -> Option<String> {
+    let FetchedRelease { at, version, artifact_bytes, way } = history.fetched.as_ref()?;
+    let said = way_in_words(way.by, way.bytes, *artifact_bytes);
+    let failed = way.failed.first().map(|it| format!("; before that: {}", shortened(&it.why)));
+    let failed = failed.unwrap_or_default();
+    Some(format!("Last fetched: {}, {version}, {said}{failed}", second(*at)))
 }
 
 fn incidents(history: &History) -> impl Iterator<Item = String> {

@@ -16,8 +16,8 @@ use crate::{
     client::{
         Enrolment, PreflightSettings,
         settings::{
-            Consents, DataSettings, DiskSettings, NetworkSettings, SupportSettings, UpdateSettings,
-            Window,
+            Consents, DataSettings, DiskSettings, DownloadSettings, NetworkSettings,
+            SupportSettings, UpdateSettings, Window,
         },
     },
     format::{ContractName, CustomerName, Digest, MachineName, ProductName},
@@ -102,6 +102,7 @@ fn known_keys(table: &str) -> Option<&'static [&'static str]> {
         "" => fields_of::<Enrolment>(),
         "data" => fields_of::<DataSettings>(),
         "disk" => fields_of::<DiskSettings>(),
+        "download" => fields_of::<DownloadSettings>(),
         "network" => fields_of::<NetworkSettings>(),
         "updates" => fields_of::<UpdateSettings>(),
         "updates.channels" => fields_of::<Consents>(),
@@ -112,10 +113,11 @@ fn known_keys(table: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "",
     "data",
     "disk",
+    "download",
     "network",
     "updates",
     "updates.channels",
@@ -214,6 +216,7 @@ fn value_error(key: &str, value: Spanned<DeValue<'_>>) -> Option<toml::de::Error
         "root_sha256" => error_of::<Digest>(value),
         "data" => error_of::<DataSettings>(value),
         "disk" => error_of::<DiskSettings>(value),
+        "download" => error_of::<DownloadSettings>(value),
         "network" => error_of::<NetworkSettings>(value),
         "updates" => error_of::<UpdateSettings>(value),
         "preflight" => error_of::<PreflightSettings>(value),
@@ -276,6 +279,8 @@ root_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         let rest = r#"
 [data]
 directories = ["/var/lib/acme"]
+[download]
+prefer = "bytes"
 [network]
 proxy = "http://proxy.example.com:3128"
 [updates.channels]
@@ -309,6 +314,9 @@ feature = "sometimes"
 form = "22:00"
 until = "04:00"
 [netwrok]
+[download]
+perfer = "bytes"
+prefer = "money"
 [preflight]
 xyzzy = 1
 timeout_seconds = -1
@@ -321,8 +329,10 @@ timeout_seconds = -1
         line 16, column 11: unknown variant `sometimes`, expected one of `auto`, `download`, `ask`, `off`
         line 18, column 1: `form` in [updates.windows] is no key that the agent knows: did you mean `from`?
         line 20, column 2: `netwrok` is no key that the agent knows: did you mean `network`?
-        line 22, column 1: `xyzzy` in [preflight] is no key that the agent knows: expected one of command, timeout_seconds, facts, components
-        line 23, column 19: invalid value: integer `-1`, expected u32
+        line 22, column 1: `perfer` in [download] is no key that the agent knows: did you mean `prefer`?
+        line 23, column 10: unknown variant `money`, expected `time` or `bytes`
+        line 25, column 1: `xyzzy` in [preflight] is no key that the agent knows: expected one of command, timeout_seconds, facts, components
+        line 26, column 19: invalid value: integer `-1`, expected u32
         "#);
     }
 

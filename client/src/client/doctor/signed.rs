@@ -213,7 +213,7 @@ impl Signed {
         let cache = mending.layout().cache();
         let download = self.source.remote.download(&self.source.enrolment.product, file);
         let path =
-            download.into_cache(&cache, &mut Progress::downloading(file.length, progress))?;
+            download.into_cache(&cache, &mut Progress::downloading(0, file.length, progress))?;
         progress(Progress::Installing { version: version.clone() });
         let packed = File::open(&path).map_err(|error| Error::disk(&path, error))?;
         let (length, window_log) = (artifact.payload_length, artifact.window_log);

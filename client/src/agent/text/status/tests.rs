@@ -6,7 +6,10 @@ use crate::{
         CollectionRequest, Offer, Status,
         settings::{CollectConsent, step},
     },
-    format::{Action, CollectOrder, Lines, Plan, RetryOrder},
+    format::{
+        Action, CollectOrder, Lines, Plan, RetryOrder,
+        wire::{FailedWay, Fetched, FetchedBy},
+    },
     install::{Block, KeptTree, Probation, Record, Recorded},
 };
 
@@ -175,6 +178,7 @@ fn troubled() -> Status {
             Some("floor"),
             "plan version 6 rolls back to 2.2.0 by order 3: expected at least the floor 2.3.0",
         ),
+        ..History::default()
     };
     let record = &mut status.recorded.record;
     let blocked = (0..9).map(|patch| Block {
@@ -222,6 +226,30 @@ fn a_machine_whose_update_waits_for_a_window() {
 fn a_machine_of_which_everything_has_to_be_said() {
     insta::assert_snapshot!(shown(&troubled()));
     insta::assert_snapshot!(json(&troubled()));
+}
+
+#[test]
+fn by_which_way_the_last_release_came_is_said() {
+    let mut status = ordinary();
+    status.history.fetched = Some(FetchedRelease {
+        at: at("2026-05-01T22:00:10Z"),
+        version: "2.4.0".parse().unwrap(),
+        artifact_bytes: 4_089_446,
+        way: Fetched { by: FetchedBy::Delta, bytes: 12_288, failed: Vec::new() },
+    });
+    let said = |status: &Status| {
+        let text = shown(status);
+        let words = text.split_once("Last fetched: ").unwrap().1.split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let delta = "2026-05-01T22:00:10Z, 2.4.0, by a delta of 12.0 KiB in place of 3.9 MiB";
+    assert_eq!(said(&status), delta);
+    let way = &mut status.history.fetched.as_mut().unwrap().way;
+    way.by = FetchedBy::Full;
+    way.failed = vec![FailedWay::new(FetchedBy::Delta, "it is gone")];
+    let full =
+        "2026-05-01T22:00:10Z, 2.4.0, by the full artifact of 3.9 MiB; before that: it is gone";
+    assert_eq!(said(&status), full);
 }
 
 #[test]
