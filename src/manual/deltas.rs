@@ -36,8 +36,10 @@
 //!   times that never come to an end, and it is given up.
 //!
 //! A plan names the deltas that lead from what the machine runs to its target, also several in a row where
-//! each leads to a release that the machine may have: a delta gives away what it makes. A machine fetches
-//! `/repo/<product>/deltas/<sha256>`, and is let have it where it is let have the artifact. A delta that
+//! each leads to a release that the machine may have and they are lighter together than the one that leads there
+//! at once. A machine fetches `/repo/<product>/deltas/<sha256>`, and is let have it where it is let have the
+//! artifacts of both releases: a delta gives away what it makes, and what it is applied to. That a machine says
+//! that it runs a release gives it no right to that. A delta that
 //! becomes available is a new plan for the machines that it is for.
 //!
 //! ```text
@@ -45,7 +47,7 @@
 //! ```
 //!
 //! What is *saved* the server counts as it sends: of each delta that was sent to its end, by how much it is
-//! shorter than the artifact. It is written down when it is looked at and every 20 seconds; a server that
+//! shorter than the artifact. It is written down when it is looked at, every 20 seconds, and after each delta that is made; a server that
 //! is killed forgets what it had not.
 //!
 //! # What they weigh and cost
@@ -201,5 +203,15 @@
 //! - The server makes deltas for updates alone, and packs them `fast`. What is counted is what was
 //!   sent to the end; what machines say of it (`fetched` of the event `installed`) is kept with the event and not
 //!   added up.
+//! - What a day's making took is added up by the last time that each delta was begun, and a killed server forgets
+//!   what it had spent. A delta that took longer than `seconds_a_day` is not begun again, whatever
+//!   that is set to later, nor is one that failed; nothing of them is forgotten.
+//! - A delta that gives way is gone at once: a machine in the middle of it fetches another way.
+//! - Deltas are looked at one after another. While one is made, none is made for what is published meanwhile.
+//! - A check looks through all deltas of the platform for the ways to its release, and the server decides for
+//!   each contract and each version that runs what comes next: neither was measured with thousands.
+//! - What is left of a delta where a server is killed between storing its bytes and noting them stays, unless
+//!   the same delta is made again.
+//! - A stopped product and paused rollouts are not looked at: deltas are made all the same.
 //! - What machines run is added up in memory at each look. Pins, holds and blocks of single machines do not
 //!   count there.

@@ -150,8 +150,8 @@
 //! `compact` ([`deltas`](super::deltas)), the delta's length and digest, and the payload that it makes. What the
 //! last one makes is the payload that the release manifest signs. A machine passes over a path with a
 //! profile that it does not know, and fetches the artifact where no path is for it. A delta is at
-//! `/repo/<product>/deltas/<sha256>`, by the machine's token, with ranges and conditions as artifacts have; who may not have the release
-//! that it makes is answered as for the release's artifact.
+//! `/repo/<product>/deltas/<sha256>`, by the machine's token, with ranges and conditions as artifacts have; who may not have the releases
+//! that it makes and is applied to is answered as for their artifacts.
 //!
 //! The event `installed` may say by which way the payload came: `"fetched": {"by", "bytes", "failed"?}`
 //! ([`Fetched`](mainstay_client::format::wire::Fetched)). `by` is `delta` or `full`, `bytes` what the deltas or the

@@ -287,6 +287,7 @@ pub fn work(
     let kept_bytes = kept.iter().fold(0_u64, |sum, it| sum.saturating_add(it.length));
     let fitting = fitting(kept.clone(), rules.disk_bytes);
     let drop = kept.iter().map(|it| it.pair).filter(|pair| !fitting.contains(pair)).cloned();
+    let may_make = rules.making == Making::On && !is_used_up(tried, rules, now);
     let mut make = Vec::new();
     let mut give_up = Vec::new();
     for (pair, wanted_so) in wanted {
@@ -301,7 +302,7 @@ pub fn work(
                     kept_bytes.saturating_add(length) <= rules.disk_bytes
                         || self::fitting(all(), rules.disk_bytes).contains(pair)
                 };
-                if wanted_so.hindrance(rules).is_none() && has_room() {
+                if may_make && wanted_so.hindrance(rules).is_none() && has_room() {
                     make.push(pair.clone());
                 }
             }
@@ -309,9 +310,6 @@ pub fn work(
     }
     let saved = |pair: &DeltaPair| wanted.get(pair).map_or(0, Wanted::saved_at_most);
     make.sort_by(|one, other| saved(other).cmp(&saved(one)).then_with(|| one.cmp(other)));
-    if rules.making == Making::Off || is_used_up(tried, rules, now) {
-        make.clear();
-    }
     let forget = tried.iter().filter(|(pair, tried)| {
         let is_idle = match &tried.state {
             DeltaState::Dropped { .. } | DeltaState::Waiting { .. } => true,

@@ -24,6 +24,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use mainstay_client::format::Digest;
 
 use super::{Service, ServiceResult};
 use crate::{
@@ -143,7 +144,7 @@ impl Service {
                 DeltaState::Kept { sha256, .. } => {
                     if let Err(StoreError::NotFound(_)) = self.blobs.length(sha256).await {
                         tracing::warn!(delta = %pair, "a delta is gone, and is made again");
-                        self.meta.forget_delta(&pair, record.revision).await?;
+                        unless_overtaken(self.meta.forget_delta(&pair, record.revision).await)?;
                     }
                 }
                 _ => {}
@@ -169,6 +170,7 @@ impl Service {
         let Some(wanted) = demand.wanted.get(pair) else { return Ok(DeltaTurn::Idle) };
         self.make_delta(pair, wanted, records.get(pair)).await?;
         self.load_deltas().await?;
+        self.save_delta_downloads().await?;
         Ok(if self.deltas.is_stopping() { DeltaTurn::Stopping } else { DeltaTurn::Done })
     }
 
@@ -203,8 +205,12 @@ impl Service {
         if !work.drop.is_empty() {
             self.find_kept(records.values().filter(|record| !work.drop.contains(&record.pair)));
         }
+        let stays = |sha256: Digest| {
+            let mut others = records.values().filter(|other| !work.drop.contains(&other.pair));
+            others.any(|other| matches!(other.tried.state, DeltaState::Kept { sha256: it, .. } if it == sha256))
+        };
         for record in find(&work.drop) {
-            self.drop_delta(record, records).await?;
+            self.drop_delta(record, stays).await?;
         }
         for record in find(&work.give_up) {
             let last = match &record.tried.state {
@@ -226,14 +232,10 @@ impl Service {
     async fn drop_delta(
         &self,
         record: DeltaRecord,
-        records: &BTreeMap<DeltaPair, DeltaRecord>,
+        stays: impl Fn(Digest) -> bool,
     ) -> ServiceResult<()> {
         let DeltaState::Kept { length, sha256, .. } = record.tried.state else { return Ok(()) };
-        let is_other = |other: &DeltaRecord| {
-            let is_same = matches!(&other.tried.state, DeltaState::Kept { sha256: bytes, .. } if *bytes == sha256);
-            is_same && other.pair != record.pair
-        };
-        if !records.values().any(is_other) {
+        if !stays(sha256) {
             self.blobs.remove(&sha256).await?;
         }
         tracing::info!(delta = %record.pair, length, "a delta gives way to others");

@@ -52,6 +52,7 @@ fn check(server: &Server, machine: &BareMachine, running: &str) -> Plan {
         known: KnownMetadata { root: 1, ..KnownMetadata::default() },
         agent: "by hand".to_owned(),
         facts: None,
+        waits: None,
     };
     let body = serde_json::to_vec(&request).unwrap();
     let answer = server.request("POST", "/v1/check", &machine.0.token, &body).has_status(200);

@@ -30,7 +30,8 @@ pub struct Way<'a> {
 
 /// The lightest ways from one release to another, the lightest first: at most
 /// [`DeltaPath::PER_TARGET_MAX`] of at most [`DeltaPath::STEPS_MAX`] deltas, each lighter than the artifact
-/// of `artifact_bytes`.
+/// of `artifact_bytes`. Several deltas are a way only where they are lighter together than the one that
+/// leads there at once: else every delta that is made would change the plans of machines that do not gain by it.
 ///
 /// They lead over releases alone that `may_have` lets pass: a delta discloses what it makes. Of `to` it is
 /// not asked. All deltas lead upwards.
@@ -66,6 +67,8 @@ pub fn ways<'a>(
         found.extend(next.remove(to).unwrap_or_default());
         ends = next;
     }
+    let direct = found.iter().filter(|way| way.edges.len() == 1).map(|way| way.bytes).min();
+    found.retain(|way| way.edges.len() == 1 || direct.is_none_or(|direct| way.bytes < direct));
     keep_lightest(&mut found);
     found
 }

@@ -143,6 +143,9 @@ proptest! {
         let may_have = |version: &Version| !denied.contains(&version.to_string().as_str());
         let mut all = Vec::new();
         every(&edges, &from, &to, &may_have, &mut Vec::new(), &mut all);
+        let direct = all.iter().filter(|(_, steps)| *steps == 1).map(|(bytes, _)| *bytes).min();
+        all.retain(|(bytes, steps)| *steps == 1 || direct.is_none_or(|direct| *bytes < direct));
+        let mut all: Vec<_> = all.into_iter().map(|(bytes, _)| bytes).collect();
         all.retain(|bytes| *bytes < artifact_bytes);
         all.sort_unstable();
         all.truncate(DeltaPath::PER_TARGET_MAX);
@@ -158,14 +161,14 @@ proptest! {
     }
 }
 
-/// The bytes of every way, found by walking them all.
+/// The bytes of every way and how many deltas they are of, found by walking them all.
 fn every(
     edges: &[Edge],
     from: &Version,
     to: &Version,
     may_have: &impl Fn(&Version) -> bool,
     walked: &mut Vec<u64>,
-    all: &mut Vec<u64>,
+    all: &mut Vec<(u64, usize)>,
 ) {
     if walked.len() == DeltaPath::STEPS_MAX {
         return;
@@ -173,7 +176,7 @@ fn every(
     for edge in edges.iter().filter(|edge| edge.from == *from) {
         walked.push(edge.length);
         if edge.to == *to {
-            all.push(walked.iter().sum());
+            all.push((walked.iter().sum(), walked.len()));
         } else if may_have(&edge.to) {
             every(edges, &edge.to, to, may_have, walked, all);
         }

@@ -308,7 +308,7 @@ fn waits(waits: Option<&Waiting>, last: Option<EventKind>) -> Cause {
     };
     let last = last.map(|kind| {
         let detail = String::new();
-        Event { number: 1, kind, from: None, to: fix.clone(), order: None, detail }
+        Event { number: 1, kind, from: None, to: fix.clone(), order: None, detail, fetched: None }
     });
     let machine = Circumstances {
         silent_since: None,

@@ -90,15 +90,17 @@ impl Service {
         let edges = kept.edges(&machine.product, &machine.platform);
         let artifact = release.artifacts.get(&machine.platform);
         let (Some(from), Some(artifact)) = (&machine.running, artifact) else { return Vec::new() };
-        if edges.is_empty() {
+        let may_have = |version: &Version| standing.grants(version, &machine.confirmed);
+        // What a machine says that it runs is its own word, and a delta discloses what it is applied to.
+        if edges.is_empty() || !(had(machine, from) || may_have(from)) {
             return Vec::new();
         }
-        let may_have = |version: &Version| standing.grants(version, &machine.confirmed);
         let found = ways(edges, (from, to), artifact.length, may_have).into_iter();
         found.filter_map(|way| named(standing, &machine.platform, from, &way)).collect()
     }
 
-    /// The delta that a machine asks for, if it may have the release that it makes.
+    /// The delta that a machine asks for, if it may have both releases: it discloses the one that it is
+    /// applied to as well as the one that it makes.
     pub(in crate::service) fn machine_delta(
         &self,
         standing: &ProductStanding,
@@ -109,7 +111,10 @@ impl Service {
         let kept = self.deltas.kept();
         let mut refusal = no_such_delta(digest);
         for named in kept.named(&standing.product().name, &sha256) {
-            match standing.require_grant(&named.pair.to, &machine.confirmed) {
+            let DeltaPair { from, to, .. } = &named.pair;
+            let granted = |version| standing.require_grant(version, &machine.confirmed);
+            let known = || if had(machine, from) { Ok(()) } else { granted(from) };
+            match granted(to).and_then(|()| known()) {
                 Ok(()) => return Ok(served(sha256, named.length)),
                 // That there is something of the release is no more to be learnt than the release.
                 Err(error) if error.class() == ErrorClass::NotFound => {}
@@ -162,6 +167,12 @@ impl Service {
         }
         Ok(saved?)
     }
+}
+
+/// Whether a machine was given a release before, which may have been withdrawn since: then there is nothing in
+/// it that it does not know.
+fn had(machine: &MachineRecord, version: &Version) -> bool {
+    machine.offered.contains(version) || machine.confirmed.contains(version)
 }
 
 /// A way as a plan names it; nothing where the vendor has withdrawn from a release on it what it needs.

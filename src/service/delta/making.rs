@@ -128,7 +128,7 @@ impl Service {
         loop {
             tokio::select! {
                 made = &mut answered => {
-                    let ended = |_| Unmade::NotNow("the thread that made it has ended".to_owned());
+                    let ended = |_| Unmade::Never("the thread that made it has ended".to_owned());
                     return made.map_err(ended)?;
                 }
                 () = tokio::time::sleep(RENEWAL) => {
@@ -211,20 +211,18 @@ impl Service {
             Err(Unmade::NotNow(reason)) => self.try_later(claimed, reason).await,
             Err(Unmade::Stopped) => {
                 tracing::info!(delta = %pair, "a delta is left for later: the server stops");
-                // Nothing is held against it.
-                let before = claimed.tried.tries.saturating_sub(1);
-                let tried = Tried { tries: before, ..claimed.tried };
                 let reason = "the server was stopped while it was being made".to_owned();
-                self.put_off(DeltaRecord { tried, ..claimed }, reason, self.clock.now()).await
+                self.put_off(uncounted(claimed), reason, self.clock.now()).await
             }
         }
     }
 
+    /// Has it begun again later. A full disk says nothing of the delta, so it is not held against it.
     async fn try_later(&self, claimed: DeltaRecord, reason: String) -> ServiceResult<()> {
         tracing::warn!(delta = %claimed.pair, reason, "a delta could not be made for now");
         self.measures.made_delta(Making::Failed);
         let from = after(self.clock.now(), RETRY_AFTER)?;
-        self.put_off(claimed, reason, from).await
+        self.put_off(uncounted(claimed), reason, from).await
     }
 }
 
@@ -277,6 +275,12 @@ impl Source {
         payload.finish().map_err(|error| not_now(&error))?;
         Ok(bytes)
     }
+}
+
+/// As it was before it was begun: nothing is held against it.
+fn uncounted(claimed: DeltaRecord) -> DeltaRecord {
+    let tries = claimed.tried.tries.saturating_sub(1);
+    DeltaRecord { tried: Tried { tries, ..claimed.tried }, ..claimed }
 }
 
 fn phase_name(progress: Progress) -> &'static str {

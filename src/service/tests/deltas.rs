@@ -106,6 +106,7 @@ async fn named(service: &Service, world: &World, name: &MachineName) -> Vec<Delt
         known: KnownMetadata { root: 1, ..KnownMetadata::default() },
         agent: "test".to_owned(),
         facts: None,
+        waits: None,
     };
     let answer = service.check(machine, &request).await.unwrap();
     match super::plan(&answer).action {
@@ -235,19 +236,72 @@ async fn a_chain_leads_over_what_the_machine_may_have_alone() {
     assert_eq!(step_counts(&named(&service, &world, &one).await), [2]);
     assert_eq!(step_counts(&named(&service, &world, &two).await), [1]);
 
-    let stored = record(&world, &direct).await;
-    world.meta.forget_delta(&direct, stored.revision).await.unwrap();
-    assert_eq!(work(&service).await, 1);
-    let paths = named(&service, &world, &one).await;
-    assert_eq!(step_counts(&paths), [1, 2], "the lightest first: {paths:?}");
-    assert!(paths.is_sorted_by_key(DeltaPath::download_bytes));
-
     // What was withdrawn is not given out on the way either.
     let revision = service.rollout(&product(), &version("1.0.1")).await.unwrap().record.revision;
     let (action, reason) = (RolloutAction::Withdraw {}, "it deletes data".to_owned());
     let request = ActOnRollout { expected_revision: revision, action, reason, ticket: None };
     service.act_on_rollout(&actor(), &product(), &version("1.0.1"), request).await.unwrap();
+    assert_eq!(named(&service, &world, &one).await, []);
+
+    let stored = record(&world, &direct).await;
+    world.meta.forget_delta(&direct, stored.revision).await.unwrap();
+    assert_eq!(work(&service).await, 1);
     assert_eq!(step_counts(&named(&service, &world, &one).await), [1]);
+}
+
+#[tokio::test]
+async fn what_a_machine_says_that_it_runs_opens_nothing() {
+    let world = World::new().await;
+    publish(&world, 0, Channel::Major, "1.0.0", 7).await;
+    let own = machine(&world, "acme", Tier::Standard, "1.0.0").await;
+    let other = machine(&world, "globex", Tier::Standard, "1.0.0").await;
+    let channel = world.private_channel(1, "acme", "q").await;
+    let custom = world.artifact(contents(7, "custom")).await;
+    let change = |manifest: &mut mainstay_client::format::ReleaseManifest| {
+        manifest.private_channel = Some(channel.clone());
+        manifest.artifacts.insert(platform(), custom);
+    };
+    world.publish_as(2, Channel::Bugfix, "1.0.1-custom.1", change).await.unwrap();
+    publish(&world, 3, Channel::Bugfix, "1.0.1", 7).await;
+    let bytes = world.artifact("a delta").await;
+    let (length, sha256) = (bytes.length, bytes.sha256);
+    let state = DeltaState::Kept { length, sha256, shorter_by: 1 };
+    let tried = Tried { state, at: super::after_days(3), tries: 0, seconds: 0 };
+    let record = DeltaRecord { pair: pair("1.0.1-custom.1", "1.0.1"), revision: 0, tried };
+    world.meta.claim_delta(record, super::after_days(3)).await.unwrap();
+
+    let service = server(&world, 4, "one").await;
+    world.report(4, &other, Some("1.0.1-custom.1"), Vec::new()).await;
+    assert_eq!(named(&service, &world, &other).await, [], "it would learn what it may not have");
+    let ask = async |name: &MachineName| {
+        let machine = world.machine(name).await;
+        let asked = service.machine_file(&machine, &product(), &format!("deltas/{sha256}")).await;
+        asked.map(|file| file.sha256).map_err(|error| error.code().to_owned())
+    };
+    assert_eq!(ask(&own).await, Ok(sha256));
+    assert_eq!(ask(&other).await, Err("NOT_FOUND".to_owned()));
+}
+
+#[tokio::test]
+async fn bytes_that_are_two_deltas_go_when_both_give_way() {
+    let world = World::new().await;
+    publish(&world, 0, Channel::Major, "1.0.0", 7).await;
+    let bytes = world.artifact("a delta").await;
+    let (length, sha256) = (bytes.length, bytes.sha256);
+    let keep = async |to| {
+        let state = DeltaState::Kept { length, sha256, shorter_by: 1 };
+        let tried = Tried { state, at: super::after_days(3), tries: 0, seconds: 0 };
+        let record = DeltaRecord { pair: pair("1.0.0", to), revision: 0, tried };
+        world.meta.claim_delta(record, super::after_days(3)).await.unwrap();
+    };
+    keep("1.0.1").await;
+    keep("1.0.2").await;
+    let room = |disk_bytes| DeltaRules { disk_bytes, ..DeltaRules::default() };
+    work(&with_rules(&world, 4, "one", room(length)).await).await;
+    assert_eq!(world.blobs.length(&sha256).await.unwrap(), length, "one of them has room");
+    keep("1.0.3").await;
+    work(&with_rules(&world, 4, "one", room(length - 1)).await).await;
+    assert!(world.blobs.length(&sha256).await.is_err());
 }
 
 #[tokio::test]
