@@ -62,9 +62,9 @@
 //! | esbuild 0.28.1 → 0.28.2 (a Go program) | 11,438,080 | 424,207 (HDiffPatch) | 128,915 | 0.30 | 6.8 | 0.16 |
 //! | typescript 5.8.3 → 5.9.3 (text) | 23,746,560 | 171,459 (zstd) | 169,178 | 0.99 | 15 | 0.06 |
 //! | ruff 0.17.5 → 0.17.6 (a Rust program) | 25,006,080 | 2,434,644 (Zucchini) | 2,219,012 | 0.91 | 66 | 0.82 |
-//! | numpy 2.4.5 → 2.4.6 (many shared objects) | 57,303,040 | 64,944 (Zucchini) | 9,196 | 0.14 | 19 | 0.30 |
+//! | numpy 2.4.5 → 2.4.6 (many shared objects) | 57,303,040 | 64,944 (Zucchini) | 4,969 | 0.08 | 19 | 0.30 |
 //! | django 5.1.15 → 5.2.19 (many text files) | 27,453,440 | 303,416 (zstd) | 280,205 | 0.92 | 13 | 0.09 |
-//! | all | | 3,398,670 | 2,806,506 | 0.83 | | |
+//! | all | | 3,398,670 | 2,802,279 | 0.82 | | |
 //!
 //! # How it works
 //!
@@ -180,7 +180,8 @@
 //! seen has moved, it has too; if none is seen, to its moved address. The kind's base has moved likewise.
 //! The predicted value is what the kind reads of the field that it writes for the target at the field's
 //! new address, upon the field's old bytes; where it cannot be written, what it reads of the old bytes.
-//! A reference whose place has no address in the new file is passed over, and counts for nothing.
+//! A reference whose place has no address in the new file is passed over, and counts for nothing, unless the kind
+//! does not count from there: an absolute address, or a distance from a base.
 //!
 //! The error, or 0, is added to the value, and the field is what the kind writes of the sum, or the old bytes
 //! where it cannot. The target's moved address is where it was predicted to be, and the error more; it is

@@ -89,9 +89,10 @@ impl Prediction {
     }
 
     /// What becomes of `reference` in a copy that has its field, which was `field`, at `offset` of the
-    /// new file; `None` where that is at no address.
+    /// new file; `None` where that is at no address, and the kind counts from there.
     fn predict(&self, reference: &Reference, field: u64, offset: usize) -> Option<Predicted> {
-        let address = self.new.address_of(offset)?;
+        let address =
+            self.new.address_of(offset).or_else(|| reference.kind.is_absolute().then_some(0))?;
         let target = self.moved(reference.target);
         let kind = reference.kind.moved(target, |base| self.moved(base));
         let value = kind.read(kind.write(target, address, field).unwrap_or(field), address);
@@ -207,5 +208,31 @@ impl Predicted {
         let error = self.kind.read(field, self.address).wrapping_sub(self.value);
         let (corrected, _) = self.corrected(error);
         if (corrected ^ field) & self.kind.mask() == 0 { error } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::executable::Segment;
+
+    #[test]
+    fn an_absolute_address_is_predicted_where_there_is_none() {
+        // The first bytes of the file are in memory, the others are not; 16 are put in.
+        let segments = |bytes| {
+            let (address, offset) = (0x1000, 0);
+            Segments::new(vec![Segment { address, offset, file_bytes: bytes, memory_bytes: bytes }])
+        };
+        let copies =
+            [Copy { new: 0, old: 0, length: 50 }, Copy { new: 66, old: 50, length: 150 }];
+        let field = |offset, kind| Reference { offset, kind, target: 0x1040 };
+        let references =
+            vec![field(120, ReferenceKind::Absolute64), field(140, ReferenceKind::Relative32)];
+        let old = Executable { segments: segments(100).unwrap(), references };
+        let mut prediction = Prediction::new(old, segments(116).unwrap(), copies.into_iter());
+        let mut bytes = vec![0; 150];
+        prediction.rewrite(&copies[1], &mut bytes, |_, _| Ok::<_, ()>(0)).unwrap();
+        assert_eq!(bytes[70..78], 0x1050_u64.to_le_bytes());
+        assert_eq!(bytes[90..94], [0; 4]);
     }
 }

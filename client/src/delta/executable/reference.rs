@@ -128,6 +128,26 @@ impl ReferenceKind {
         }
     }
 
+    /// Whether what the field holds does not depend on where it is.
+    pub const fn is_absolute(self) -> bool {
+        match self {
+            Self::Absolute32
+            | Self::Absolute64
+            | Self::BaseRelative32 { .. }
+            | Self::BaseWords32 { .. }
+            | Self::PageOffset12 { .. } => true,
+            Self::Branch32
+            | Self::Displacement32 { .. }
+            | Self::Relative32
+            | Self::Backward32
+            | Self::Branch26
+            | Self::Branch19
+            | Self::Branch14
+            | Self::Address21
+            | Self::Page21 => false,
+        }
+    }
+
     /// The same kind in another file, in which the reference is to `target` and an address that was
     /// `base` is what `moved` says.
     #[must_use]
