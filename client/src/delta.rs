@@ -16,6 +16,8 @@
 
 mod addresses;
 mod apply;
+mod branches;
+mod changes;
 mod copies;
 mod dictionary;
 mod error;
@@ -24,6 +26,7 @@ mod header;
 mod limits;
 #[cfg(feature = "delta-make")]
 mod make;
+mod mixing;
 mod number;
 mod pair;
 mod prediction;

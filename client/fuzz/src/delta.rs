@@ -12,6 +12,11 @@ use super::{Seeds, executable, input::Input};
 const LIMITS: Limits =
     Limits { payload_bytes_max: 4 << 10, copies_max: 20, executable_bytes_max: 2 << 10 };
 const STREAMS: u8 = 10;
+/// The one stream of the profile *compact* that is coded otherwise, and the streams it is in place of.
+const CHANGES: u8 = 10;
+/// In the second byte of an input: the profile is *compact*.
+const COMPACT: u8 = 0x10;
+const REPLACED: [u8; 3] = [3, 4, 5];
 
 /// Whatever a delta holds, there is an error, or what it says that it makes; and never more is written than
 /// was expected. The bytes are taken as a delta, and as the streams of one whose header is sound.
@@ -39,22 +44,26 @@ fn old() -> Vec<u8> {
     [text, executable::program()].concat()
 }
 
-/// A delta for the one old payload: `bytes` say how long the new one is, which streams there are, how they
-/// are coded, how long they are, and what is in them.
+/// A delta for the one old payload: `bytes` say how long the new one is, of which profile it is, which streams
+/// there are, how they are coded, how long they are, and what is in them. In a compact one, what is left over
+/// are the changes.
 fn sound(old: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut input = Input::new(bytes);
-    let new_length = u64::from(input.byte()) << 4 | u64::from(input.byte() & 0xf);
+    let (high, low) = (input.byte(), input.byte());
+    let new_length = u64::from(high) << 4 | u64::from(low & 0xf);
+    let is_compact = low & COMPACT != 0;
     let streams: Vec<_> = (0..STREAMS)
         .map(|id| (id, input.below(4), usize::from(input.byte())))
-        .filter(|(_, _, length)| *length > 0)
+        .filter(|(id, _, length)| *length > 0 && !(is_compact && REPLACED.contains(id)))
         .collect();
     let mut rest = input.rest();
-    let mut delta = b"\x8fMSDELTA\r\n\x01\x00".to_vec();
+    let mut delta = b"\x8fMSDELTA\r\n\x01".to_vec();
+    delta.push(is_compact.into());
     number(&mut delta, old.len() as u64);
     delta.extend(Digest::of(old).as_bytes());
     number(&mut delta, new_length);
     delta.extend(Digest::of(&vec![0; usize::try_from(new_length).unwrap()]).as_bytes());
-    number(&mut delta, streams.len() as u64);
+    number(&mut delta, streams.len() as u64 + u64::from(is_compact));
     let mut packed = Vec::new();
     for (id, coding, length) in streams {
         let (stream, others) = rest.split_at(length.min(rest.len()));
@@ -69,6 +78,12 @@ fn sound(old: &[u8], bytes: &[u8]) -> Vec<u8> {
         let unpacked = if coding < 2 { stream.len() as u64 } else { 3 * length as u64 };
         number(&mut delta, unpacked);
         number(&mut delta, stream.len() as u64);
+    }
+    if is_compact {
+        delta.extend([CHANGES, 3]);
+        number(&mut delta, rest.len() as u64);
+        number(&mut delta, rest.len() as u64);
+        packed.extend_from_slice(rest);
     }
     [delta, packed].concat()
 }
@@ -107,7 +122,22 @@ pub(crate) fn seeds() -> Seeds {
             (9, &[8]),
         ],
     );
-    vec![("literals", literals), ("copy", copy), ("program", program)]
+    // The changes are all that is left over: of a payload of literals, and of an amended copy.
+    let noise: Vec<u8> = (0..90_u8).map(|it| it.wrapping_mul(167)).collect();
+    let compact = |length: usize, streams: &[(u8, &[u8])]| {
+        let mut seed = [seed(length, streams), noise.clone()].concat();
+        seed[1] |= COMPACT;
+        seed
+    };
+    let mixed = compact(64, &[]);
+    let mixed_copy = compact(100, &[(0, &[0]), (1, &[90]), (2, &[0])]);
+    vec![
+        ("literals", literals),
+        ("copy", copy),
+        ("program", program),
+        ("mixed", mixed),
+        ("mixed_copy", mixed_copy),
+    ]
 }
 
 /// What [`sound`] takes for a new payload of `length` bytes and these stored streams.

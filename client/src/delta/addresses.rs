@@ -1,8 +1,11 @@
 //! The addresses in the executables of a delta that is applied.
 
+use std::ops::Range;
+
 use super::{
     Error, Header, Limits, ReadAt,
-    copies::Copy,
+    branches::CodePlace,
+    copies::{Copy, PIECE_BYTES_MAX},
     error::Reason,
     executable::analyse,
     pair::{self, Pair},
@@ -48,9 +51,7 @@ impl<'a> Addresses<'a> {
     /// Where `copy` is in its two executables, from the beginnings of these; `None` where it is not from the
     /// one into the other.
     pub(super) fn enter(&mut self, copy: &Copy) -> Result<Option<Copy>, Error> {
-        while self.pairs.next_if(|it| it.new.end <= copy.new).is_some() {
-            self.current = None;
-        }
+        self.pass(copy.new);
         let Some((pair, within)) = self.pairs.peek().and_then(|it| Some((it, it.within(copy)?)))
         else {
             return Ok(None);
@@ -61,9 +62,38 @@ impl<'a> Addresses<'a> {
         Ok(Some(within))
     }
 
-    /// How many of the first `count` bytes of `copy`, which was entered, can be made at a time.
-    pub(super) fn divide(&self, copy: &Copy, count: usize) -> usize {
-        self.current.as_ref().map_or(count, |it| it.without_part(copy.old, count))
+    /// How many of the first bytes of `copy`, which was entered, are made at a time.
+    pub(super) fn piece_bytes(&self, copy: &Copy) -> usize {
+        self.current
+            .as_ref()
+            .map_or(copy.length.min(PIECE_BYTES_MAX), |it| it.piece_bytes(copy.old, copy.length))
+    }
+
+    /// Says of each byte of `copy`, which was entered, of which field it is.
+    pub(super) fn mark(&self, copy: &Copy, marks: &mut [u8]) {
+        if let Some(prediction) = &self.current {
+            prediction.mark(copy, marks);
+        }
+    }
+
+    /// Where in its file the piece `literals` of the new payload is, if it is in code whose branches are
+    /// rewritten.
+    pub(super) fn code(&mut self, literals: Range<usize>) -> Result<Option<CodePlace>, Error> {
+        self.pass(literals.start);
+        let Some(pair) = self.pairs.peek() else { return Ok(None) };
+        let mut header = [0; Pair::HEADER_BYTES];
+        let header = header.get_mut(..pair.old.len().min(Pair::HEADER_BYTES)).unwrap_or_default();
+        self.old
+            .read_exact_at(header, pair.old.start as u64)
+            .map_err(|source| Reason::ReadOld { source })?;
+        Ok(pair.code(literals, header))
+    }
+
+    /// Leaves the pairs behind that end at or before `new`.
+    fn pass(&mut self, new: usize) {
+        while self.pairs.next_if(|it| it.new.end <= new).is_some() {
+            self.current = None;
+        }
     }
 
     /// Makes the addresses in `bytes`, which are those of `copy` in the old executable, what they become.

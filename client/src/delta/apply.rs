@@ -3,7 +3,9 @@ use std::io::Write;
 use super::{
     Error, Header, Limits, Progress, ReadAt, Watch,
     addresses::Addresses,
-    copies::{self, Copy},
+    branches,
+    changes::{Changes, Neighbours},
+    copies::{self, Copy, PIECE_BYTES_MAX},
     dictionary::dictionary,
     error::Reason,
     progress::tell,
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::{format::Hasher, pack::PayloadIdentity};
 
-/// How many bytes are made at a time.
+/// How many bytes are compared at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Makes the payload `expected` of the payload `old` by `delta`, and writes it to `output`.
@@ -50,9 +52,8 @@ pub fn apply<W: Write>(
         dictionary(old, old_length, &copies).map_err(|source| Reason::ReadOld { source })?;
     let mut rebuilding = Rebuilding {
         old,
-        literals: StreamReader::open(delta, &header, StreamId::Literals, &dictionary)?,
+        changes: Changes::open(delta, &header, &dictionary)?,
         addresses: Addresses::open(old, delta, &header, &copies, (old_length, new_length), limits)?,
-        differences: Differences::open(delta, &header)?,
         output,
         hasher: Hasher::new(),
         chunk: Vec::new(),
@@ -60,13 +61,15 @@ pub fn apply<W: Write>(
         total: header.new.length,
         watch,
     };
-    let mut end = 0;
+    let mut neighbours = Neighbours { old, old_length, before: (0, 0), next: None };
     for copy in &copies {
-        rebuilding.literals(copy.new - end)?;
+        neighbours.next = Some(copy);
+        rebuilding.literals(neighbours, copy.new)?;
         rebuilding.copy(copy)?;
-        end = copy.new_end();
+        neighbours.before = (copy.old_end(), copy.new_end());
     }
-    rebuilding.literals(new_length - end)?;
+    neighbours.next = None;
+    rebuilding.literals(neighbours, new_length)?;
     rebuilding.finish(&header)
 }
 
@@ -113,9 +116,8 @@ fn expect_old(old: &dyn ReadAt, header: &Header, watch: Watch<'_>) -> Result<(),
 /// A new payload on its way.
 struct Rebuilding<'a, W> {
     old: &'a dyn ReadAt,
-    literals: StreamReader<'a>,
+    changes: Changes<'a>,
     addresses: Addresses<'a>,
-    differences: Differences<'a>,
     output: W,
     hasher: Hasher,
     chunk: Vec<u8>,
@@ -125,11 +127,17 @@ struct Rebuilding<'a, W> {
 }
 
 impl<W: Write> Rebuilding<'_, W> {
-    fn literals(&mut self, mut count: usize) -> Result<(), Error> {
-        while count > 0 {
-            self.chunk.resize(count.min(CHUNK_BYTES), 0);
-            self.literals.read_exact(&mut self.chunk)?;
-            count -= self.chunk.len();
+    /// The literals from the copy before up to `end`.
+    fn literals(&mut self, neighbours: Neighbours<'_>, end: usize) -> Result<(), Error> {
+        let (_, mut new) = neighbours.before;
+        while new < end {
+            self.chunk.resize(PIECE_BYTES_MAX.min(end - new), 0);
+            self.changes.literals(neighbours, new, &mut self.chunk)?;
+            let piece = new..new + self.chunk.len();
+            new = piece.end;
+            if let Some(place) = self.addresses.code(piece)? {
+                branches::to_distances(&mut self.chunk, place);
+            }
             self.write()?;
         }
         Ok(())
@@ -137,21 +145,27 @@ impl<W: Write> Rebuilding<'_, W> {
 
     fn copy(&mut self, copy: &Copy) -> Result<(), Error> {
         let executable = self.addresses.enter(copy)?;
+        self.changes.begin_copy();
         let mut done = 0;
         while done < copy.length {
-            let mut count = CHUNK_BYTES.min(copy.length - done);
-            let part = executable.map(|it| it.part(done, it.length - done));
-            if let Some(part) = part.filter(|it| it.length > count) {
-                count = self.addresses.divide(&part, count);
-            }
+            let left = executable.map(|it| it.part(done, it.length - done));
+            let count = left.map_or(PIECE_BYTES_MAX.min(copy.length - done), |it| {
+                self.addresses.piece_bytes(&it)
+            });
             self.chunk.resize(count, 0);
             self.old
                 .read_exact_at(&mut self.chunk, (copy.old + done) as u64)
                 .map_err(|source| Reason::ReadOld { source })?;
-            if let Some(part) = part {
-                self.addresses.rewrite(&part.part(0, count), &mut self.chunk)?;
+            let piece = left.map(|it| it.part(0, count));
+            if let Some(piece) = &piece {
+                self.addresses.rewrite(piece, &mut self.chunk)?;
             }
-            self.differences.amend(&mut self.chunk)?;
+            let addresses = &self.addresses;
+            self.changes.amend(&mut self.chunk, |marks| {
+                if let Some(piece) = &piece {
+                    addresses.mark(piece, marks);
+                }
+            })?;
             self.write()?;
             done += count;
         }
@@ -166,9 +180,8 @@ impl<W: Write> Rebuilding<'_, W> {
     }
 
     fn finish(mut self, header: &Header) -> Result<W, Error> {
-        self.literals.finish()?;
+        self.changes.finish()?;
         self.addresses.finish()?;
-        self.differences.finish()?;
         self.output.flush().map_err(|source| Reason::Write { source })?;
         let (expected, found) = (header.new.sha256, self.hasher.finish());
         if found == expected {
@@ -176,55 +189,5 @@ impl<W: Write> Rebuilding<'_, W> {
         } else {
             Err(Reason::Result { expected, found }.into())
         }
-    }
-}
-
-/// Where the copies differ from what they are copies of.
-struct Differences<'a> {
-    gaps: StreamReader<'a>,
-    bytes: StreamReader<'a>,
-    /// How many bytes of copies are left before the next one that differs, if any does.
-    equal: Option<u64>,
-}
-
-impl<'a> Differences<'a> {
-    fn open(delta: &'a dyn ReadAt, header: &Header) -> Result<Self, Error> {
-        let gaps = StreamReader::open(delta, header, StreamId::DifferenceGaps, &[])?;
-        let bytes = StreamReader::open(delta, header, StreamId::DifferenceBytes, &[])?;
-        let mut differences = Self { gaps, bytes, equal: None };
-        differences.next()?;
-        Ok(differences)
-    }
-
-    fn next(&mut self) -> Result<(), Error> {
-        self.equal = if self.gaps.is_at_end() { None } else { Some(self.gaps.number()?) };
-        Ok(())
-    }
-
-    /// Makes the next bytes of copies what they are in the new payload.
-    fn amend(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
-        let mut done = 0;
-        while let Some(equal) = self.equal {
-            let rest = bytes.get_mut(done..).unwrap_or_default();
-            if equal >= rest.len() as u64 {
-                self.equal = Some(equal - rest.len() as u64);
-                return Ok(());
-            }
-            let gap = usize::try_from(equal).unwrap_or(usize::MAX);
-            if let Some(byte) = rest.get_mut(gap) {
-                *byte = byte.wrapping_add(self.bytes.byte()?);
-            }
-            done += gap + 1;
-            self.next()?;
-        }
-        Ok(())
-    }
-
-    fn finish(&self) -> Result<(), Error> {
-        if self.equal.is_some() {
-            return Err(Reason::Malformed { what: "it amends more than it copies" }.into());
-        }
-        self.gaps.finish()?;
-        self.bytes.finish()
     }
 }

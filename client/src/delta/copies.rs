@@ -2,6 +2,9 @@
 
 use super::{Error, error::Reason, number, stream::StreamReader};
 
+/// How many bytes are made at a time. It is part of the format.
+pub(super) const PIECE_BYTES_MAX: usize = 64 << 10;
+
 /// A stretch of the new payload that is made from one of the old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Copy {

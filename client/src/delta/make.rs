@@ -4,9 +4,11 @@ mod alignment;
 mod content;
 mod executables;
 mod member;
+mod mixed;
 mod packing;
 mod suffix_array;
 mod suffix_index;
+mod walk;
 
 use self::{
     alignment::Tuning,
@@ -15,7 +17,9 @@ use self::{
     packing::PackedStream,
     suffix_index::SuffixIndex,
 };
-use super::{Error, Header, Limits, Profile, Progress, Watch, error::Reason, progress::tell};
+use super::{
+    Error, Header, Limits, Profile, Progress, Watch, copies::Copy, error::Reason, progress::tell,
+};
 use crate::{format::Digest, pack::PayloadIdentity};
 
 /// What is tried for each pair; the smallest delta is kept. Text wants few and exact copies, executables
@@ -23,8 +27,8 @@ use crate::{format::Digest, pack::PayloadIdentity};
 const TUNINGS: [Tuning; 4] = [
     Tuning { gain_min: 8, difference_cost: 1 },
     Tuning { gain_min: 16, difference_cost: 2 },
-    Tuning { gain_min: 24, difference_cost: 3 },
     Tuning { gain_min: 32, difference_cost: 4 },
+    Tuning { gain_min: 48, difference_cost: 4 },
 ];
 
 /// Makes the delta that turns the payload `old` into the payload `new`.
@@ -44,11 +48,12 @@ pub fn make(
 ) -> Result<Vec<u8>, Error> {
     let (old_identity, new_identity) = (identity(old, limits)?, identity(new, limits)?);
     let executables = executables(old, new, limits);
+    let given = Given { old, new, executables: &executables, profile, limits };
     let smallest = if executables.is_empty() {
-        smallest(old, new, [old, new], &executables, limits, watch)?
+        smallest(&given, [old, new], watch)?
     } else {
         let [old_named, new_named] = with_names(old, new, &executables, watch)?;
-        smallest(old, new, [&old_named, &new_named], &executables, limits, watch)?
+        smallest(&given, [&old_named, &new_named], watch)?
     };
     let (entries, packed): (Vec<_>, Vec<_>) =
         smallest.into_iter().map(|it| (it.entry, it.bytes)).unzip();
@@ -57,29 +62,45 @@ pub fn make(
     Ok([header.to_bytes(), packed.concat()].concat())
 }
 
+/// What a delta is made of, and how.
+struct Given<'a> {
+    old: &'a [u8],
+    new: &'a [u8],
+    executables: &'a [Executables],
+    profile: Profile,
+    limits: &'a Limits,
+}
+
 /// The streams of the smallest delta, where what is alike is looked for in the payloads `alike`.
 fn smallest(
-    old: &[u8],
-    new: &[u8],
+    given: &Given<'_>,
     [old_alike, new_alike]: [&[u8]; 2],
-    executables: &[Executables],
-    limits: &Limits,
     watch: Watch<'_>,
 ) -> Result<Vec<PackedStream>, Error> {
+    let Given { old, new, executables, profile, limits } = *given;
     let index = sorted(old_alike, watch)?;
-    let mut smallest: Option<(u64, Content)> = None;
+    let mut smallest: Option<(u64, Content, Vec<Copy>)> = None;
     for tuning in TUNINGS {
         let copies = alignment::align(&index, new_alike, tuning, watch)?;
         let mut copies = divided(&copies, executables);
         alignment::keep_longest(&mut copies, limits.copies_max);
         let content = Content::of(old, new, &copies, executables);
-        let estimate = content.estimate(watch)?;
-        if smallest.as_ref().is_none_or(|(smallest, _)| estimate < *smallest) {
-            smallest = Some((estimate, content));
+        let estimate = content.estimate(profile, watch)?;
+        if smallest.as_ref().is_none_or(|(smallest, ..)| estimate < *smallest) {
+            smallest = Some((estimate, content, copies));
         }
     }
     drop(index);
-    smallest.map_or_else(|| Ok(Vec::new()), |(_, content)| content.packed(watch))
+    let Some((_, content, copies)) = smallest else { return Ok(Vec::new()) };
+    match profile {
+        Profile::Fast => content.packed(watch),
+        Profile::Compact => {
+            let mut streams = content.packed_without_changes(watch)?;
+            let with = (copies.as_slice(), content.dictionary());
+            streams.push(mixed::changes(old, new, with, executables, watch)?);
+            Ok(streams)
+        }
+    }
 }
 
 /// The suffixes of `old` in their order.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{
     Error,
+    branches::CodePlace,
     copies::Copy,
     error::Reason,
     executable::{Segment, Segments},
@@ -19,6 +20,21 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// How much of the old file [`code`](Self::code) looks at.
+    pub(super) const HEADER_BYTES: usize = 20;
+
+    /// Where in the new file the piece `literals` of the new payload is, if it is there and the old file,
+    /// which begins with `header`, is one for x86-64.
+    pub(super) fn code(&self, literals: Range<usize>, header: &[u8]) -> Option<CodePlace> {
+        const X86_64: [u8; 2] = 62_u16.to_le_bytes();
+        let is_within = self.new.start <= literals.start && literals.end <= self.new.end;
+        let is_x86_64 = header.get(18..Self::HEADER_BYTES) == Some(&X86_64);
+        (is_within && is_x86_64).then(|| CodePlace {
+            offset: literals.start - self.new.start,
+            file_bytes: self.new.len(),
+        })
+    }
+
     /// `copy` from the beginnings of the two files, where it is from the one into the other.
     pub(super) fn within(&self, copy: &Copy) -> Option<Copy> {
         let is_within = self.old.start <= copy.old

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    copies::Copy,
+    copies::{Copy, PIECE_BYTES_MAX},
     executable::{Executable, Reference, ReferenceKind, Segments},
 };
 
@@ -53,14 +53,33 @@ impl Prediction {
         first..end.max(first)
     }
 
+    /// Says of each byte of `copy`, which is from the old file, of which field it is: 0 of none, else eight times
+    /// the number of the kind, and which byte of the field, counted from 1.
+    pub(super) fn mark(&self, copy: &Copy, marks: &mut [u8]) {
+        for index in self.references(copy.old..copy.old_end()) {
+            let Some(reference) = self.references.get(index) else { continue };
+            let position = reference.offset - copy.old;
+            let field = marks.get_mut(position..position + reference.kind.width());
+            let first = 8 * reference.kind.index() + 1;
+            for (mark, number) in field.unwrap_or_default().iter_mut().zip(first..) {
+                *mark = u8::try_from(number).unwrap_or_default();
+            }
+        }
+    }
+
     /// How many of `count` bytes from `from` of the old file end where no field does not.
-    pub(super) fn without_part(&self, from: usize, count: usize) -> usize {
+    fn without_part(&self, from: usize, count: usize) -> usize {
         let end = from + count;
         let last = self.references.partition_point(|it| it.offset < end).checked_sub(1);
         match last.and_then(|it| self.references.get(it)) {
             Some(last) if last.end() > end && last.offset > from => last.offset - from,
             _ => count,
         }
+    }
+
+    /// How many of the `left` bytes from `from` of the old file on are the next piece of a copy.
+    pub(super) fn piece_bytes(&self, from: usize, left: usize) -> usize {
+        if left > PIECE_BYTES_MAX { self.without_part(from, PIECE_BYTES_MAX) } else { left }
     }
 
     /// Makes the fields in `bytes`, which `copy` takes from the old file, what they become in the new one.
@@ -223,8 +242,7 @@ mod tests {
             let (address, offset) = (0x1000, 0);
             Segments::new(vec![Segment { address, offset, file_bytes: bytes, memory_bytes: bytes }])
         };
-        let copies =
-            [Copy { new: 0, old: 0, length: 50 }, Copy { new: 66, old: 50, length: 150 }];
+        let copies = [Copy { new: 0, old: 0, length: 50 }, Copy { new: 66, old: 50, length: 150 }];
         let field = |offset, kind| Reference { offset, kind, target: 0x1040 };
         let references =
             vec![field(120, ReferenceKind::Absolute64), field(140, ReferenceKind::Relative32)];

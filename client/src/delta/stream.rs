@@ -31,10 +31,12 @@ pub enum StreamId {
     AddressGaps,
     /// For each address that is not as predicted, by how much it differs.
     AddressErrors,
+    /// What is new: the bytes between the copies, and those of copies that differ.
+    Changes,
 }
 
 impl StreamId {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::CopyGaps,
         Self::CopyLengths,
         Self::CopyJumps,
@@ -45,6 +47,7 @@ impl StreamId {
         Self::Segments,
         Self::AddressGaps,
         Self::AddressErrors,
+        Self::Changes,
     ];
 
     pub(super) const fn as_byte(self) -> u8 {
@@ -77,6 +80,7 @@ impl fmt::Display for StreamId {
             Self::Segments => "segments",
             Self::AddressGaps => "address gaps",
             Self::AddressErrors => "address errors",
+            Self::Changes => "changes",
         })
     }
 }
@@ -94,6 +98,8 @@ pub enum Coding {
         /// `(pb × 5 + lp) × 9 + lc`, as LZMA's own header has it.
         properties: u8,
     },
+    /// By the mixed opinions of many contexts: the changes of the profile *compact*.
+    Mixed,
 }
 
 #[cfg(feature = "delta-make")]
@@ -103,6 +109,7 @@ impl Coding {
             Self::Stored => 0,
             Self::Zstd => 1,
             Self::Lzma { .. } => 2,
+            Self::Mixed => 3,
         }
     }
 }
@@ -113,6 +120,7 @@ impl fmt::Display for Coding {
             Self::Stored => "stored",
             Self::Zstd => "zstd",
             Self::Lzma { .. } => "LZMA",
+            Self::Mixed => "mixed",
         })
     }
 }
@@ -227,7 +235,8 @@ fn unpacked<'a>(
     dictionary: &'a [u8],
 ) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match entry.coding {
-        Coding::Stored => Box::new(packed),
+        // What is mixed is decoded where it is needed; the header has seen to it that it is not here.
+        Coding::Stored | Coding::Mixed => Box::new(packed),
         Coding::Zstd => {
             let packed = BufReader::with_capacity(BUFFER_BYTES, packed);
             let mut decoder =

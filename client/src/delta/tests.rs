@@ -13,17 +13,23 @@ fn identity(payload: &[u8]) -> PayloadIdentity {
     PayloadIdentity { length: payload.len() as u64, sha256: Digest::of(payload) }
 }
 
-fn delta(old: &[u8], new: &[u8]) -> Vec<u8> {
-    make(old, new, Profile::Fast, &Limits::default(), &mut on).unwrap()
+const PROFILES: [Profile; 2] = [Profile::Fast, Profile::Compact];
+
+fn delta(old: &[u8], new: &[u8], profile: Profile) -> Vec<u8> {
+    make(old, new, profile, &Limits::default(), &mut on).unwrap()
 }
 
 fn applied(old: &[u8], delta: &[u8], new: &[u8]) -> Result<Vec<u8>, Error> {
     apply(&old, &delta, &identity(new), &Limits::default(), Vec::new(), &mut on)
 }
 
-/// Makes a delta, applies it and says how long it is.
+/// Makes a fast delta, applies it and says how long it is.
 fn round_trip(old: &[u8], new: &[u8]) -> usize {
-    let delta = delta(old, new);
+    round_trip_of(old, new, Profile::Fast)
+}
+
+fn round_trip_of(old: &[u8], new: &[u8], profile: Profile) -> usize {
+    let delta = delta(old, new, profile);
     assert!(applied(old, &delta, new).unwrap() == new);
     delta.len()
 }
@@ -40,14 +46,18 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 #[test]
 fn the_same_payload_costs_next_to_nothing() {
-    assert!(round_trip(&noise(1, 300_000), &noise(1, 300_000)) < 120);
+    for profile in PROFILES {
+        assert!(round_trip_of(&noise(1, 300_000), &noise(1, 300_000), profile) < 180);
+    }
 }
 
 #[test]
 fn empty_payloads_are_payloads() {
-    round_trip(b"", b"");
-    round_trip(b"", &noise(1, 1000));
-    assert!(round_trip(&noise(1, 1000), b"") < 120);
+    for profile in PROFILES {
+        round_trip_of(b"", b"", profile);
+        round_trip_of(b"", &noise(1, 1000), profile);
+        assert!(round_trip_of(&noise(1, 1000), b"", profile) < 120);
+    }
 }
 
 #[test]
@@ -62,6 +72,8 @@ fn what_is_new_is_stored_once() {
     let (old, new) = (noise(1, 50_000), noise(2, 40_000));
     let length = round_trip(&old, &new);
     assert!((40_000..40_200).contains(&length), "{length}");
+    let length = round_trip_of(&old, &new, Profile::Compact);
+    assert!((40_000..41_000).contains(&length), "{length}");
 }
 
 #[test]
@@ -107,7 +119,9 @@ proptest! {
                 *changed = byte;
             }
         }
-        round_trip(&old, &new);
+        for profile in PROFILES {
+            round_trip_of(&old, &new, profile);
+        }
     }
 
     #[test]
@@ -185,6 +199,10 @@ fn an_executable_in_an_archive_is_found_where_it_was_and_where_it_has_moved() {
 
 /// A delta with something in each of its streams.
 fn rich() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    rich_of(Profile::Fast)
+}
+
+fn rich_of(profile: Profile) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let old = program(16, 300);
     let mut new = program(32, 300);
     new[3000] ^= 1;
@@ -192,7 +210,7 @@ fn rich() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         *byte ^= 0x55;
     }
     new.splice(5000..5000, noise(9, 300));
-    let delta = delta(&old, &new);
+    let delta = delta(&old, &new, profile);
     (old, new, delta)
 }
 
@@ -213,6 +231,68 @@ fn a_damaged_delta_makes_nothing_else() {
         assert!(applied(&old, &delta[..place], &new).is_err(), "cut at {place}");
     }
     assert!(applied(&old, &[delta.as_slice(), b"x"].concat(), &new).is_err());
+}
+
+#[test]
+fn a_damaged_compact_delta_makes_nothing_else() {
+    let (old, new, delta) = rich_of(Profile::Compact);
+    let streams = Header::read(&delta).unwrap().streams;
+    let changes = streams.last().unwrap();
+    assert_eq!((changes.id, changes.coding), (StreamId::Changes, Coding::Mixed));
+    for place in (0..delta.len()).step_by(23) {
+        let mut damaged = delta.clone();
+        damaged[place] ^= 1 << (place % 8);
+        if let Ok(made) = applied(&old, &damaged, &new) {
+            assert!(made == new, "byte {place}");
+        }
+        assert!(applied(&old, &delta[..place], &new).is_err(), "cut at {place}");
+    }
+}
+
+#[test]
+fn a_stream_of_another_profile_is_refused() {
+    let (old, new, fast) = rich();
+    let (.., compact) = rich_of(Profile::Compact);
+    for mut delta in [fast, compact] {
+        // The byte after the magic and the version.
+        delta[11] ^= 1;
+        let refused = applied(&old, &delta, &new).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Malformed);
+    }
+}
+
+/// Whatever changes this digest changes the format: deltas that were made before cannot be applied any more.
+#[test]
+fn compact_deltas_stay_what_they_are() {
+    let old = program(16, 300);
+    let mut new = program(32, 300);
+    new.splice(5000..5000, noise(9, 300));
+    for byte in new.iter_mut().skip(9000).step_by(50).take(100) {
+        *byte = byte.wrapping_add(3);
+    }
+    let words = |from: u32| (from..from + 300).flat_map(|it| format!("{it:b} ").into_bytes());
+    new.extend(words(1000));
+    let old = [old, words(1010).collect()].concat();
+    let made = delta(&old, &new, Profile::Compact);
+    let (entry, offset) = Header::read(&made).unwrap().stream(StreamId::Changes).unwrap();
+    let changes = &made[usize::try_from(offset).unwrap()..];
+    assert_eq!(changes.len() as u64, entry.packed_length);
+    assert_eq!(
+        Digest::of(changes).to_string(),
+        "3366ac6c4415bf39c586d59369587035730b4fc0ed2f5bf0685ffe72eae859e2"
+    );
+}
+
+#[test]
+fn what_is_new_in_the_old_words_is_small_when_mixed() {
+    let text = |from: u32, count: u32| -> Vec<u8> {
+        (from..from + count)
+            .flat_map(|it| format!("line {it} of {}\n", it * it).into_bytes())
+            .collect()
+    };
+    let (old, new) = (text(0, 2000), text(7000, 500));
+    let [fast, compact] = PROFILES.map(|profile| delta(&old, &new, profile).len());
+    assert!(compact * 20 < fast * 19, "{compact} {fast}");
 }
 
 #[test]
