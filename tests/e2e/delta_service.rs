@@ -251,3 +251,35 @@ fn none_is_made_where_that_is_switched_off() {
     staged(&server, "1.0.0", "1.0.1", "waiting");
     assert_eq!(target(&check(&server, &machine, "1.0.0")).deltas, []);
 }
+
+#[test]
+fn a_machine_updates_by_a_delta_and_by_the_artifact_where_its_tree_was_changed() {
+    let server = Server::with_config("");
+    publish(&server, "1.0.0", "major", ALIKE_BYTES);
+    let machine = server.machine(&customer(&server, "premium"));
+    let settings = machine.root().join(".mainstay/agent.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    // On this machine the artifact is as fast.
+    fs::write(&settings, format!("{text}\n[download]\nprefer = \"bytes\"\n")).unwrap();
+    machine.agent(&["update"]).succeeds();
+    let data = || fs::read(machine.root().join("current/data")).unwrap();
+
+    let tree = publish(&server, "1.0.1", "bugfix", ALIKE_BYTES);
+    staged(&server, "1.0.0", "1.0.1", "kept");
+    let told = machine.agent(&["update"]).succeeds().stdout().clone();
+    assert!(told.contains("It came by a delta of "), "{told}");
+    assert!(data() == fs::read(tree.join("data")).unwrap());
+    let counted = staged(&server, "1.0.0", "1.0.1", "kept");
+    assert_eq!(counted["downloads"], 1, "{counted}");
+
+    let changed = machine.root().join("versions/1.0.1/data");
+    let mut bytes = fs::read(&changed).unwrap();
+    bytes[7] ^= 1;
+    fs::write(&changed, bytes).unwrap();
+    let tree = publish(&server, "1.0.2", "bugfix", ALIKE_BYTES);
+    staged(&server, "1.0.1", "1.0.2", "kept");
+    let told = machine.agent(&["update"]).succeeds().stdout().clone();
+    assert!(told.contains("Tried before (delta)"), "{told}");
+    assert!(told.contains("It came by the full artifact"), "{told}");
+    assert!(data() == fs::read(tree.join("data")).unwrap());
+}
