@@ -38,17 +38,17 @@
 //! A plan names the deltas that lead from what the machine runs to its target, also several in a row where
 //! each leads to a release that the machine may have and they are lighter together than the one that leads there
 //! at once. A machine fetches `/repo/<product>/deltas/<sha256>`, and is let have it where it is let have the
-//! artifacts of both releases: a delta gives away what it makes, and what it is applied to. That a machine says
-//! that it runs a release gives it no right to that. A delta that
-//! becomes available is a new plan for the machines that it is for.
+//! artifacts of both releases, or was given the old one before: a delta gives away what it makes, and what it is
+//! applied to. That a machine says that it runs a release gives it no right to it. A delta that becomes
+//! available is a new plan for the machines that it is for.
 //!
 //! ```text
 //! mainstay delta list [PRODUCT]        # pairs, lengths, machines, what was saved, and why one is not there
 //! ```
 //!
 //! What is *saved* the server counts as it sends: of each delta that was sent to its end, by how much it is
-//! shorter than the artifact. It is written down when it is looked at, every 20 seconds, and after each delta that is made; a server that
-//! is killed forgets what it had not.
+//! shorter than the artifact. It is written down when it is looked at, every 20 seconds, and after each delta
+//! that is made; a server that is killed forgets what it had not.
 //!
 //! # What they weigh and cost
 //!

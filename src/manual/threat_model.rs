@@ -29,7 +29,8 @@
 //! 5. the artifact's payload has the signed length and SHA-256 and is an archive in the one canonical
 //!    form, in which nothing can leave its tree.
 //!
-//! A delta need not be trusted, so nobody but the director signs anything about it. The plan's length and digest
+//! A delta gives away both releases, so a machine is given it only if it may have both, or had the old one from
+//! this server; what it says that it runs opens nothing. A delta need not be trusted, so nobody but the director signs anything about it. The plan's length and digest
 //! bound what is fetched; nothing is made before the old payload is the one that the delta is for; never more
 //! comes out than the release manifest has signed, and of that nothing stays unless it has the signed digest. A
 //! hostile delta costs the machine time and, since the artifact is fetched then, bytes
