@@ -79,6 +79,9 @@ enum Cause {
     #[cfg(feature = "install")]
     #[error("this machine is not enrolled: {0}; run `mainstay-agent enroll`")]
     NotEnrolled(String),
+    #[cfg(feature = "install")]
+    #[error("this machine's settings cannot be read: {0}; `mainstay-agent doctor` says more")]
+    Settings(String),
     #[error("the connection to {what} failed")]
     Network { what: String, source: io::Error },
     #[error("the server refused: {message} ({code}, HTTP {status})")]
@@ -119,7 +122,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
             #[cfg(feature = "install")]
-            Cause::NotEnrolled(_) => ErrorKind::NotEnrolled,
+            Cause::NotEnrolled(_) | Cause::Settings(_) => ErrorKind::NotEnrolled,
             Cause::Network { .. } => ErrorKind::Network,
             Cause::Server { .. } => ErrorKind::Server,
             Cause::Refusal(_) | Cause::Rule { .. } => ErrorKind::Trust,
@@ -214,6 +217,11 @@ impl Error {
     #[cfg(feature = "install")]
     pub(crate) fn not_enrolled(detail: impl Into<String>) -> Self {
         Cause::NotEnrolled(detail.into()).into()
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn settings(detail: impl Into<String>) -> Self {
+        Cause::Settings(detail.into()).into()
     }
 
     pub(crate) fn network(what: impl Into<String>, source: io::Error) -> Self {

@@ -131,13 +131,13 @@ impl Enrolment {
     /// The enrolment of the installation at `layout`.
     pub(super) fn read(layout: &Layout) -> Result<Self, Error> {
         let path = layout.settings();
-        let refuse = |detail: &str| Error::not_enrolled(format!("{}: {detail}", path.display()));
+        let detail = |error: &dyn std::error::Error| format!("{}: {error}", path.display());
         let bytes = files::read(&path, Self::BYTES_MAX).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Error::disk(&path, error),
-            _ => refuse(&error.to_string()),
+            _ => Error::not_enrolled(detail(&error)),
         })?;
-        let text = str::from_utf8(&bytes).map_err(|error| refuse(&error.to_string()))?;
-        toml::from_str(text).map_err(|error| refuse(&error.to_string()))
+        let text = str::from_utf8(&bytes).map_err(|error| Error::settings(detail(&error)))?;
+        toml::from_str(text).map_err(|error| Error::settings(detail(&error)))
     }
 
     /// The machine's credential.

@@ -220,6 +220,17 @@ fn the_server_is_told_what_is_waited_for_with_the_next_check() {
 }
 
 #[test]
+fn settings_that_cannot_be_read_are_not_called_a_missing_enrolment() {
+    let machine = Machine::running("2.4.0");
+    set(&machine, "[updates.channels]\nsecurity = \"approve\"");
+    let message = Status::read(machine.folder.path()).unwrap_err().to_string();
+    for said in ["agent.toml", "expected one of `auto`", "`mainstay-agent doctor`"] {
+        assert!(message.contains(said), "{message}");
+    }
+    assert!(!message.contains("enroll"), "enrolling anew would not mend it: {message}");
+}
+
+#[test]
 fn a_machine_knows_since_when_its_version_runs() {
     let machine = Machine::running("2.4.0");
     let since = |machine: &Machine| machine.client().status().recorded.running_since.unwrap();
