@@ -24,7 +24,7 @@ use mainstay_client::{
     fetch::Coding,
     format::{
         Action, Channel, ChannelName, Digest, Lines, PLAN_FORMAT, Plan, PlanTarget, Platform,
-        TargetFile, TargetPath, Version,
+        ProductName, RELEASE_FORMAT, TargetFile, TargetPath, Version,
         wire::{CheckResponse, EnrollResponse},
     },
     tuf::{
@@ -55,7 +55,7 @@ fn run(arguments: &[String]) -> Outcome<()> {
     let (dir, releases) = (Path::new(dir), targets.parse::<u64>()? / 2);
     // Whole seconds, as documents have them: `tough` writes fractions in another way.
     let now = Timestamp::from_second(clock::system()().wall.as_second())?;
-    let vendor = Vendor::new(now);
+    let vendor = Vendor::new(PRODUCT.parse()?, now);
     let before = vendor.repository(releases, 1)?;
     let after = vendor.repository(releases + 1, 2)?;
     before.write(&dir.join("before"))?;
@@ -121,6 +121,7 @@ const MACHINE: &str = "m-0000000000000001";
 
 /// The vendor and the server, with keys that everybody can have.
 struct Vendor {
+    product: ProductName,
     now: Timestamp,
     root: SigningKey,
     targets: SigningKey,
@@ -167,15 +168,16 @@ impl Repository {
 }
 
 impl Vendor {
-    fn new(now: Timestamp) -> Self {
+    fn new(product: ProductName, now: Timestamp) -> Self {
         let key = |seed| SigningKey::from_seed(&[seed; 32]);
         let [root, targets, release] = [key(1), key(2), key(3)];
         let [timestamp, snapshot, director] = [key(4), key(5), key(6)];
-        Self { now, root, targets, release, timestamp, snapshot, director }
+        Self { product, now, root, targets, release, timestamp, snapshot, director }
     }
 
     fn header<M: Metadata>(&self, version: NonZeroU64, days: i64) -> Header {
-        Header::new::<M>(version, self.now + SignedDuration::from_hours(24 * days))
+        let expires = self.now + SignedDuration::from_hours(24 * days);
+        Header::of::<M>(self.product.clone(), version, expires)
     }
 
     /// The repository at its `revision`-th publish, with `releases` patch releases.
@@ -278,7 +280,7 @@ impl Vendor {
             kind: Plan::KIND.to_owned(),
             format: PLAN_FORMAT,
             version,
-            product: PRODUCT.parse()?,
+            product: self.product.clone(),
             customer: CUSTOMER.parse()?,
             machine: MACHINE.parse()?,
             issued: self.now,
@@ -310,7 +312,17 @@ fn add_release(
     };
     let name = ChannelName::from(channel);
     let platform = Platform::of_this_program();
-    let manifest = serde_json::to_vec(&json!({ "version": version }))?;
+    let packed = TargetPath::artifact(&name, &version, &platform);
+    let (length, digest) = (5_000_000 + number * 7919, Digest::of(packed.as_str().as_bytes()));
+    let manifest = serde_json::to_vec(&json!({
+        "format": RELEASE_FORMAT, "product": PRODUCT, "version": version, "channel": channel,
+        "severity": "minor", "published_at": "2026-01-01T00:00:00Z",
+        "effective_at": "2026-01-01T00:00:00Z", "advisories": [], "notes": "What is new.",
+        "artifacts": { (platform.to_string()): {
+            "length": length, "sha256": digest, "window_log": 21,
+            "payload_length": 3 * length, "payload_sha256": digest,
+        } },
+    }))?;
     let mut list = |path: TargetPath, length: u64, sha256: Digest, kind: TargetKind| {
         let custom = TargetsCustom { kind, version: version.clone() };
         listed.insert(path.as_str().to_owned(), Target::new(length, sha256, &custom)?);
@@ -321,9 +333,6 @@ fn add_release(
     let kind = TargetKind::Release { floor: None };
     let described = list(path, manifest.len() as u64, sha256, kind)?;
     served.insert(format!("targets/{}", described.path.consistent(&sha256)), manifest);
-    let path = TargetPath::artifact(&name, &version, &platform);
-    let sha256 = Digest::of(path.as_str().as_bytes());
-    let artifact =
-        list(path, 5_000_000 + number * 7919, sha256, TargetKind::Artifact { platform })?;
+    let artifact = list(packed, length, digest, TargetKind::Artifact { platform })?;
     Ok(PlanTarget { version, channel: name, manifest: described, artifact, deltas: Vec::new() })
 }
