@@ -1,7 +1,8 @@
 //! How it is tested, for whoever changes it.
 //!
 //! `tests/run` runs everything that CI runs, `tests/real/run` takes real software through the whole
-//! journey.
+//! journey. What `tests/bench` has is run by hand; `tests/bench/smoke`, which is part of `tests/run`, shows with
+//! small sizes that each of them still works, and holds them to no goals.
 //!
 //! # The description of the interface
 //!
