@@ -159,8 +159,9 @@ impl Service {
             {
                 Err(StoreError::Conflict(_)) if attempts < ATTEMPTS_MAX => {}
                 other => {
+                    let published = other?;
                     self.deltas.look_anew();
-                    return Ok(other?);
+                    return Ok(published);
                 }
             }
         }
