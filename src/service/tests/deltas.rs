@@ -96,6 +96,15 @@ async fn record(world: &World, pair: &DeltaPair) -> DeltaRecord {
     all.remove(0)
 }
 
+/// Has these bytes kept as the delta of a pair.
+async fn keep(world: &World, pair: DeltaPair, bytes: &Artifact) {
+    let (length, sha256) = (bytes.length, bytes.sha256);
+    let state = DeltaState::Kept { length, sha256, shorter_by: 1 };
+    let tried = Tried { state, at: super::after_days(3), tries: 0, seconds: 0 };
+    let record = DeltaRecord { pair, revision: 0, tried };
+    world.meta.claim_delta(record, super::after_days(3)).await.unwrap();
+}
+
 /// The deltas that a machine's plan names for its target.
 async fn named(service: &Service, world: &World, name: &MachineName) -> Vec<DeltaPath> {
     let machine = world.machine(name).await;
@@ -264,11 +273,8 @@ async fn what_a_machine_says_that_it_runs_opens_nothing() {
     world.publish_as(2, Channel::Bugfix, "1.0.1-custom.1", change).await.unwrap();
     publish(&world, 3, Channel::Bugfix, "1.0.1", 7).await;
     let bytes = world.artifact("a delta").await;
-    let (length, sha256) = (bytes.length, bytes.sha256);
-    let state = DeltaState::Kept { length, sha256, shorter_by: 1 };
-    let tried = Tried { state, at: super::after_days(3), tries: 0, seconds: 0 };
-    let record = DeltaRecord { pair: pair("1.0.1-custom.1", "1.0.1"), revision: 0, tried };
-    world.meta.claim_delta(record, super::after_days(3)).await.unwrap();
+    let sha256 = bytes.sha256;
+    keep(&world, pair("1.0.1-custom.1", "1.0.1"), &bytes).await;
 
     let service = server(&world, 4, "one").await;
     world.report(4, &other, Some("1.0.1-custom.1"), Vec::new()).await;
@@ -288,18 +294,12 @@ async fn bytes_that_are_two_deltas_go_when_both_give_way() {
     publish(&world, 0, Channel::Major, "1.0.0", 7).await;
     let bytes = world.artifact("a delta").await;
     let (length, sha256) = (bytes.length, bytes.sha256);
-    let keep = async |to| {
-        let state = DeltaState::Kept { length, sha256, shorter_by: 1 };
-        let tried = Tried { state, at: super::after_days(3), tries: 0, seconds: 0 };
-        let record = DeltaRecord { pair: pair("1.0.0", to), revision: 0, tried };
-        world.meta.claim_delta(record, super::after_days(3)).await.unwrap();
-    };
-    keep("1.0.1").await;
-    keep("1.0.2").await;
+    keep(&world, pair("1.0.0", "1.0.1"), &bytes).await;
+    keep(&world, pair("1.0.0", "1.0.2"), &bytes).await;
     let room = |disk_bytes| DeltaRules { disk_bytes, ..DeltaRules::default() };
     work(&with_rules(&world, 4, "one", room(length)).await).await;
     assert_eq!(world.blobs.length(&sha256).await.unwrap(), length, "one of them has room");
-    keep("1.0.3").await;
+    keep(&world, pair("1.0.0", "1.0.3"), &bytes).await;
     work(&with_rules(&world, 4, "one", room(length - 1)).await).await;
     assert!(world.blobs.length(&sha256).await.is_err());
 }
