@@ -159,9 +159,9 @@ impl Service {
             {
                 Err(StoreError::Conflict(_)) if attempts < ATTEMPTS_MAX => {}
                 other => {
-                    let published = other?;
+                    other?;
                     self.deltas.look_anew();
-                    return Ok(published);
+                    return Ok(());
                 }
             }
         }
