@@ -9,6 +9,7 @@
 mod action;
 mod audit_chain;
 mod blobs;
+mod changes;
 #[cfg(test)]
 mod contract;
 mod delta;
@@ -40,6 +41,7 @@ pub use self::{
     },
     audit_chain::{AuditHead, ChainBreak},
     blobs::ObjectBlobs,
+    changes::{Changes, Moment, Reach},
     delta::{DeltaDownloads, DeltaRecord, DeltaStore},
     outbox::{
         DeliveryRecord, DeliveryStage, DeliveryState, Disabled, EndpointAddress, EndpointChange,
@@ -74,6 +76,9 @@ pub enum StoreError {
     /// The record exists already, or has changed since it was read.
     #[error("{0}")]
     Conflict(String),
+    /// So much waits to be written that nothing more is taken in for the moment; nothing was changed.
+    #[error("{0}")]
+    Busy(String),
     /// The store cannot be reached or written now.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -159,6 +164,9 @@ pub struct MachineChange {
 pub trait MetaStore: Outbox + ActionStore + DeltaStore {
     /// Whether the store can serve reads and writes now.
     async fn ready(&self) -> StoreResult<()>;
+
+    /// What counts the changes of the records, by whomever they were made.
+    fn changes(&self) -> &Changes;
 
     /// Adds a product, at revision 1, with its first metadata.
     async fn create_product(
@@ -427,6 +435,10 @@ pub trait MetaStore: Outbox + ActionStore + DeltaStore {
     /// with a number that the machine has reported before is passed over. Others count among the
     /// outcomes of the releases that they tell of, and their rollouts heed that in the same step.
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()>;
+
+    /// Notes when machines were last heard of, all or none. Those that are retired or were heard of later are
+    /// passed over.
+    async fn note_seen(&self, seen: Vec<(MachineName, Timestamp)>) -> StoreResult<()>;
 
     /// Changes a machine as [`change_machine`](Self::change_machine) does, and adds the support bundle
     /// that it has sent, whose number no other of that machine has.

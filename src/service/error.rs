@@ -197,6 +197,8 @@ impl From<StoreError> for ServiceError {
                 Self::new(ErrorClass::NotFound, "NOT_FOUND", error.to_string())
             }
             StoreError::Conflict(message) => Self::new(ErrorClass::Conflict, "CONFLICT", message),
+            StoreError::Busy(message) => Self::new(ErrorClass::Unavailable, "BUSY", message)
+                .asked_again_after(Duration::from_secs(1)),
             StoreError::Unavailable(_) => Self {
                 source: Some(error.into()),
                 ..Self::new(

@@ -34,7 +34,7 @@ mod tests;
 mod upgrade;
 mod writer;
 
-use std::{fmt, fs::File, path::Path};
+use std::{fmt, fs::File, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -60,11 +60,11 @@ use self::{
 };
 use super::{
     ActivationKeyRecord, AdvisoryChange, AdvisoryRecord, AuditEntry, AuditHead, AuditRecord,
-    BundleRecord, ComponentsRecord, ContractImport, ContractRecord, CustomerRecord, EventRecord,
-    ListPlace, Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord, PlanSummary,
-    PrivateChannelRecord, ProductRecord, Publication, ReleaseRecord, Repository, RepositoryFile,
-    Retirement, RolloutRecord, SafeguardRecord, SbomChange, SbomRecord, Selection, StopChange,
-    StopRecord, StoreResult, StoredFile, TokenRecord, Word,
+    BundleRecord, Changes, ComponentsRecord, ContractImport, ContractRecord, CustomerRecord,
+    EventRecord, ListPlace, Listed, MachineChange, MachineRecord, MetaStore, OrganisationRecord,
+    PlanSummary, PrivateChannelRecord, ProductRecord, Publication, Reach, ReleaseRecord,
+    Repository, RepositoryFile, Retirement, RolloutRecord, SafeguardRecord, SbomChange, SbomRecord,
+    Selection, StopChange, StopRecord, StoreResult, StoredFile, TokenRecord, Word,
 };
 
 use crate::{
@@ -77,6 +77,7 @@ pub struct SledStore {
     // The order matters: the thread ends, the database closes, the lock goes.
     writer: Writer,
     database: sled::Db,
+    changes: Arc<Changes>,
     _lock: File,
 }
 
@@ -90,13 +91,34 @@ impl SledStore {
     /// The same, where what is written is counted.
     pub fn open_measured(dir: &Path, commits: Commits) -> StoreResult<Self> {
         let Opened { database, file, lock } = opening::open(dir)?;
-        let writer = Writer::start(database.clone(), commits, move || file.sync_all())?;
-        Ok(Self { writer, database, _lock: lock })
+        let changes = Arc::<Changes>::default();
+        let writer = Writer::start(database.clone(), Arc::clone(&changes), commits, move || {
+            file.sync_all()
+        })?;
+        Ok(Self { writer, database, changes, _lock: lock })
     }
 
+    /// Makes a change on which any answer to a machine may depend.
     async fn write(
         &self,
         change: impl Fn(&TransactionalTree) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
+        self.write_reaching(move |transaction| change(transaction).map(|()| Reach::Everything))
+            .await
+    }
+
+    /// Makes a change on which no answer to a machine depends.
+    async fn write_aside(
+        &self,
+        change: impl Fn(&TransactionalTree) -> StoreResult<()> + Send + 'static,
+    ) -> StoreResult<()> {
+        self.write_reaching(move |transaction| change(transaction).map(|()| Reach::Nothing)).await
+    }
+
+    /// Makes a change that says itself what depends on it.
+    async fn write_reaching(
+        &self,
+        change: impl Fn(&TransactionalTree) -> StoreResult<Reach> + Send + 'static,
     ) -> StoreResult<()> {
         self.writer.write(Box::new(change)).await
     }
@@ -112,6 +134,10 @@ impl fmt::Debug for SledStore {
 impl MetaStore for SledStore {
     async fn ready(&self) -> StoreResult<()> {
         if self.writer.is_running() { Ok(()) } else { Err(writer::stopped()) }
+    }
+
+    fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     async fn create_product(
@@ -507,11 +533,15 @@ impl MetaStore for SledStore {
     }
 
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()> {
-        self.write(move |transaction| fleet::change_machine(transaction, &change)).await
+        self.write_reaching(move |transaction| fleet::change_machine(transaction, &change)).await
+    }
+
+    async fn note_seen(&self, seen: Vec<(MachineName, Timestamp)>) -> StoreResult<()> {
+        self.write_aside(move |transaction| fleet::note_seen(transaction, &seen)).await
     }
 
     async fn add_bundle(&self, change: MachineChange, bundle: BundleRecord) -> StoreResult<()> {
-        self.write(move |transaction| bundles::add(transaction, &change, &bundle)).await
+        self.write_reaching(move |transaction| bundles::add(transaction, &change, &bundle)).await
     }
 
     async fn bundles(&self, machine: &MachineName) -> StoreResult<Vec<BundleRecord>> {
@@ -528,7 +558,7 @@ impl MetaStore for SledStore {
 
     async fn remove_bundle(&self, machine: &MachineName, number: u64) -> StoreResult<()> {
         let key = (machine.clone(), number);
-        self.write(move |transaction| bundles::remove(transaction, &key)).await
+        self.write_aside(move |transaction| bundles::remove(transaction, &key)).await
     }
 
     async fn machine(&self, name: &MachineName) -> StoreResult<MachineRecord> {
@@ -611,6 +641,6 @@ impl MetaStore for SledStore {
     }
 
     async fn record_audit(&self, audit: AuditEntry) -> StoreResult<()> {
-        self.write(move |transaction| audit::append(transaction, &audit)).await
+        self.write_aside(move |transaction| audit::append(transaction, &audit)).await
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Stdio,
     thread,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use mainstay_client::format::{Action, Artifact, Channel, Digest, TargetPath};
+use serde_json::{Value, json};
 
 use crate::{
     by_hand::{BareMachine, Candidate, Packed, upload_path, verified},
@@ -191,6 +193,42 @@ fn a_server_killed_during_a_commit_has_all_of_the_release_or_nothing() {
             release.commit(&server).has_status(201);
         }
         assert!(is_published(&server, &machine, &version));
+    }
+}
+
+fn begin_report(server: &Server, machine: &BareMachine, number: usize) -> TcpStream {
+    let event = json!({ "number": number, "kind": "confirmed", "to": "1.0.0" });
+    let report = json!({ "product": PRODUCT, "running": "1.0.0", "events": [event] }).to_string();
+    let bearer = format!("Bearer {}", machine.0.token);
+    let length = report.len().to_string();
+    let headers = [("Authorization", bearer.as_str()), ("Content-Length", &length)];
+    let mut connection = server.begin("POST /v1/report", &headers);
+    connection.write_all(format!("\r\n{report}").as_bytes()).unwrap();
+    connection
+}
+
+/// Reports of many machines are made durable together, and each is acknowledged for itself.
+#[test]
+fn a_server_killed_among_reports_keeps_those_that_it_acknowledged() {
+    let mut server = opened();
+    let (start, end) = ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
+    let key = server.customer("paying", "enterprise", start, end);
+    let machines: Vec<_> = (0..40).map(|_| server.enroll(&key)).collect();
+    for number in 1..=3 {
+        let begun = machines.iter().map(|machine| begin_report(&server, machine, number));
+        let mut begun: Vec<_> = begun.collect();
+        Answer::read(&mut begun[0]).has_status(204);
+        server.kill_and_restart();
+        for (index, (machine, mut connection)) in machines.iter().zip(begun).enumerate() {
+            let mut answer = Vec::new();
+            let _reset = connection.read_to_end(&mut answer);
+            let was_acknowledged = index == 0 || answer.starts_with(b"HTTP/1.1 204");
+            let shown: Value = server.get(&format!("/v1/machines/{}", machine.0.machine)).json();
+            let mut events = shown["events"].as_array().unwrap().iter();
+            let is_there = events.any(|event| event["event"]["number"] == number);
+            assert!(is_there || !was_acknowledged, "report {number} was acknowledged and is gone");
+            assert_eq!(shown["machine"]["event_number"] == number, is_there, "a part of a report");
+        }
     }
 }
 

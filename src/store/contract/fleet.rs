@@ -58,6 +58,29 @@ pub(super) async fn machines(store: &dyn MetaStore, scope: &str) {
     assert_found(store, &stored).await;
     assert_found(store, &second).await;
     two_changes(store, &stored).await;
+    heard_of(store, &second).await;
+}
+
+async fn heard_of(store: &dyn MetaStore, machine: &MachineRecord) {
+    let moment = store.changes().moment(&machine.name);
+    let note = async |seconds| store.note_seen(vec![(machine.name.clone(), at(seconds))]).await;
+    let stored = async || store.machine(&machine.name).await.unwrap();
+    let before = stored().await;
+    note(60).await.unwrap();
+    let seen = MachineRecord { revision: before.revision + 1, seen_at: at(60), ..before };
+    assert_eq!(stored().await, seen);
+    note(50).await.unwrap();
+    assert_eq!(stored().await, seen, "it was heard of later than that");
+    assert!(store.changes().none_since(&moment), "no answer depends on it");
+
+    let word = Word { at: at(70), by: "x".to_owned(), reason: "x".to_owned(), ticket: None };
+    let retired = MachineRecord { retired: Some(word), ..seen };
+    store.change_machine(change(&retired)).await.unwrap();
+    assert!(!store.changes().none_since(&moment));
+    note(80).await.unwrap();
+    assert_eq!(stored().await.seen_at, at(60), "it is retired");
+    let unknown = vec![("m-unknown".parse().unwrap(), at(80))];
+    missing(store.note_seen(unknown).await);
 }
 
 async fn two_changes(store: &dyn MetaStore, machine: &MachineRecord) {

@@ -7,7 +7,7 @@ use sled::transaction::TransactionalTree;
 use super::{
     super::{
         ActionId, ActionMachine, ActionRecord, ActionState, ActionStore, AuditEntry, MachineChange,
-        StoreError, StoreResult,
+        Reach, StoreError, StoreResult,
     },
     SledStore, audit, fleet,
     tables::{ACTION_MACHINES, ACTIONS, ACTIONS_BY_CUSTOMER, OPEN_ACTIONS},
@@ -84,12 +84,12 @@ impl ActionStore for SledStore {
         change: MachineChange,
     ) -> StoreResult<()> {
         let id = id.clone();
-        self.write(move |transaction| carry_out(transaction, &id, &machine, &change)).await
+        self.write_reaching(move |transaction| carry_out(transaction, &id, &machine, &change)).await
     }
 
     async fn note_progress(&self, id: &ActionId, machines: Vec<ActionMachine>) -> StoreResult<()> {
         let id = id.clone();
-        self.write(move |transaction| note_progress(transaction, &id, &machines)).await
+        self.write_aside(move |transaction| note_progress(transaction, &id, &machines)).await
     }
 }
 
@@ -136,7 +136,7 @@ fn carry_out(
     id: &ActionId,
     machine: &ActionMachine,
     change: &MachineChange,
-) -> StoreResult<()> {
+) -> StoreResult<Reach> {
     require_running(transaction, id)?;
     let key = (id.clone(), machine.machine.clone());
     let stored = ACTION_MACHINES.read(transaction, &key)?;
@@ -144,8 +144,9 @@ fn carry_out(
         let shown = ACTION_MACHINES.shown(&key);
         return Err(StoreError::Conflict(format!("{shown} is not open any more")));
     }
-    fleet::change_machine(transaction, change)?;
-    ACTION_MACHINES.put(transaction, &key, machine)
+    let reach = fleet::change_machine(transaction, change)?;
+    ACTION_MACHINES.put(transaction, &key, machine)?;
+    Ok(reach)
 }
 
 fn note_progress(

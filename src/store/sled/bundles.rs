@@ -5,7 +5,7 @@ use mainstay_client::format::MachineName;
 use sled::{Tree, transaction::TransactionalTree};
 
 use super::{
-    super::{BundleRecord, MachineChange, StoreResult},
+    super::{BundleRecord, MachineChange, Reach, StoreResult},
     fleet,
     tables::{BUNDLES, BUNDLES_BY_AGE},
 };
@@ -16,11 +16,12 @@ pub(super) fn add(
     transaction: &TransactionalTree,
     change: &MachineChange,
     bundle: &BundleRecord,
-) -> StoreResult<()> {
-    fleet::change_machine(transaction, change)?;
+) -> StoreResult<Reach> {
+    let reach = fleet::change_machine(transaction, change)?;
     let key = (bundle.machine.clone(), bundle.number);
     BUNDLES.add(transaction, &key, bundle)?;
-    BUNDLES_BY_AGE.put(transaction, &(second(bundle.at), key), bundle)
+    BUNDLES_BY_AGE.put(transaction, &(second(bundle.at), key), bundle)?;
+    Ok(reach)
 }
 
 pub(super) fn remove(transaction: &TransactionalTree, key: &Key) -> StoreResult<()> {

@@ -43,7 +43,7 @@ impl DeltaStore for SledStore {
         &self,
         downloads: Vec<(DeltaPair, DeltaDownloads)>,
     ) -> StoreResult<()> {
-        self.write(move |transaction| {
+        self.write_aside(move |transaction| {
             downloads.iter().try_for_each(|(pair, more)| count(transaction, pair, *more))
         })
         .await

@@ -1,5 +1,6 @@
 //! The transactions on machines.
 
+use jiff::Timestamp;
 use mainstay_client::{
     format::{ContractName, MachineName, ProductName},
     tuf::PublicKey,
@@ -8,7 +9,7 @@ use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
-        AuditEntry, MachineChange, MachineRecord, NewPlan, PLANS_REMEMBERED, StoreError,
+        AuditEntry, MachineChange, MachineRecord, NewPlan, PLANS_REMEMBERED, Reach, StoreError,
         StoreResult,
     },
     audit, census, outbox, rollouts,
@@ -31,7 +32,7 @@ pub(super) fn create_machine(
 pub(super) fn change_machine(
     transaction: &TransactionalTree,
     change: &MachineChange,
-) -> StoreResult<()> {
+) -> StoreResult<Reach> {
     let MachineChange { machine, plan, events, audit } = change;
     let name = &machine.name;
     let stored = MACHINES.read(transaction, name)?;
@@ -57,15 +58,37 @@ pub(super) fn change_machine(
             PLANS_SENT.remove(transaction, &(name.clone(), forgotten))?;
         }
     }
+    let mut reach = Reach::Machine(name.clone());
     for event in events {
         let key = (name.clone(), event.event.number);
         if EVENTS.find(transaction, &key)?.is_none() {
             EVENTS.put(transaction, &key, event)?;
             outbox::append_event(transaction, machine, event)?;
-            rollouts::count(transaction, machine, event)?;
+            if rollouts::count(transaction, machine, event)? {
+                reach = Reach::Everything;
+            }
         }
     }
-    audit.iter().try_for_each(|entry| audit::append(transaction, entry))
+    audit.iter().try_for_each(|entry| audit::append(transaction, entry))?;
+    Ok(reach)
+}
+
+pub(super) fn note_seen(
+    transaction: &TransactionalTree,
+    seen: &[(MachineName, Timestamp)],
+) -> StoreResult<()> {
+    for (name, at) in seen {
+        let stored = MACHINES.read(transaction, name)?;
+        if stored.retired.is_some() || stored.seen_at >= *at {
+            continue;
+        }
+        let revision = stored.revision + 1;
+        let machine = MachineRecord { revision, seen_at: *at, ..stored.clone() };
+        MACHINES.put(transaction, name, &machine)?;
+        put_claim(transaction, &machine)?;
+        census::recount(transaction, Some(&stored), &machine)?;
+    }
+    Ok(())
 }
 
 fn put_claim(transaction: &TransactionalTree, machine: &MachineRecord) -> StoreResult<()> {

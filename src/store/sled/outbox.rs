@@ -32,7 +32,7 @@ impl Outbox for SledStore {
             return Ok(());
         }
         let mark = mark.to_owned();
-        self.write(move |transaction| announce_once(transaction, &mark, &notification)).await
+        self.write_aside(move |transaction| announce_once(transaction, &mark, &notification)).await
     }
 
     async fn announced(&self, limit: usize) -> StoreResult<Vec<(u64, Notification)>> {
@@ -45,7 +45,7 @@ impl Outbox for SledStore {
         endpoints: BTreeSet<String>,
         at: Timestamp,
     ) -> StoreResult<()> {
-        self.write(move |transaction| spread(transaction, number, &endpoints, at)).await
+        self.write_aside(move |transaction| spread(transaction, number, &endpoints, at)).await
     }
 
     async fn create_endpoint(
@@ -90,7 +90,8 @@ impl Outbox for SledStore {
         after: DeliveryRecord,
         endpoint: Option<EndpointChange>,
     ) -> StoreResult<()> {
-        self.write(move |transaction| settle(transaction, &before, &after, endpoint.as_ref())).await
+        self.write_aside(move |transaction| settle(transaction, &before, &after, endpoint.as_ref()))
+            .await
     }
 
     async fn replay(
@@ -150,7 +151,7 @@ impl Outbox for SledStore {
         let numbers = old.take(limit).collect::<StoreResult<Vec<_>>>()?;
         let count = numbers.len();
         if count > 0 {
-            self.write(move |transaction| forget(transaction, &numbers)).await?;
+            self.write_aside(move |transaction| forget(transaction, &numbers)).await?;
         }
         Ok(count)
     }

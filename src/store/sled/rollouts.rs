@@ -80,16 +80,17 @@ fn require_none_goes_on(
     }
 }
 
-/// Counts what a machine's event says of a release that it was offered, and lets the rollout heed it.
+/// Counts what a machine's event says of a release that it was offered, and lets the rollout heed it. Says
+/// whether that changes the rollout.
 pub(super) fn count(
     transaction: &TransactionalTree,
     machine: &MachineRecord,
     told: &EventRecord,
-) -> StoreResult<()> {
-    let Some((version, outcome)) = Outcome::told_by(&told.event) else { return Ok(()) };
+) -> StoreResult<bool> {
+    let Some((version, outcome)) = Outcome::told_by(&told.event) else { return Ok(false) };
     // Of what it was never given a machine can tell nothing.
     if !machine.offered.contains(version) {
-        return Ok(());
+        return Ok(false);
     }
     let of_machine = (machine.name.clone(), version.clone());
     let before = MACHINE_OUTCOMES.find(transaction, &of_machine)?;
@@ -97,15 +98,14 @@ pub(super) fn count(
     let key = (machine.product.clone(), version.clone());
     let outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default().after(before, outcome);
     OUTCOMES.put(transaction, &key, &outcomes)?;
-    let Some(before) = ROLLOUTS.find(transaction, &key)? else { return Ok(()) };
-    match before.heed(outcomes, told.at) {
-        None => Ok(()),
-        Some((rollout, entry)) => {
-            put(transaction, &rollout)?;
-            tell(transaction, rollout.pause_told(&before, outcomes).as_ref())?;
-            audit::append(transaction, &entry)
-        }
+    let Some(before) = ROLLOUTS.find(transaction, &key)? else { return Ok(false) };
+    let heeded = before.heed(outcomes, told.at);
+    if let Some((rollout, entry)) = &heeded {
+        put(transaction, rollout)?;
+        tell(transaction, rollout.pause_told(&before, outcomes).as_ref())?;
+        audit::append(transaction, entry)?;
     }
+    Ok(heeded.is_some())
 }
 
 fn tell(transaction: &TransactionalTree, told: Option<&Notification>) -> StoreResult<()> {

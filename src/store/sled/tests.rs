@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use mainstay_client::format::{CustomerName, Digest};
 use serde_json::Value;
 use sled::transaction::TransactionalTree;
@@ -18,7 +18,7 @@ use sled::transaction::TransactionalTree;
 use super::{
     super::{
         AuditEntry, AuditRecord, ContractRecord, CustomerRecord, Listed, MachineChange,
-        MachineRecord, MetaStore, Selection, StoreError,
+        MachineRecord, MetaStore, Reach, Selection, StoreError,
         contract::{self, at, entry},
     },
     SledStore, audit,
@@ -29,7 +29,7 @@ use super::{
         AUDIT_BY_SUBJECT, AUDIT_HEAD, CENSUS, CENSUS_TOGETHER, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
         FORMAT_NUMBER, HEADS, MACHINES_IN_USE, MACHINES_RETIRED, NUMBERS, TOKENS_BY_DIGEST,
     },
-    writer::Writer,
+    writer::{QUEUE_CHANGES_MAX, Writer},
 };
 use crate::{measures::Commits, policy::Cell};
 
@@ -202,16 +202,18 @@ async fn concurrent_writes_are_made_durable_in_groups() {
     let opened = opening::open(dir.path()).unwrap();
     let syncs = Arc::new(AtomicU64::new(0));
     let counted = syncs.clone();
-    let writer = Writer::start(opened.database.clone(), Commits::default(), move || {
-        std::thread::sleep(Duration::from_millis(20));
-        counted.fetch_add(1, Ordering::SeqCst);
-        opened.file.sync_all()
-    })
-    .unwrap();
+    let writer =
+        Writer::start(opened.database.clone(), Arc::default(), Commits::default(), move || {
+            std::thread::sleep(Duration::from_millis(20));
+            counted.fetch_add(1, Ordering::SeqCst);
+            opened.file.sync_all()
+        })
+        .unwrap();
     let changes = (0..200).map(|number| {
         writer.write(Box::new(move |transaction| {
             audit::append(transaction, &entry("customer.create"))?;
-            CUSTOMERS.add(transaction, &customer(number).name, &customer(number))
+            CUSTOMERS.add(transaction, &customer(number).name, &customer(number))?;
+            Ok(Reach::Nothing)
         }))
     });
     join_all(changes).await.into_iter().for_each(Result::unwrap);
@@ -228,18 +230,60 @@ async fn concurrent_writes_are_made_durable_in_groups() {
 }
 
 #[tokio::test]
+async fn what_is_too_much_to_wait_is_refused_and_the_rest_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opening::open(dir.path()).unwrap();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let writer =
+        Writer::start(opened.database.clone(), Arc::default(), Commits::default(), move || {
+            // Nothing comes; but whoever waits is woken when the other end is dropped.
+            let _dropped = gone.recv();
+            opened.file.sync_all()
+        })
+        .unwrap();
+    let change = |number: usize| {
+        writer.write(Box::new(move |transaction| {
+            CUSTOMERS.add(transaction, &customer(number).name, &customer(number))?;
+            Ok(Reach::Nothing)
+        }))
+    };
+    let first = change(0);
+    let mut outcomes: FuturesUnordered<_> = (1..=2 * QUEUE_CHANGES_MAX).map(change).collect();
+    let refused = outcomes.next().await.unwrap();
+    assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
+    drop(go);
+    let mut kept = 0;
+    while let Some(outcome) = outcomes.next().await {
+        match outcome {
+            Ok(()) => kept += 1,
+            Err(error) => assert!(matches!(error, StoreError::Busy(_)), "{error:?}"),
+        }
+    }
+    assert!(kept >= QUEUE_CHANGES_MAX, "{kept}");
+    drop(outcomes);
+    first.await.unwrap();
+    drop(writer);
+    drop((opened.database, opened.lock));
+    let store = SledStore::open(dir.path()).unwrap();
+    assert_eq!(customer_count(&store).await, kept + 1);
+}
+
+#[tokio::test]
 async fn a_change_is_acknowledged_only_after_the_sync() {
     let dir = tempfile::tempdir().unwrap();
     let opened = opening::open(dir.path()).unwrap();
     let is_synced = Arc::new(AtomicBool::new(false));
     let flag = is_synced.clone();
-    let writer = Writer::start(opened.database, Commits::default(), move || {
+    let writer = Writer::start(opened.database, Arc::default(), Commits::default(), move || {
         std::thread::sleep(Duration::from_millis(50));
         flag.store(true, Ordering::SeqCst);
         Ok(())
     })
     .unwrap();
-    writer.write(Box::new(|transaction| audit::append(transaction, &entry("x")))).await.unwrap();
+    let change = |transaction: &TransactionalTree| {
+        audit::append(transaction, &entry("x")).map(|()| Reach::Nothing)
+    };
+    writer.write(Box::new(change)).await.unwrap();
     assert!(is_synced.load(Ordering::SeqCst));
 }
 
@@ -248,12 +292,14 @@ async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     let dir = tempfile::tempdir().unwrap();
     let opened = opening::open(dir.path()).unwrap();
     let mut calls = 0;
-    let writer = Writer::start(opened.database.clone(), Commits::default(), move || {
-        calls += 1;
-        if calls == 2 { Err(io::Error::other("the disk is on fire")) } else { Ok(()) }
-    })
-    .unwrap();
-    let store = SledStore { writer, database: opened.database, _lock: opened.lock };
+    let writer =
+        Writer::start(opened.database.clone(), Arc::default(), Commits::default(), move || {
+            calls += 1;
+            if calls == 2 { Err(io::Error::other("the disk is on fire")) } else { Ok(()) }
+        })
+        .unwrap();
+    let (database, changes) = (opened.database, Arc::default());
+    let store = SledStore { writer, database, changes, _lock: opened.lock };
     store.record_audit(entry("first")).await.unwrap();
     let error = store.record_audit(entry("second")).await.unwrap_err();
     assert!(error.to_string().contains("the disk is on fire"), "{error}");

@@ -6,22 +6,26 @@
 
 use std::{
     io,
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
-use super::super::{StoreError, StoreResult};
+use super::super::{Changes, Reach, StoreError, StoreResult};
 use crate::{clock::Stopwatch, measures::Commits};
 
 /// The most changes in one group.
-const GROUP_CHANGES_MAX: usize = 256;
-/// The most changes that wait; whoever brings more waits to queue up.
-const QUEUE_CHANGES_MAX: usize = 1024;
+const GROUP_CHANGES_MAX: usize = 1024;
+/// The most changes that wait; what comes then is refused, and nobody waits long for nothing.
+pub(super) const QUEUE_CHANGES_MAX: usize = 8 * GROUP_CHANGES_MAX;
 
-/// A transaction. sled may run it more than once, so it must do the same each time.
-pub(super) type Change = Box<dyn Fn(&TransactionalTree) -> StoreResult<()> + Send>;
+/// A transaction, and whom it concerns. sled may run it more than once, so it must do the same each time.
+pub(super) type Change = Box<dyn Fn(&TransactionalTree) -> StoreResult<Reach> + Send>;
 
 /// The handle to the writing thread; dropping it waits until everything queued is durable.
 pub(super) struct Writer {
@@ -38,13 +42,14 @@ impl Writer {
     /// Starts the thread. `sync` makes durable what sled has handed to the operating system.
     pub(super) fn start(
         database: sled::Db,
+        changes: Arc<Changes>,
         commits: Commits,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
     ) -> StoreResult<Self> {
         let (queue, requests) = mpsc::channel(QUEUE_CHANGES_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Room { database, commits, sync }.serve(requests))
+            .spawn(move || Room { database, changes, commits, sync }.serve(requests))
             .map_err(|error| {
                 StoreError::Unavailable(format!("the writing thread did not start: {error}"))
             })?;
@@ -60,7 +65,12 @@ impl Writer {
     pub(super) async fn write(&self, change: Change) -> StoreResult<()> {
         let (outcome, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.send(Request { change, outcome }).await.map_err(|_| stopped())?;
+        queue.try_send(Request { change, outcome }).map_err(|error| match error {
+            TrySendError::Closed(_) => stopped(),
+            TrySendError::Full(_) => StoreError::Busy(format!(
+                "{QUEUE_CHANGES_MAX} changes wait to be written, which is as many as may; try again"
+            )),
+        })?;
         answer.await.map_err(|_| stopped())?
     }
 }
@@ -83,6 +93,7 @@ pub(super) fn stopped() -> StoreError {
 
 struct Room<S> {
     database: sled::Db,
+    changes: Arc<Changes>,
     commits: Commits,
     sync: S,
 }
@@ -152,7 +163,10 @@ impl<S: FnMut() -> io::Result<()>> Room<S> {
             change(transaction).map_err(ConflictableTransactionError::Abort)
         });
         match outcome {
-            Ok(()) => Ok(Ok(())),
+            Ok(reach) => {
+                self.changes.note(&reach);
+                Ok(Ok(()))
+            }
             Err(TransactionError::Abort(refusal)) => Ok(Err(refusal)),
             Err(TransactionError::Storage(error)) => Err(error),
         }
