@@ -25,6 +25,15 @@ impl Clock {
         Self(Arc::new(move || at))
     }
 
+    /// A clock that shows the second that is set, for tests.
+    #[cfg(test)]
+    pub(crate) fn moved(second: Arc<std::sync::atomic::AtomicI64>) -> Self {
+        Self(Arc::new(move || {
+            let second = second.load(std::sync::atomic::Ordering::Relaxed);
+            Timestamp::from_second(second).unwrap_or_default()
+        }))
+    }
+
     /// The time now, cut to whole seconds.
     pub fn now(&self) -> Timestamp {
         whole_seconds((self.0)())

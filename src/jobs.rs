@@ -23,7 +23,7 @@ const WARNING_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 /// How often it is looked which contracts and lines end and which fixes are due.
 const DATES_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
-/// Keeps the online metadata fresh, warns of what only the vendor can renew, has contracts and lines that
+/// Writes down when machines were last heard of, keeps the online metadata fresh, warns of what only the vendor can renew, has contracts and lines that
 /// end and fixes that are due be told, and notes which rollouts have come to their end. It ends when its task is aborted.
 pub async fn run(service: Arc<Service>) {
     let (mut warned, mut looked) = (None, None);
@@ -31,8 +31,16 @@ pub async fn run(service: Arc<Service>) {
         warned = warn(&service, warned).await;
         looked = look_at_dates(&service, looked).await;
         tokio::time::sleep(INTERVAL).await;
+        write_seen(&service).await;
         renew(&service).await;
         finish_rollouts(&service).await;
+    }
+}
+
+/// Writes down when machines were last heard of.
+pub async fn write_seen(service: &Service) {
+    if let Err(error) = service.write_seen().await {
+        tracing::error!(error = chain(&error), "when machines were last heard of is not written");
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Limits {
     pub channel_targets_warned: usize,
     /// Of how many contracts it is kept in memory who has a seat.
     pub allocations_max: usize,
+    /// How much memory the answers to checks take that are given again, in bytes.
+    pub answers_bytes_max: usize,
     /// How many records one page of a listing has.
     pub page_records_max: usize,
     /// How many denied attempts of one actor are written down in ten minutes, of a machine in a day.
@@ -106,6 +108,7 @@ impl Limits {
         channel_targets_max: 1000,
         channel_targets_warned: 900,
         allocations_max: 10_000,
+        answers_bytes_max: 32 << 20,
         page_records_max: 1000,
         denials_of_actor_max: 100,
         denied_actors_max: 1000,

@@ -133,6 +133,7 @@ impl Server {
             job.abort();
             let _aborted = job.await;
         }
+        jobs::write_seen(&service).await;
         served.map_err(|source| ServerError::Io { what: "serving".to_owned(), source })
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`product`], [`private_channel`], [`publish`], [`rollout`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
-//! | [`enroll`], [`check`], [`report`], [`repository`], [`compressed`] | the customer's machine |
+//! | [`enroll`], [`check`], [`answer`], [`report`], [`repository`], [`compressed`] | the customer's machine |
 //! | [`story`], [`support`], [`action`], [`actions`], [`collect`], [`safeguard`], [`census`], [`seats`] | the technician |
 //! | [`exposure`], [`advisory`], [`sbom`] | whoever answers for security |
 //! | [`status`], [`webhook`] | whoever watches over it |
@@ -16,6 +16,7 @@ pub mod access;
 pub mod action;
 pub mod actions;
 pub mod advisory;
+pub mod answer;
 pub(crate) mod authoring;
 pub mod census;
 pub mod check;
@@ -93,6 +94,8 @@ pub struct Service {
     compressed: compressed::CompressedFiles,
     inspector: publish::Inspector,
     allocations: seats::Allocations,
+    answers: answer::Answers,
+    published_products: standing::PublishedProducts,
     silence: Silence,
     denials: denial::Denials,
     measures: Arc<Measures>,
@@ -120,6 +123,7 @@ impl Service {
         let inspector = publish::Inspector::start();
         let compressed = compressed::CompressedFiles::new(limits.compressed_bytes_max);
         let allocations = seats::Allocations::new(limits.allocations_max);
+        let answers = answer::Answers::new(limits.answers_bytes_max);
         let silence = Silence::default();
         let measures = Arc::default();
         let paces = pace::Paces::new(&limits);
@@ -134,6 +138,8 @@ impl Service {
             compressed,
             inspector,
             allocations,
+            answers,
+            published_products: standing::PublishedProducts::default(),
             silence,
             denials: denial::Denials::default(),
             measures,

@@ -1,18 +1,32 @@
-use std::{future::Future, pin::Pin};
+use std::{
+    future::{Future, Ready, ready},
+    pin::Pin,
+    sync::Arc,
+};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use futures_util::future::Either;
 
 use super::{Route, problem::ApiError};
 use crate::{
     service::{
         Actor, ErrorClass, Service, ServiceError,
         access::{MACHINE_TOKEN_PREFIX, TOKEN_PREFIX},
+        answer::LastAnswer,
     },
     store::MachineRecord,
 };
 
 /// The machine that asks, and does so no more often than it may.
 pub(super) struct Machine(pub(super) MachineRecord);
+
+/// The machine that asks for its plan, and does so no more often than it may.
+pub(super) enum Asker {
+    /// One to which an answer was given that holds still.
+    Known(Arc<LastAnswer>),
+    /// Any other.
+    Machine(Box<MachineRecord>),
+}
 
 /// The member of the vendor's or a support organisation's staff who asks, for whom the route is.
 pub(super) struct Staff(pub(super) Actor);
@@ -92,6 +106,32 @@ impl FromRequest for Caller {
             }
         })
     }
+}
+
+impl FromRequest for Asker {
+    type Error = ApiError;
+    type Future = Either<Ready<Result<Self, ApiError>>, Extraction<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        match known(request) {
+            Ok(Some(answer)) => Either::Left(ready(Ok(Self::Known(answer)))),
+            Err(error) => Either::Left(ready(Err(error))),
+            Ok(None) => {
+                let machine = Machine::from_request(request, payload);
+                Either::Right(Box::pin(async { Ok(Self::Machine(Box::new(machine.await?.0))) }))
+            }
+        }
+    }
+}
+
+/// The last answer to whoever asks, where it holds still.
+fn known(request: &HttpRequest) -> Result<Option<Arc<LastAnswer>>, ApiError> {
+    let service = service(request)?;
+    let last = token(request).and_then(|token| service.last_answer(token));
+    if let Some(answer) = &last {
+        service.require_pace(answer.machine())?;
+    }
+    Ok(last)
 }
 
 impl FromRequest for Machine {

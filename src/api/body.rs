@@ -6,7 +6,14 @@ use std::{
 };
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, Responder, body::BoxBody, dev, http::header, web,
+    FromRequest, HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    dev,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -16,7 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{coding, openapi::Operation, problem::ApiError};
 use crate::{
     limits::Limits,
-    service::{ErrorClass, Service, ServiceError},
+    service::{ErrorClass, Service, ServiceError, answer::Encoded},
 };
 
 /// A JSON body that is to come. The handler reads it, and so not before it is known who asks.
@@ -93,6 +100,18 @@ impl<T: DeserializeOwned> Body<T> {
         let Limits { machine_request_bytes_max, body_piece_timeout, .. } = *service.limits();
         read_at_most(pieces(self.payload, body_piece_timeout), machine_request_bytes_max).await
     }
+
+    /// The body of a machine's request as it came.
+    pub(super) async fn bytes_from_machine(self, service: &Service) -> Result<Bytes, ApiError> {
+        let Limits { machine_request_bytes_max, body_piece_timeout, .. } = *service.limits();
+        whole(pieces(self.payload, body_piece_timeout), machine_request_bytes_max).await
+    }
+
+    /// What a body says.
+    pub(super) fn parse(bytes: &[u8]) -> Result<T, ApiError> {
+        json::from_slice(bytes)
+            .map_err(|error| ServiceError::input(format!("the body is {error}")).into())
+    }
 }
 
 impl<T, const STATUS: u16> Responder for Json<T, STATUS> {
@@ -135,13 +154,21 @@ pub(super) fn pieces<E: Display>(
     })
 }
 
-/// Reads a body, which is counted piece by piece as it arrives, whatever it announced, and parsed
-/// strictly.
+/// Reads a body and parses it strictly.
 async fn read_at_most<T: DeserializeOwned>(
     pieces: impl Stream<Item = Result<Bytes, String>>,
     bytes_max: usize,
 ) -> Result<T, ApiError> {
+    Body::parse(&whole(pieces, bytes_max).await?)
+}
+
+/// Reads a body, which is counted piece by piece as it arrives, whatever it announced.
+async fn whole(
+    pieces: impl Stream<Item = Result<Bytes, String>>,
+    bytes_max: usize,
+) -> Result<Bytes, ApiError> {
     let mut pieces = std::pin::pin!(pieces);
+    // A copy, for what arrives is a part of a larger buffer, which is not to be kept with it.
     let mut bytes = Vec::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece
@@ -156,8 +183,7 @@ async fn read_at_most<T: DeserializeOwned>(
         }
         bytes.extend_from_slice(&piece);
     }
-    json::from_slice(&bytes)
-        .map_err(|error| ServiceError::input(format!("the body is {error}")).into())
+    Ok(bytes.into())
 }
 
 /// `value` as a JSON response.
@@ -165,24 +191,32 @@ pub(super) fn ok<T: Serialize>(value: &T) -> Answer<T> {
     Ok(respond(HttpResponse::Ok(), value)?)
 }
 
-/// `value`, which brings metadata, as a JSON response: compressed for whoever takes that.
-pub(super) fn ok_with_metadata<T: Serialize>(
+/// `value`, which brings metadata, as it travels: compressed for whoever takes that.
+pub(super) fn encoded_with_metadata<T: Serialize>(
     service: &Service,
-    request: &HttpRequest,
+    takes_zstd: bool,
     value: &T,
-) -> Answer<T> {
-    let mut response = HttpResponse::Ok();
-    response.insert_header(coding::VARY);
-    let body = serde_json::to_vec(value).map_err(ServiceError::from)?;
+) -> Result<Encoded, ServiceError> {
+    let body = serde_json::to_vec(value)?;
     let is_short = (body.len() as u64) < service.limits().compress_bytes_min;
-    let body = if is_short || !coding::takes_zstd(request.headers()) {
-        body
-    } else {
-        response.insert_header((header::CONTENT_ENCODING, Coding::ZSTD));
-        Coding::compress(&body).map_err(ServiceError::internal)?
-    };
-    let response = response.content_type("application/json").body(body);
-    Ok(Json { response, content: PhantomData })
+    if is_short || !takes_zstd {
+        return Ok(Encoded { body: body.into(), is_zstd: false });
+    }
+    let body = Coding::compress(&body).map_err(ServiceError::internal)?;
+    Ok(Encoded { body: body.into(), is_zstd: true })
+}
+
+/// A document that brings metadata as a response.
+pub(super) fn ok_encoded<T>(document: Encoded) -> Json<T, 200> {
+    let mut response = HttpResponse::with_body(StatusCode::OK, BoxBody::new(document.body));
+    let headers = response.headers_mut();
+    let (name, value) = coding::VARY;
+    headers.insert(name, HeaderValue::from_static(value));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if document.is_zstd {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(Coding::ZSTD));
+    }
+    Json { response, content: PhantomData }
 }
 
 /// `value`, which was made, as a JSON response.

@@ -1,4 +1,5 @@
 use actix_web::{HttpRequest, web};
+use futures_util::FutureExt as _;
 use mainstay_client::format::{
     ProductName,
     wire::{CheckRequest, CheckResponse, EnrollRequest, EnrollResponse, ReportRequest},
@@ -6,13 +7,20 @@ use mainstay_client::format::{
 
 use super::{
     Route, Shared, Who,
-    auth::{Caller, Machine, address},
+    auth::{Asker, Caller, Machine, address, token},
     body::{self, Answer, Body, Done, Made, Sent},
+    coding,
     file::{self, File},
     problem::ApiError,
     route::route,
 };
-use crate::store::Role;
+use crate::{
+    service::{
+        Service,
+        answer::{Answered, Encoded, Question},
+    },
+    store::{MachineRecord, Role},
+};
 
 pub(super) const ROUTES: &[Route] = &[
     route!(
@@ -42,12 +50,37 @@ pub(super) const ROUTES: &[Route] = &[
 
 async fn check(
     service: Shared,
-    machine: Machine,
+    asker: Asker,
     request: HttpRequest,
     body: Body<CheckRequest>,
 ) -> Answer<CheckResponse> {
-    let question = body.read_from_machine(&service).await?;
-    body::ok_with_metadata(&service, &request, &service.check(machine.0, &question).await?)
+    let body = body.bytes_from_machine(&service).await?;
+    let question = Question { body, takes_zstd: coding::takes_zstd(request.headers()) };
+    let machine = match asker {
+        Asker::Known(last) => match service.answer_again(&last, &question) {
+            Some(answer) => return Ok(body::ok_encoded(answer)),
+            None => service.machine_that_asked(&last).boxed_local().await?,
+        },
+        Asker::Machine(machine) => *machine,
+    };
+    // On the heap, so that what most checks do not need is not moved about for each of them.
+    Ok(body::ok_encoded(answer(&service, machine, token(&request), question).boxed_local().await?))
+}
+
+/// Answers a check, and keeps the answer for as long as it holds.
+async fn answer(
+    service: &Service,
+    machine: MachineRecord,
+    token: Option<&str>,
+    question: Question,
+) -> Result<Encoded, ApiError> {
+    let asked = Body::parse(&question.body)?;
+    let Answered { response, holds } = service.answer_check(machine, &asked).await?;
+    let answer = body::encoded_with_metadata(service, question.takes_zstd, &response)?;
+    if let (Some(token), Some(holds)) = (token, holds) {
+        service.keep_answer(token, question, &answer, holds);
+    }
+    Ok(answer)
 }
 
 async fn report(

@@ -13,6 +13,7 @@ use super::{
     Route, Shared, Who,
     auth::Staff,
     body::{self, Answer, Body, Made},
+    coding,
     route::route,
 };
 use crate::{
@@ -166,7 +167,9 @@ async fn publishing_state(
     product: web::Path<String>,
 ) -> Answer<PublishingState> {
     let product: ProductName = product.parse()?;
-    body::ok_with_metadata(&service, &request, &service.publishing_state(&product).await?)
+    let state = service.publishing_state(&product).await?;
+    let takes_zstd = coding::takes_zstd(request.headers());
+    Ok(body::ok_encoded(body::encoded_with_metadata(&service, takes_zstd, &state)?))
 }
 
 async fn amend_metadata(

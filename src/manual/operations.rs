@@ -159,6 +159,14 @@
 //! checks and reports at once it may send ten a second, and is told how long to wait when it sends more (429
 //! `TOO_MANY_REQUESTS`, `Retry-After`). Agents heed that. Downloads are not counted.
 //!
+//! A machine that asks what it asked before gets the answer that it got, out of memory, for up to an hour (a
+//! minute where its contract has a number of seats), and no longer than until something changes that the
+//! answer depends on: what is published or how far it has spread, any contract, customer or safeguard, the
+//! machine's own record, or the hour at which something begins or ends. What is changed counts from the moment
+//! at which whoever changed it is told, as ever. The answers take 32 MiB at most; the others are decided anew.
+//! When such a machine was last heard of is written every 20 seconds with that of others, and when the server
+//! is told to stop; after a crash those of the last seconds are as they were at the check before.
+//!
 //! # The story of a machine
 //!
 //! `mainstay machine show m-…` is one page: what runs and whether it is confirmed, until when the contract is

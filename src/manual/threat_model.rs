@@ -116,6 +116,7 @@
 //! | a support organisation's token | see the customers that it serves; with the role `support`, act on their machines (roll back, pin, hold, block), on more than `[support.alone]` says at once only with a second token | see other customers, or releases that are kept from those served; publish, make tokens |
 //! | `keys/webhooks.key` of the server | sign webhooks as the server | read or withhold any |
 //! | an activation key | enrol machines under that contract until the key expires | touch machines that are enrolled |
+//! | the memory of the server while it runs | use the online keys, and the tokens of machines that have just checked; records and files have their digests alone | sign releases |
 //! | an API token | what its role may, in the audit trail, until it is revoked | sign releases |
 //!
 //! A server that was broken into before a machine enrolled could hand that machine a root of its own.

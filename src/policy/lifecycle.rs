@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     catalogue::{Catalogue, Line, Status},
-    contract::{Contract, State, days_after},
+    contract::{Contract, State, Term, days_after},
     entitlement::on,
 };
 
@@ -123,6 +123,29 @@ pub fn line_ends_ahead(line: &Line, now: Timestamp) -> Vec<Ahead> {
 pub fn paid_time_ahead(contract: &Contract, now: Timestamp) -> Option<Ahead> {
     let paid = contract.paid_until(now).filter(|_| contract.state == State::Active);
     paid.and_then(|at| near(End::PaidTime, at, now, &PAID_STEPS))
+}
+
+/// The instants at which, with time alone, `contract` comes to grant something else of `catalogue`, or
+/// something else is [`ahead`], in no order.
+pub fn turning_points<'a>(
+    contract: &'a Contract,
+    catalogue: &'a Catalogue,
+) -> impl Iterator<Item = Timestamp> + 'a {
+    let of_term = |term: &Term| {
+        let Term { start, end } = *term;
+        let [grace, tail] =
+            [contract.grace_days, contract.security_tail_days].map(|days| days_after(end, days));
+        [start, grace, tail].into_iter().chain(steps_to(end, &PAID_STEPS))
+    };
+    let ends = catalogue.lines().flat_map(|line| [line.eos, line.eol]).flatten();
+    let of_lines = ends.flat_map(|end| steps_to(end, &LINE_STEPS));
+    contract.terms.iter().flat_map(of_term).chain(of_lines)
+}
+
+/// The end at `at`, and so many days before it.
+fn steps_to(at: Timestamp, steps: &[i64]) -> impl Iterator<Item = Timestamp> {
+    let before = move |days: &i64| at.checked_sub(SignedDuration::from_hours(24 * days)).ok();
+    std::iter::once(at).chain(steps.iter().filter_map(before))
 }
 
 /// The end at `at`, where it is over or one of the `steps`, the fewest days first, is reached.

@@ -223,6 +223,19 @@ impl Rollout {
         (0..course.waves.count()).map(|wave| self.progress.opened.get(wave).copied()).collect()
     }
 
+    /// The first instant after `now` at which the release may come to somebody, or be kept from somebody,
+    /// with time alone.
+    pub fn next_turn(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.state != RolloutState::Running {
+            return None;
+        }
+        let openings = self.openings().into_iter().flatten();
+        let end = self.progress_at(now).end(&self.terms.waves);
+        // Hours begin and end with a minute.
+        let minute = self.terms.schedule.as_ref().and_then(|_| next_minute(now));
+        openings.chain(end).chain(minute).filter(|at| *at > now).min()
+    }
+
     /// Whether further waves come with time, at `now`.
     pub fn goes_on(&self, now: Timestamp) -> bool {
         let begun = self.waves_begun(now);
@@ -297,6 +310,11 @@ fn running(
         }
         _ => Admission::Admitted,
     }
+}
+
+fn next_minute(now: Timestamp) -> Option<Timestamp> {
+    let second = now.as_second();
+    Timestamp::from_second(second - second.rem_euclid(60) + 60).ok()
 }
 
 /// The number, from 0, of the wave that reaches the machine; nothing where none does.

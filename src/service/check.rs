@@ -14,31 +14,49 @@ use mainstay_client::{
 use serde::Serialize;
 
 use super::{
-    ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult, collect,
-    product::text, retry, standing::ProductStanding,
+    ATTEMPTS_MAX, Actor, ErrorClass, Scope, Service, ServiceError, ServiceResult,
+    answer::{ANSWER_LIFETIME, Answered, Holds},
+    clones::SUSPICION_LIFETIME,
+    collect,
+    product::text,
+    retry,
+    seats::ALLOCATION_LIFETIME,
+    standing::ProductStanding,
 };
 use crate::{
     policy::{self, Resolution, Seat},
     store::{
-        AuditEntry, MachineChange, MachineRecord, NewPlan, PlanRecord, PlanSummary, ReleaseRecord,
-        Repository, Role, StoreError, StoredFile,
+        AuditEntry, MachineChange, MachineRecord, Moment, NewPlan, PlanRecord, PlanSummary,
+        ReleaseRecord, Repository, Role, StoreError, StoredFile,
     },
 };
 
 /// How long a plan is good for.
 const PLAN_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A machine that is heard of again within this time is not written down anew.
-const SEEN_STEP: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const SEEN_STEP: SignedDuration = SignedDuration::from_secs(60);
 
 impl Service {
     /// Answers a machine's check.
     pub async fn check(
         &self,
-        mut machine: MachineRecord,
+        machine: MachineRecord,
         request: &CheckRequest,
     ) -> ServiceResult<CheckResponse> {
+        Ok(Box::pin(self.answer_check(machine, request)).await?.response)
+    }
+
+    /// Answers a machine's check, and says for how long the answer holds.
+    pub async fn answer_check(
+        &self,
+        mut machine: MachineRecord,
+        request: &CheckRequest,
+    ) -> ServiceResult<Answered> {
         machine.require_product(&request.product)?;
         require_sound(request)?;
+        // Before anything is read that the answer depends on.
+        let moment = self.meta.changes().moment(&machine.name);
+        let seats = self.allocations.generation();
         let standing = self.standing(&machine.contract, &request.product).await?;
         for _ in 0..ATTEMPTS_MAX {
             machine.require_enrolled()?;
@@ -48,7 +66,9 @@ impl Service {
                 Err(PlanError::Service(error)) => return Err(error),
                 Ok(planned) => {
                     let metadata = self.newer_metadata(&standing, &planned, &request.known).await?;
-                    return Ok(CheckResponse { plan: planned.plan, metadata });
+                    let holds = self.holds(&standing, &planned, moment, seats).await?;
+                    let response = CheckResponse { plan: planned.plan, metadata };
+                    return Ok(Answered { response, holds });
                 }
             }
         }
@@ -81,7 +101,8 @@ impl Service {
 
         let Some(director) = self.director(standing.product()).await? else {
             let plan = self.plan_without_director(standing, &stored).await?;
-            return Ok(Planned { machine: stored, plan, role: None });
+            let recorded = Recorded::Stays;
+            return Ok(Planned { machine: stored, plan, role: None, recorded });
         };
         let seat = self.seat(standing, &machine).await?;
         let content = self.plan_content(standing, &machine, seat)?;
@@ -107,7 +128,9 @@ impl Service {
             let said = PlanSummary::of(&plan);
             (signed.clone(), Some(NewPlan { signed, said }))
         };
+        let mut recorded = Recorded::Stays;
         if machine != stored || now.duration_since(stored.seen_at) >= SEEN_STEP {
+            recorded = Recorded::Changed;
             machine.seen_at = now;
             let name = machine.name.clone();
             let change = MachineChange {
@@ -122,7 +145,43 @@ impl Service {
                 self.measures.signed_plan();
             }
         }
-        Ok(Planned { machine, plan, role })
+        Ok(Planned { machine, plan, role, recorded })
+    }
+
+    /// For how long an answer holds that was worked out since `moment`, with the allocations of the
+    /// generation `seats`; nothing where it may be out of date already.
+    async fn holds(
+        &self,
+        standing: &ProductStanding,
+        planned: &Planned,
+        moment: Moment,
+        seats: u64,
+    ) -> ServiceResult<Option<Holds>> {
+        let machine = &planned.machine;
+        let moment = match planned.recorded {
+            // It was changed at the revision that was read.
+            Recorded::Changed => moment.after_change(),
+            // It was read before the moment, and may have been changed in between.
+            Recorded::Stays => {
+                let present = self.meta.machine(&machine.name).await?;
+                if present.revision != machine.revision {
+                    return Ok(None);
+                }
+                moment
+            }
+        };
+        let seated = standing.contract().is_some_and(|contract| contract.seats.is_some());
+        let lifetime = if seated { ALLOCATION_LIFETIME } else { ANSWER_LIFETIME };
+        let now = standing.now();
+        let own = turns(machine).filter(|at| *at > now);
+        let until = own.chain(standing.next_turn()).chain(now.checked_add(lifetime).ok()).min();
+        Ok(until.map(|until| Holds {
+            machine: machine.name.clone(),
+            moment,
+            seats: seated.then_some(seats),
+            until,
+            seen_at: machine.seen_at,
+        }))
     }
 
     /// The machine with its claim to a seat. One that was silent makes it anew before anything is
@@ -297,6 +356,25 @@ fn require_sound(request: &CheckRequest) -> ServiceResult<()> {
     Ok(())
 }
 
+/// When something else comes to be said to a machine with time alone, in no order.
+fn turns(machine: &MachineRecord) -> impl Iterator<Item = Timestamp> {
+    let plan = machine.plan.as_ref();
+    let refreshed = plan.and_then(|plan| plan.expires.checked_sub(PLAN_LIFETIME / 2).ok());
+    let expires = plan.map(|plan| plan.expires);
+    let suspected = machine.clone_suspected.as_ref();
+    let unsuspected =
+        suspected.and_then(|clone| clone.last_at.checked_add(SUSPICION_LIFETIME).ok());
+    let hold = machine.hold.as_ref().map(|hold| hold.until);
+    let collection = machine.collection.as_ref().map(|collection| collection.expires);
+    [refreshed, expires, unsuspected, hold, collection].into_iter().flatten()
+}
+
+/// What has become of a machine's record.
+enum Recorded {
+    Stays,
+    Changed,
+}
+
 /// A machine's plan.
 struct Planned {
     machine: MachineRecord,
@@ -304,6 +382,7 @@ struct Planned {
     plan: String,
     /// The targets role that lists what it names, where it is known to name something.
     role: Option<ChannelName>,
+    recorded: Recorded,
 }
 
 enum PlanError {

@@ -18,7 +18,7 @@ const LATELY: SignedDuration = SignedDuration::from_hours(24);
 /// What a machine knows may fall once within this time.
 const FALLS_APART: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// After so long without a sign a suspicion is over.
-const SUSPICION_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(super) const SUSPICION_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 impl MachineRecord {
     /// Takes in that the machine enrols again, as `host`.

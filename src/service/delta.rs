@@ -30,7 +30,7 @@ use super::{Service, ServiceResult};
 use crate::{
     clock::Stopwatch,
     policy::delta::{self, DeltaPair, DeltaRules, DeltaState, TRIES_MAX, Tried, Wanted, Work},
-    store::{DeltaRecord, StoreError},
+    store::{DeltaRecord, Reach, StoreError},
 };
 pub use kept::DeltaDownload;
 pub(super) use kept::Kept;
@@ -189,7 +189,11 @@ impl Service {
         let kept = Kept::of(records);
         self.measures.deltas_kept(kept.count(), kept.bytes());
         let mut found = self.deltas.kept.write().unwrap_or_else(PoisonError::into_inner);
-        *found = Arc::new(kept);
+        if **found != kept {
+            *found = Arc::new(kept);
+            // Plans name them.
+            self.meta.changes().note(&Reach::Everything);
+        }
     }
 
     /// Removes, gives up and forgets.

@@ -72,7 +72,11 @@ impl Paces {
     /// Lets a request of a machine pass, or says how long it must wait.
     fn admit(&self, machine: &MachineName, now: Timestamp) -> Result<(), SignedDuration> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = self.pace.admit(busy.until.get(machine).copied(), now)?;
+        if let Some(until) = busy.until.get_mut(machine) {
+            *until = self.pace.admit(Some(*until), now)?;
+            return Ok(());
+        }
+        let until = self.pace.admit(None, now)?;
         if busy.until.len() >= busy.forget_at {
             busy.until.retain(|_, until| *until > now);
             busy.forget_at = (2 * busy.until.len()).max(REMEMBERED_MIN);

@@ -1,6 +1,9 @@
 //! Safeguards: releases that the vendor holds back from machines on which they do harm.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use mainstay_client::format::{CustomerName, ProductName, Tag, Version};
 use schemars::JsonSchema;
@@ -248,7 +251,7 @@ fn subject_of<'a>(machine: &'a MachineRecord, customer_tags: &'a BTreeSet<Tag>) 
 /// The safeguards of a product that are in force, as they concern one customer.
 #[derive(Debug, Default)]
 pub(super) struct InForce {
-    safeguards: Vec<SafeguardRecord>,
+    safeguards: Arc<Vec<SafeguardRecord>>,
     customer_tags: BTreeSet<Tag>,
 }
 
@@ -257,7 +260,7 @@ impl InForce {
     pub(super) fn reasons(&self, machine: &MachineRecord) -> BTreeMap<&Version, &str> {
         let subject = subject_of(machine, &self.customer_tags);
         let mut reasons = BTreeMap::new();
-        for safeguard in &self.safeguards {
+        for safeguard in &*self.safeguards {
             if safeguard.condition.matches(&subject).holds(safeguard.where_unknown) {
                 for version in &safeguard.versions {
                     reasons.entry(version).or_insert(safeguard.word.reason.as_str());
@@ -269,18 +272,17 @@ impl InForce {
 }
 
 impl Service {
-    /// The safeguards of `product`, as they concern `customer`.
+    /// The safeguards of a product, as they concern `customer`.
     pub(super) async fn safeguards_for(
         &self,
-        product: &ProductName,
+        safeguards: &Arc<Vec<SafeguardRecord>>,
         customer: Option<&CustomerName>,
     ) -> ServiceResult<InForce> {
-        let safeguards = self.meta.safeguards(product).await?;
         let ask_for_tags = safeguards.iter().any(|it| !it.condition.customer_tags.is_empty());
         let customer_tags = match customer.filter(|_| ask_for_tags) {
             Some(customer) => self.meta.customer(customer).await?.tags,
             None => BTreeSet::new(),
         };
-        Ok(InForce { safeguards, customer_tags })
+        Ok(InForce { safeguards: Arc::clone(safeguards), customer_tags })
     }
 }

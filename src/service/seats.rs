@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long an allocation is gone by.
-const ALLOCATION_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const ALLOCATION_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
 /// `POST /v1/machines/{machine}/retire`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -302,7 +302,7 @@ impl Allocations {
         kept.by_contract.remove(contract);
     }
 
-    fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> u64 {
         self.lock().generation
     }
 

@@ -1,14 +1,20 @@
 mod next;
+mod published;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use mainstay_client::format::{
     AdvisoryId, Channel, ChannelName, ContractName, CustomerName, Notice, ProductName, Version,
 };
 
+use self::published::Published;
+pub(super) use self::published::PublishedProducts;
 use super::{
-    ATTEMPTS_MAX, ErrorClass, Service, ServiceError, ServiceResult,
+    ErrorClass, Service, ServiceError, ServiceResult,
     contract::ContractExplanation,
     private_channel::PrivateChannels,
     repository::{ServedFile, Target},
@@ -29,14 +35,13 @@ use crate::{
 /// A product with everything that has been published of it, and the contract of whoever asks. All
 /// routes decide by this one value.
 pub(super) struct ProductStanding {
-    product: ProductRecord,
-    releases: Vec<ReleaseRecord>,
-    catalogue: Catalogue,
+    published: Arc<Published>,
     contract: Option<Contract>,
     private_channels: PrivateChannels,
     safeguards: InForce,
-    spread: Spread,
+    spread: Arc<Spread>,
     now: Timestamp,
+    next_amended: Option<Timestamp>,
 }
 
 impl Service {
@@ -58,7 +63,9 @@ impl Service {
     ) -> ServiceResult<ProductStanding> {
         let ContractRecord { amendments, customer, .. } = self.meta.contract(contract).await?;
         let standing = self.product_standing_with(product, Some(&customer), planned).await?;
-        Ok(ProductStanding { contract: Contract::at(&amendments, standing.now), ..standing })
+        let contract = Contract::at(&amendments, standing.now);
+        let next_amended = Contract::next_amended(&amendments, standing.now);
+        Ok(ProductStanding { contract, next_amended, ..standing })
     }
 
     /// The product as its vendor sees it. The decisions on it are those for `customer`, for nobody
@@ -78,48 +85,23 @@ impl Service {
         planned: Option<&ReleaseRecord>,
     ) -> ServiceResult<ProductStanding> {
         let now = self.clock.now();
-        let (record, mut releases) = self.product_with_releases(product).await?;
-        releases.extend(planned.cloned());
-        // After the releases: one that is there has its rollout.
-        let spread = self.spread(product).await?;
-        let published = releases.iter().map(|release| release.release.clone());
-        let lines = policy::Line::signed(&record.repository.lines);
-        let catalogue =
-            Catalogue::new(product.clone(), lines, published).map_err(ServiceError::internal)?;
-        let private_channels = self.private_channels_for(&record, customer).await?;
-        let safeguards = self.safeguards_for(product, customer).await?;
+        let published = self.published(product).await?;
+        let published = match planned {
+            None => published,
+            Some(planned) => Arc::new(published.with(planned.clone())?),
+        };
+        let private_channels = PrivateChannels::of(&published.private_channels, customer);
+        let safeguards = self.safeguards_for(&published.safeguards, customer).await?;
+        let spread = published.spread.clone();
         Ok(ProductStanding {
-            product: record,
-            releases,
-            catalogue,
+            published,
             contract: None,
             private_channels,
             safeguards,
             spread,
             now,
+            next_amended: None,
         })
-    }
-
-    /// A product and its releases as they were at one revision of it. A plan must not name what the
-    /// metadata beside it does not list, or lists elsewhere.
-    async fn product_with_releases(
-        &self,
-        name: &ProductName,
-    ) -> ServiceResult<(ProductRecord, Vec<ReleaseRecord>)> {
-        let mut before = self.meta.product(name).await?;
-        for _ in 0..ATTEMPTS_MAX {
-            let releases = self.meta.releases(name).await?;
-            let after = self.meta.product(name).await?;
-            if after.revision == before.revision {
-                return Ok((after, releases));
-            }
-            before = after;
-        }
-        Err(ServiceError::new(
-            ErrorClass::Unavailable,
-            "BUSY",
-            format!("the releases of {name} keep changing; try again"),
-        ))
     }
 }
 
@@ -171,7 +153,7 @@ pub(super) struct Judged {
 
 impl ProductStanding {
     pub(super) fn product(&self) -> &ProductRecord {
-        &self.product
+        &self.published.product
     }
 
     pub(super) fn contract(&self) -> Option<&Contract> {
@@ -179,33 +161,42 @@ impl ProductStanding {
     }
 
     pub(super) fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+        &self.published.catalogue
     }
 
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
 
+    /// The first instant after now at which something about it changes with time alone, if any does.
+    pub(super) fn next_turn(&self) -> Option<Timestamp> {
+        let contract = self.contract.iter();
+        let turns = contract
+            .flat_map(|contract| lifecycle::turning_points(contract, &self.published.catalogue));
+        let turns = turns.filter(|at| *at > self.now);
+        turns.chain(self.next_amended).chain(self.spread.next_turn(self.now)).min()
+    }
+
     /// The same as if the rollout of `version` had come to everybody.
     pub(super) fn freely(mut self, version: &Version) -> Self {
-        self.spread.free(version);
+        Arc::make_mut(&mut self.spread).free(version);
         self
     }
 
     pub(super) fn covers_product(&self) -> bool {
         self.contract
             .as_ref()
-            .is_some_and(|contract| contract.products.contains(&self.product.name))
+            .is_some_and(|contract| contract.products.contains(&self.published.product.name))
     }
 
     pub(super) fn release(&self, version: &Version) -> Option<&ReleaseRecord> {
-        self.releases.iter().find(|release| release.release.version == *version)
+        self.published.releases.iter().find(|release| release.release.version == *version)
     }
 
     /// The release, as far as the customer may know that there is such a one.
     pub(super) fn known_release(&self, version: &Version) -> Option<&ReleaseRecord> {
         let contract = self.contract.as_ref()?;
-        let standing = self.before(contract, &self.catalogue, self.now);
+        let standing = self.before(contract, &self.published.catalogue, self.now);
         self.release(version).filter(|release| standing.shows(&release.release))
     }
 
@@ -238,7 +229,7 @@ impl ProductStanding {
     /// the lowest version first; nothing where no contract is in force.
     pub(super) fn judge(&self, history: &BTreeSet<Version>) -> Vec<Judged> {
         let Some(contract) = &self.contract else { return Vec::new() };
-        let standing = self.before(contract, &self.catalogue, self.now);
+        let standing = self.before(contract, &self.published.catalogue, self.now);
         standing
             .decide_all(history)
             .into_iter()
@@ -259,9 +250,10 @@ impl ProductStanding {
 
     /// The releases that were out at `at`.
     pub(super) fn catalogue_at(&self, at: Timestamp) -> ServiceResult<Catalogue> {
-        let releases = self.catalogue.releases().filter(|release| release.published_at <= at);
-        let lines = policy::Line::signed(&self.product.repository.lines);
-        Catalogue::new(self.product.name.clone(), lines, releases.cloned())
+        let releases =
+            self.published.catalogue.releases().filter(|release| release.published_at <= at);
+        let lines = policy::Line::signed(&self.published.product.repository.lines);
+        Catalogue::new(self.published.product.name.clone(), lines, releases.cloned())
             .map_err(ServiceError::internal)
     }
 
@@ -272,8 +264,8 @@ impl ProductStanding {
         history: &BTreeSet<Version>,
     ) -> ServiceResult<()> {
         let decided = self.contract.as_ref().and_then(|contract| {
-            let standing = self.before(contract, &self.catalogue, self.now);
-            Some((standing, standing.decide(self.catalogue.release(version)?, history)))
+            let standing = self.before(contract, &self.published.catalogue, self.now);
+            Some((standing, standing.decide(self.published.catalogue.release(version)?, history)))
         });
         match decided {
             Some((_, decision)) if decision.is_grant() => Ok(()),
@@ -284,7 +276,7 @@ impl ProductStanding {
             _ => Err(ServiceError::new(
                 ErrorClass::NotFound,
                 "NOT_FOUND",
-                format!("{} has no release {version}", self.product.name),
+                format!("{} has no release {version}", self.published.product.name),
             )),
         }
     }
@@ -306,7 +298,8 @@ impl ProductStanding {
         let covers = |covered: Channel| {
             self.contract.as_ref().is_some_and(|contract| contract.channels.contains(&covered))
         };
-        let mut listed = self.releases.iter().filter(|release| release.role() == *channel);
+        let mut listed =
+            self.published.releases.iter().filter(|release| release.role() == *channel);
         let is_covered = if channel.is_archive() {
             listed.all(|release| covers(release.release.channel))
         } else {
@@ -328,7 +321,7 @@ impl ProductStanding {
 
     /// The release and file that a target path names.
     pub(super) fn target(&self, target: &Target) -> Option<(&ReleaseRecord, ServedFile)> {
-        self.releases.iter().find_map(|release| {
+        self.published.releases.iter().find_map(|release| {
             let file = release
                 .files()
                 .find(|file| file.path == target.path && file.sha256 == target.sha256)?;
@@ -347,7 +340,7 @@ impl ProductStanding {
                 order_refusal: None,
             };
         };
-        let standing = self.before(contract, &self.catalogue, self.now);
+        let standing = self.before(contract, &self.published.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
         let offers = self.offers(machine);
         let machine = policy::Machine { seat, ..self.policy_machine(machine) };
@@ -363,7 +356,7 @@ impl ProductStanding {
             }];
         };
         let line = machine.running.as_ref().map(Version::line);
-        let ahead = lifecycle::ahead(contract, &self.catalogue, line, self.now);
+        let ahead = lifecycle::ahead(contract, &self.published.catalogue, line, self.now);
         let is_of_line = ahead.iter().any(lifecycle::Ahead::is_of_line);
         let way_up = if is_of_line { self.way_up(machine) } else { String::new() };
         let notice = |ahead: &lifecycle::Ahead| {
@@ -393,7 +386,7 @@ impl ProductStanding {
 
     fn is_kept_on_custom_build(&self, machine: &MachineRecord) -> bool {
         self.contract.as_ref().is_some_and(|contract| {
-            let standing = self.before(contract, &self.catalogue, self.now);
+            let standing = self.before(contract, &self.published.catalogue, self.now);
             policy::kept_build(&standing, &self.policy_machine(machine)).is_some()
         })
     }
@@ -404,7 +397,7 @@ impl ProductStanding {
         machine: &MachineRecord,
         to: Option<&Version>,
     ) -> Option<Result<policy::UpgradePath, policy::NoPath>> {
-        let standing = self.before(self.contract.as_ref()?, &self.catalogue, self.now);
+        let standing = self.before(self.contract.as_ref()?, &self.published.catalogue, self.now);
         let decisions = standing.decide_all(&machine.confirmed);
         let (offers, machine) = (self.offers(machine), self.policy_machine(machine));
         Some(policy::upgrade_path(&standing, &decisions, &offers, &machine, to))
@@ -413,7 +406,8 @@ impl ProductStanding {
     /// How each release can be delivered to a machine.
     fn offers(&self, machine: &MachineRecord) -> BTreeMap<Version, Offer> {
         let safeguards = self.safeguards.reasons(machine);
-        self.releases
+        self.published
+            .releases
             .iter()
             .map(|release| {
                 let artifact = release.artifacts.get(&machine.platform);
@@ -423,7 +417,7 @@ impl ProductStanding {
                     listing: self.listing(release),
                     min_from: release.min_from.clone(),
                     admission: self.spread.admission(
-                        (&self.product.name, &release.release.version),
+                        (&self.published.product.name, &release.release.version),
                         machine,
                         self.now,
                     ),
@@ -459,7 +453,7 @@ impl ProductStanding {
     /// and those below it that were out by then. A technician who rolls back knows nothing against
     /// a patch that comes out later, even where its version lies below what was left.
     fn blocked(&self, block: &MachineBlock) -> impl Iterator<Item = Block> {
-        let releases = self.releases.iter().map(|release| &release.release);
+        let releases = self.published.releases.iter().map(|release| &release.release);
         releases
             .filter(|release| {
                 let is_named = release.version == block.block.through;
@@ -483,15 +477,21 @@ impl ProductStanding {
     /// the releases that fix them.
     pub(super) fn opened(&self, from: &Version, to: &Version) -> BTreeSet<AdvisoryId> {
         let Some(contract) = &self.contract else { return BTreeSet::new() };
-        let standing = self.before(contract, &self.catalogue, self.now);
-        policy::exposure::reopened(&self.catalogue, |release| standing.shows(release), from, to)
+        let standing = self.before(contract, &self.published.catalogue, self.now);
+        policy::exposure::reopened(
+            &self.published.catalogue,
+            |release| standing.shows(release),
+            from,
+            to,
+        )
     }
 
     /// The lowest version that a machine which runs `running` may be rolled back to: the highest
     /// floor among the releases up to what runs and those of its line. The client computes the
     /// same from the signed channels.
     pub(super) fn floor(&self, running: &Version) -> Option<Version> {
-        self.releases
+        self.published
+            .releases
             .iter()
             .filter(|release| !self.is_anothers(&release.release))
             .filter(|release| {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod agreement;
+mod answers;
 mod census;
 mod collect;
 mod contract;

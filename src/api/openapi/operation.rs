@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         Shared,
-        auth::{Caller, Machine, Staff},
+        auth::{Asker, Caller, Machine, Staff},
         body::{Body, Done, Json, Sent, SentKind},
         problem::ApiError,
     },
@@ -129,6 +129,7 @@ impl<'a> Operation<'a> {
 impl Takes for Shared {}
 impl Takes for Staff {}
 impl Takes for Machine {}
+impl Takes for Asker {}
 impl Takes for Caller {}
 impl Takes for HttpRequest {}
 /// The template of the path says what is in it.

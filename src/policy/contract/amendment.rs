@@ -154,6 +154,11 @@ impl Contract {
         heeded(amendments, instant).into_iter().fold(None, Self::next)
     }
 
+    /// The first instant after `instant` at which `amendments` say something else.
+    pub fn next_amended(amendments: &[Amendment], instant: Timestamp) -> Option<Timestamp> {
+        amendments.iter().map(|amendment| amendment.at).filter(|at| *at > instant).min()
+    }
+
     /// Why `change` cannot be made from `at` on of what `amendments` say, where it cannot.
     pub fn objection_at(
         amendments: &[Amendment],

@@ -7,7 +7,7 @@ use mainstay_client::format::{AdvisoryId, Tag};
 use proptest::{collection::btree_set, prelude::*, sample::subsequence, strategy::ValueTree};
 
 use super::*;
-use crate::policy::{catalogue::Line, contract::Term};
+use crate::policy::{catalogue::Line, contract::Term, lifecycle};
 
 /// A contract, what there is of the product, and a machine's history.
 #[derive(Clone, Debug)]
@@ -280,6 +280,24 @@ proptest! {
         for (before, after) in world.decisions().into_iter().zip(then.decisions()) {
             let stays = !before.is_grant() || before.code == Code::Bridge || after.is_grant();
             prop_assert!(stays, "{before:?} became {after:?}");
+        }
+    }
+
+    #[test]
+    fn time_alone_changes_nothing_between_turning_points(world in world(), line in line_name()) {
+        let catalogue = world.catalogue();
+        let found_at = |now: Timestamp| {
+            let standing = Standing::new(&world.contract, &catalogue, now);
+            let decisions = standing.decide_all(&world.history);
+            let sentences: Vec<_> = decisions.iter().map(|it| standing.explain(it)).collect();
+            (decisions, sentences, lifecycle::ahead(&world.contract, &catalogue, Some(line), now))
+        };
+        let turns = lifecycle::turning_points(&world.contract, &catalogue);
+        let turn = turns.filter(|at| *at > world.now).min().unwrap_or(Timestamp::MAX);
+        let days = (1..2 * DAYS).map(|days| world.now + jiff::SignedDuration::from_hours(24 * days));
+        let last = turn.checked_sub(jiff::SignedDuration::from_secs(1)).ok();
+        for later in days.chain(last).filter(|later| *later < turn) {
+            prop_assert_eq!(found_at(later), found_at(world.now), "at {}", later);
         }
     }
 

@@ -128,6 +128,42 @@ proptest! {
         }
     }
 
+    /// Between its turns a rollout reaches whom it reached, with the same words.
+    #[test]
+    fn time_alone_changes_nothing_between_turns(
+        terms in agreed(),
+        happenings in happenings(),
+        number in any::<u32>(),
+        ring in select(RINGS.to_vec()),
+        minutes in prop::collection::vec(0..6000_i64, 20),
+    ) {
+        let mut rollout = Rollout::new(terms, RolloutState::Running, hour(0));
+        let mut at = 0;
+        for (hours, happening) in happenings {
+            at += hours;
+            let after = match happening {
+                Happening::Step(step) => rollout.after(step, Outcomes::default(), hour(at)),
+                Happening::Told(outcomes) => rollout.heed(outcomes, hour(at)),
+            };
+            rollout = after.unwrap_or(rollout);
+        }
+        let (machine, customer) = (machine(number), "globex".parse().unwrap());
+        let (product, version) = ("demo".parse().unwrap(), "1.0.1".parse().unwrap());
+        let found_at = |now| [Acquaintance::None, Acquaintance::Offered].map(|acquaintance| {
+            let applicant = Applicant { machine: &machine, customer: &customer, ring, acquaintance };
+            admission(&rollout, (&product, &version), applicant, now)
+        });
+        let minute = |minutes| hour(at) + jiff::SignedDuration::from_mins(minutes);
+        for now in minutes.iter().map(|minutes| minute(*minutes)) {
+            let turn = rollout.next_turn(now).unwrap_or(minute(9000));
+            let later = minutes.iter().map(|minutes| minute(*minutes));
+            let last = turn - jiff::SignedDuration::from_secs(1);
+            for later in later.chain([last]).filter(|later| now < *later && *later < turn) {
+                prop_assert_eq!(found_at(later), found_at(now), "{} and {}: {:?}", now, later, rollout);
+            }
+        }
+    }
+
     /// A larger share has everybody whom a smaller one has.
     #[test]
     fn raising_the_share_drops_no_machine(

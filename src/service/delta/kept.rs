@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The deltas that are kept. A check finds them here and reads nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::service) struct Kept {
     edges: BTreeMap<ProductName, BTreeMap<Platform, Vec<Edge>>>,
     /// By what they are asked for. Payloads that are alike make deltas that are alike.
@@ -29,7 +29,7 @@ pub(in crate::service) struct Kept {
 }
 
 /// A delta, as it is asked for.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Named {
     pair: DeltaPair,
     length: u64,

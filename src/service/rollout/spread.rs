@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What of a product's releases has come to whom. A release that is not in it has come to everybody.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::service) struct Spread {
     live: BTreeMap<Version, Rollout>,
     stop: StopState,
@@ -46,6 +46,12 @@ impl Spread {
         self.live.get(version).map_or(Admission::Admitted, |rollout| {
             admission(rollout, (product, version), applicant(machine, version), now)
         })
+    }
+
+    /// The first instant after `now` at which a release comes to somebody, or is kept from somebody, with time
+    /// alone.
+    pub(in crate::service) fn next_turn(&self, now: Timestamp) -> Option<Timestamp> {
+        self.live.values().filter_map(|rollout| rollout.next_turn(now)).min()
     }
 
     /// Lets everybody have a release.

@@ -19,8 +19,11 @@ impl ProductStanding {
             requirement_unmet: None,
             safeguard: None,
         };
-        let offers =
-            self.releases.iter().map(|release| (release.release.version.clone(), offer(release)));
+        let offers = self
+            .published
+            .releases
+            .iter()
+            .map(|release| (release.release.version.clone(), offer(release)));
         offers.collect()
     }
 
@@ -33,7 +36,7 @@ impl ProductStanding {
         platform: &Platform,
     ) -> Option<Version> {
         let standing =
-            Standing::new(contract, &self.catalogue, self.now).with_private_channels(own);
+            Standing::new(contract, &self.published.catalogue, self.now).with_private_channels(own);
         let decisions = standing.decide_all(&BTreeSet::from([running.clone()]));
         let machine = policy::Machine::new(Some(running.clone()), platform.clone());
         match resolve(&standing, &decisions, offers, &machine).action {
@@ -49,8 +52,8 @@ impl ProductStanding {
         history: &BTreeSet<Version>,
     ) -> bool {
         let Some(contract) = &self.contract else { return false };
-        let standing = self.before(contract, &self.catalogue, self.now);
-        let release = self.catalogue.release(version);
+        let standing = self.before(contract, &self.published.catalogue, self.now);
+        let release = self.published.catalogue.release(version);
         release.is_some_and(|release| standing.decide(release, history).is_grant())
     }
 }

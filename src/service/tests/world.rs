@@ -150,8 +150,12 @@ impl World {
 
     /// The service at an instant.
     pub(crate) fn at(&self, now: Timestamp) -> Service {
+        self.by(Clock::fixed(now))
+    }
+
+    /// The service by a clock.
+    pub(crate) fn by(&self, clock: Clock) -> Service {
         let keys = OnlineKeys::open_or_create(&self.keys_dir()).unwrap();
-        let clock = Clock::fixed(now);
         let uploads = self.dir.path().join("uploads");
         Service::new(
             self.meta.clone(),
