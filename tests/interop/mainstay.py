@@ -37,16 +37,17 @@ ARTIFACT = f"{PLATFORM}.tar.zst"
 
 
 class Server:
-    """A server of our own in the folder `work`; ended with the block."""
+    """A server of our own in the folder `work`, `under` another program where one is named; ended with the
+    block."""
 
-    def __init__(self, binaries, work):
-        self.binaries, self.work, self.log = binaries, work, work / "server.log"
+    def __init__(self, binaries, work, under=()):
+        self.binaries, self.work, self.log, self.under = binaries, work, work / "server.log", under
         self.url, self.process = None, None
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith("MAINSTAY_")} | {"TMPDIR": str(work)}
 
     def __enter__(self):
-        command = [self.binaries / "mainstay", "serve", "--dir", self.work / "server", "--listen",
+        command = [*self.under, self.binaries / "mainstay", "serve", "--dir", self.work / "server", "--listen",
                    "127.0.0.1:0", "--log", "json"]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
