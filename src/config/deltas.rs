@@ -8,6 +8,7 @@ use crate::policy::delta::{DeltaRules, Making};
 #[serde(deny_unknown_fields)]
 pub(super) struct DeltaSection {
     enabled: Option<bool>,
+    compact: Option<bool>,
     seconds_a_day: Option<u32>,
     memory_bytes: Option<u64>,
     disk_bytes: Option<u64>,
@@ -18,7 +19,11 @@ impl DeltaSection {
     pub(super) fn rules(self) -> Result<DeltaRules, ConfigError> {
         let default = DeltaRules::default();
         let rules = DeltaRules {
-            making: if self.enabled == Some(false) { Making::Off } else { Making::On },
+            making: match (self.enabled, self.compact) {
+                (Some(false), _) => Making::Off,
+                (_, Some(false)) => Making::FastOnly,
+                _ => Making::On,
+            },
             seconds_a_day: self.seconds_a_day.unwrap_or(default.seconds_a_day),
             memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),
             disk_bytes: self.disk_bytes.unwrap_or(default.disk_bytes),
@@ -41,6 +46,8 @@ mod tests {
         let expected =
             DeltaRules { making: Making::Off, seconds_a_day: 60, ..DeltaRules::default() };
         assert_eq!(deltas, expected);
+        let deltas = load("[deltas]\ncompact = false").unwrap().deltas;
+        assert_eq!(deltas, DeltaRules { making: Making::FastOnly, ..DeltaRules::default() });
         for (wrong, expected) in [
             ("seconds_a_day = 0", "deltas.seconds_a_day is 0: expected 1 to 86400"),
             ("memory_bytes = 1", "deltas.memory_bytes is 1: expected at least 67108864"),

@@ -27,8 +27,11 @@
 //!   length, for each machine. For an artifact below 64 KiB none is made.
 //! - It is applied before it is kept. One that weighs more than three quarters of the artifact is not
 //!   kept, and that is remembered: it is not tried again.
+//! - They are *fast* ones. Beside one of at least 64 KiB that is kept a *compact* one is made, for machines to which
+//!   bytes are dear, while half of the day's time is left; it is kept where it weighs at most 95 hundredths of the
+//!   *fast* one.
 //! - What it may cost is in `[deltas]` of the configuration ([`operations`](super::operations)): seconds of one core
-//!   a day, memory, and room on the disk. Where the room is not enough, those give way that save the fewest
+//!   a day, memory, and room on the disk. Where the room is not enough, *compact* ones give way first, and then those that save the fewest
 //!   bytes for the room that they take: first what no machine wants any more, because the release was
 //!   withdrawn, or nobody runs the old one, or everybody has the new one.
 //! - A delta that is made is claimed for ten minutes at a time, so several servers on the same records make
@@ -37,7 +40,7 @@
 //!
 //! A plan names the deltas that lead from what the machine runs to its target, also several in a row where
 //! each leads to a release that the machine may have and they are lighter together than the one that leads there
-//! at once. A machine fetches `/repo/<product>/deltas/<sha256>`, and is let have it where it is let have the
+//! at once. Those in a row are of one profile, and *compact* ones are named where they are lighter than *fast* ones. A machine fetches `/repo/<product>/deltas/<sha256>`, and is let have it where it is let have the
 //! artifacts of both releases, or was given the old one before: a delta gives away what it makes, and what it is
 //! applied to. That a machine says that it runs a release gives it no right to it. A delta that becomes
 //! available is a new plan for the machines that it is for.
@@ -333,16 +336,15 @@
 //!   somebody has changed one file of the old tree fetches the artifact, and not that file alone.
 //! - The old payload is read twice by a machine: once to be compared with its digest, once to be copied from.
 //! - Which fields of an executable are addresses is specified by the code only.
-//! - The server makes deltas for updates alone, and packs them `fast`. What is counted is what was
+//! - The server makes deltas for updates alone. What is counted is what was
 //!   sent to the end; what machines say of it (`fetched` of the event `installed`) is kept with the event and not
 //!   added up.
-//! - What a day's making took is added up by the last time that each delta was begun, and a killed server forgets
-//!   what it had spent. A delta that took longer than `seconds_a_day` is not begun again, whatever
+//! - A killed server forgets what it had spent on the delta that it was making. A delta that took longer than `seconds_a_day` is not begun again, whatever
 //!   that is set to later, nor is one that failed; nothing of them is forgotten.
 //! - A delta that gives way is gone at once: a machine in the middle of it fetches another way.
 //! - Deltas are looked at one after another. While one is made, none is made for what is published meanwhile.
-//! - A check looks through all deltas of the platform for the ways to its release, and the server decides for
-//!   each contract and each version that runs what comes next: neither was measured with thousands.
+//! - The server decides for each contract and each version that runs what comes next: that was not measured
+//!   with thousands. A *compact* delta is aligned anew, although the *fast* one beside it was aligned alike.
 //! - What is left of a delta where a server is killed between storing its bytes and noting them stays, unless
 //!   the same delta is made again.
 //! - A stopped product and paused rollouts are not looked at: deltas are made all the same.

@@ -85,7 +85,7 @@
 //!   below 256 KiB are too short to measure, payloads below 1 MiB too. A path is passed over whose profile the
 //!   agent does not know, whose tree is not kept, that weighs as much as the artifact, or that could take more
 //!   memory than is free: for it that is 64 MiB, four bytes for each of the payload up to 256 MiB, and of
-//!   *compact* 256 MiB more.
+//!   *compact* 64 MiB more.
 //! - **What comes to nothing** (a delta that is not there, damaged, for another payload, too slow; a tree that
 //!   somebody has changed; no room) is told with its reason, and the next way is tried, at last the artifact.
 //!   What has arrived over a connection that broke stays for the next update.

@@ -27,14 +27,19 @@ use serde::{Deserialize, Serialize};
 /// The most that a delta may weigh, in hundredths of the artifact in whose place it is fetched. What saves
 /// less does not pay for the work: a machine reads all that it runs, and the server keeps both.
 pub const PERCENT_MAX: u64 = 75;
-/// The shortest artifact in whose place a delta is fetched, in bytes: what is shorter takes about as long to
-/// ask for as to fetch.
-pub const ARTIFACT_BYTES_MIN: u64 = 64 << 10;
+/// The most that a *compact* delta may weigh, in hundredths of the *fast* one beside it. It is applied far
+/// slower, so it is for machines to which bytes are dear.
+pub const PERCENT_MAX_COMPACT: u64 = 95;
+/// The shortest artifact, or *fast* delta, in whose place a delta is fetched, in bytes: what is shorter takes
+/// about as long to ask for as to fetch.
+pub const OTHERWISE_BYTES_MIN: u64 = 64 << 10;
 /// As how heavy a delta is taken of which nothing is known yet, in hundredths of the artifact. It matters
 /// only where there is little room for more.
 const PERCENT_EXPECTED: u64 = 20;
 /// How often a delta is begun that does not come to its end.
 pub const TRIES_MAX: u32 = 3;
+/// How much memory the models of a *compact* delta take, in bytes.
+const MODEL_BYTES: u64 = 64 << 20;
 /// Over which time it is added up how long was spent on making deltas.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -55,8 +60,10 @@ pub struct DeltaRules {
 /// Whether deltas are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Making {
-    /// They are.
+    /// They are, of both profiles: *compact* ones while half of the day's time is left.
     On,
+    /// *Fast* ones alone are.
+    FastOnly,
     /// They are not.
     Off,
 }
@@ -68,6 +75,16 @@ impl DeltaRules {
     pub const MEMORY_BYTES_MIN: u64 = 64 << 20;
     /// The least room, in bytes.
     pub const DISK_BYTES_MIN: u64 = 1 << 20;
+
+    /// Whether another delta may be made so, where `spent` seconds of the day's time are.
+    fn may_make(&self, profile: DeltaProfile, spent: u64) -> bool {
+        let seconds = u64::from(self.seconds_a_day);
+        match (self.making, profile) {
+            (Making::On | Making::FastOnly, DeltaProfile::Fast) => spent < seconds,
+            (Making::On, DeltaProfile::Compact) => spent.saturating_mul(2) < seconds,
+            _ => false,
+        }
+    }
 
     /// What is wrong with them, for people.
     pub fn problem(&self) -> Option<String> {
@@ -135,12 +152,31 @@ pub const fn profile_name(profile: DeltaProfile) -> &'static str {
     }
 }
 
+impl DeltaPair {
+    /// The delta between the same payloads that is packed so.
+    #[must_use]
+    pub fn packed(&self, profile: DeltaProfile) -> Self {
+        Self { profile, ..self.clone() }
+    }
+}
+
+/// What a machine fetches where there is no such delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The artifact.
+    Artifact,
+    /// The delta of the profile *fast*, of so many bytes.
+    Fast(u64),
+}
+
 /// For whom a delta would be, and what it is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// How many machines run the one and would get the other next.
     pub machines: u64,
-    /// The length of the artifact that they would fetch otherwise, in bytes.
+    /// What they would fetch otherwise.
+    pub otherwise: Otherwise,
+    /// The length of the artifact, in bytes.
     pub artifact_bytes: u64,
     /// The length of the payload that it is applied to, in bytes.
     pub old_payload_bytes: u64,
@@ -150,40 +186,57 @@ pub struct Wanted {
 
 impl Wanted {
     /// How much memory it takes to make it, in bytes, estimated from above: both payloads, a copy of both
-    /// where there are executables in them, and the suffixes of the old one in their order.
+    /// where there are executables in them, the suffixes of the old one in their order, and the models of
+    /// a *compact* one.
     pub fn memory_bytes(&self) -> u64 {
+        let models = match self.otherwise {
+            Otherwise::Artifact => 0,
+            Otherwise::Fast(_) => MODEL_BYTES,
+        };
         let old = self.old_payload_bytes.saturating_mul(20);
-        old.saturating_add(self.new_payload_bytes.saturating_mul(4))
+        old.saturating_add(self.new_payload_bytes.saturating_mul(4)).saturating_add(models)
+    }
+
+    /// How many bytes a machine fetches otherwise.
+    pub const fn otherwise_bytes(&self) -> u64 {
+        match self.otherwise {
+            Otherwise::Artifact => self.artifact_bytes,
+            Otherwise::Fast(bytes) => bytes,
+        }
     }
 
     /// Why it is not to be made, whoever wants it.
     pub fn hindrance(&self, rules: &DeltaRules) -> Option<Hindrance> {
-        if self.artifact_bytes < ARTIFACT_BYTES_MIN {
+        if self.otherwise_bytes() < OTHERWISE_BYTES_MIN {
             return Some(Hindrance::TooSmall);
         }
         (self.memory_bytes() > rules.memory_bytes).then_some(Hindrance::TooLarge)
     }
 
-    /// How many bytes of downloads it saves at the most: the artifact, for each machine.
+    /// How many bytes of downloads it saves at the most: what is fetched otherwise, for each machine.
     pub fn saved_at_most(&self) -> u128 {
-        u128::from(self.machines) * u128::from(self.artifact_bytes)
+        u128::from(self.machines) * u128::from(self.otherwise_bytes())
     }
 
     /// How many bytes of downloads it saves if it has `length` bytes.
     pub fn saved(&self, length: u64) -> u128 {
-        u128::from(self.machines) * u128::from(self.artifact_bytes.saturating_sub(length))
+        u128::from(self.machines) * u128::from(self.otherwise_bytes().saturating_sub(length))
     }
 
     /// Whether a delta of `length` bytes is worth keeping.
     pub fn is_worth(&self, length: u64) -> bool {
-        u128::from(length) * 100 <= u128::from(self.artifact_bytes) * u128::from(PERCENT_MAX)
+        let percent_max = match self.otherwise {
+            Otherwise::Artifact => PERCENT_MAX,
+            Otherwise::Fast(_) => PERCENT_MAX_COMPACT,
+        };
+        u128::from(length) * 100 <= u128::from(self.otherwise_bytes()) * u128::from(percent_max)
     }
 }
 
 /// Why a delta is not to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hindrance {
-    /// The artifact is shorter than [`ARTIFACT_BYTES_MIN`].
+    /// What is fetched otherwise is shorter than [`OTHERWISE_BYTES_MIN`].
     TooSmall,
     /// Making it takes more memory than there is for it.
     TooLarge,
@@ -245,8 +298,16 @@ pub struct Tried {
     pub at: Timestamp,
     /// How often it was begun without coming to its end, the time under way included.
     pub tries: u32,
-    /// How many seconds were spent on it when it was last tried.
+    /// How many seconds were spent on it when it was last tried, and before that where each try followed
+    /// on the one before within a day.
     pub seconds: u64,
+}
+
+impl Tried {
+    /// How many seconds of what was spent on it are of the 24 hours before `now`, estimated from above.
+    pub fn seconds_of_day(&self, now: Timestamp) -> u64 {
+        if is_of_today(self, now) { self.seconds } else { 0 }
+    }
 }
 
 /// What there is to do.
@@ -263,14 +324,32 @@ pub struct Work {
     pub forget: Vec<DeltaPair>,
 }
 
+/// What machines want, the *compact* deltas added that are worth making beside the *fast* ones that are kept:
+/// only with those is it known what they save.
+pub fn with_compact(
+    mut wanted: BTreeMap<DeltaPair, Wanted>,
+    tried: &BTreeMap<DeltaPair, Tried>,
+) -> BTreeMap<DeltaPair, Wanted> {
+    let beside = |(pair, tried): (&DeltaPair, &Tried)| {
+        let DeltaState::Kept { length, .. } = tried.state else { return None };
+        let of_fast = wanted.get(pair).filter(|_| pair.profile == DeltaProfile::Fast)?;
+        let of_compact = Wanted { otherwise: Otherwise::Fast(length), ..*of_fast };
+        Some((pair.packed(DeltaProfile::Compact), of_compact))
+    };
+    let compact: Vec<_> = tried.iter().filter_map(beside).collect();
+    wanted.extend(compact);
+    wanted
+}
+
 /// What is to be made, removed, given up and forgotten at `now`.
 ///
 /// - The first to be made is the one that would save the most bytes of downloads, by
 ///   [`Wanted::saved_at_most`]; what that is is known only once it was made.
 /// - None is made that would take more memory than there is for it or replace a short artifact, that is
-///   being made, that was tried in vain, or that would have to give way to others again; and none while the day's time is used up.
-/// - Where those that are kept need more room than there is, those give way that save the least for the
-///   room that they take. What nobody wants saves nothing, and gives way first.
+///   being made, that was tried in vain, or that would have to give way to others again; and none while the day's
+///   time is used up, nor a *compact* one while half of it is.
+/// - Where those that are kept need more room than there is, *compact* ones give way first, and then those that
+///   save the least for the room that they take. What nobody wants saves nothing.
 pub fn work(
     wanted: &BTreeMap<DeltaPair, Wanted>,
     tried: &BTreeMap<DeltaPair, Tried>,
@@ -287,7 +366,7 @@ pub fn work(
     let kept_bytes = kept.iter().fold(0_u64, |sum, it| sum.saturating_add(it.length));
     let fitting = fitting(kept.clone(), rules.disk_bytes);
     let drop = kept.iter().map(|it| it.pair).filter(|pair| !fitting.contains(pair)).cloned();
-    let may_make = rules.making == Making::On && !is_used_up(tried, rules, now);
+    let spent = seconds_spent(tried.values(), now);
     let mut make = Vec::new();
     let mut give_up = Vec::new();
     for (pair, wanted_so) in wanted {
@@ -302,7 +381,10 @@ pub fn work(
                     kept_bytes.saturating_add(length) <= rules.disk_bytes
                         || self::fitting(all(), rules.disk_bytes).contains(pair)
                 };
-                if may_make && wanted_so.hindrance(rules).is_none() && has_room() {
+                if rules.may_make(pair.profile, spent)
+                    && wanted_so.hindrance(rules).is_none()
+                    && has_room()
+                {
                     make.push(pair.clone());
                 }
             }
@@ -324,20 +406,20 @@ pub fn work(
 
 /// How many seconds were spent on making deltas in the 24 hours before `now`.
 pub fn seconds_spent<'a>(tried: impl Iterator<Item = &'a Tried>, now: Timestamp) -> u64 {
-    let today = tried.filter(|tried| is_of_today(tried, now));
-    today.fold(0, |sum, tried| sum.saturating_add(tried.seconds))
+    tried.map(|tried| tried.seconds_of_day(now)).fold(0, u64::saturating_add)
 }
 
 fn is_of_today(tried: &Tried, now: Timestamp) -> bool {
     now.duration_since(tried.at) < DAY
 }
 
-fn is_used_up(tried: &BTreeMap<DeltaPair, Tried>, rules: &DeltaRules, now: Timestamp) -> bool {
-    seconds_spent(tried.values(), now) >= u64::from(rules.seconds_a_day)
-}
-
 fn expected_length(wanted: &Wanted) -> u64 {
-    (wanted.artifact_bytes / 100).saturating_mul(PERCENT_EXPECTED).max(1)
+    match wanted.otherwise {
+        Otherwise::Artifact => {
+            (wanted.artifact_bytes / 100).saturating_mul(PERCENT_EXPECTED).max(1)
+        }
+        Otherwise::Fast(length) => length,
+    }
 }
 
 /// Whether a delta that is wanted can be begun.
@@ -382,13 +464,15 @@ impl<'a> Candidate<'a> {
         Self { pair, length, saved: wanted.get(pair).map_or(0, |it| it.saved(length)) }
     }
 
-    /// Puts the one first that saves more for the room that it takes.
+    /// Puts *fast* ones first, without which nobody wants the *compact* ones beside them, and then the one that
+    /// saves more for the room that it takes.
     fn compare(&self, other: &Self) -> Ordering {
         let (one, two) = (
             self.saved.saturating_mul(other.length.into()),
             other.saved.saturating_mul(self.length.into()),
         );
-        two.cmp(&one).then_with(|| self.pair.cmp(other.pair))
+        let by_profile = self.pair.profile.cmp(&other.pair.profile);
+        by_profile.then_with(|| two.cmp(&one)).then_with(|| self.pair.cmp(other.pair))
     }
 }
 

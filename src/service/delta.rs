@@ -57,7 +57,7 @@ pub(super) struct Deltas {
     downloads: Arc<Downloads>,
 }
 
-/// What machines want, as it was seen last.
+/// Which *fast* deltas machines want, as it was seen last.
 #[derive(Default)]
 struct Demand {
     looked: Option<Look>,
@@ -164,10 +164,11 @@ impl Service {
         let now = self.clock.now();
         let tried: BTreeMap<_, Tried> =
             records.iter().map(|(pair, record)| (pair.clone(), record.tried.clone())).collect();
-        let work = delta::work(&demand.wanted, &tried, &self.deltas.rules, now);
+        let wanted = delta::with_compact(demand.wanted.clone(), &tried);
+        let work = delta::work(&wanted, &tried, &self.deltas.rules, now);
         self.clear_away(&work, &records).await?;
         let Some(pair) = work.make.first() else { return Ok(DeltaTurn::Idle) };
-        let Some(wanted) = demand.wanted.get(pair) else { return Ok(DeltaTurn::Idle) };
+        let Some(wanted) = wanted.get(pair) else { return Ok(DeltaTurn::Idle) };
         self.make_delta(pair, wanted, records.get(pair)).await?;
         self.load_deltas().await?;
         self.save_delta_downloads().await?;

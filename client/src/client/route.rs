@@ -95,7 +95,7 @@ const EXECUTABLE_BYTES_MAX: u64 = 256 << 20;
 /// is all of its payload.
 const MEMORY_BYTES_FOR_EACH: u64 = 4;
 /// How much more a compact delta takes.
-const MEMORY_BYTES_COMPACT: u64 = 256 << 20;
+const MEMORY_BYTES_COMPACT: u64 = 64 << 20;
 
 /// The ways to be tried, the one that is expected to cost least first. The last is the artifact: what
 /// costs more is not tried.

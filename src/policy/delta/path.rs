@@ -28,38 +28,83 @@ pub struct Way<'a> {
     pub edges: Vec<&'a Edge>,
 }
 
+/// The deltas that are kept of one product and platform, by the release that they are applied to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Edges(BTreeMap<Version, Vec<Edge>>);
+
+impl Edges {
+    /// Adds one.
+    pub fn add(&mut self, edge: Edge) {
+        self.0.entry(edge.from.clone()).or_default().push(edge);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    fn from(&self, version: &Version) -> &[Edge] {
+        self.0.get(version).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl FromIterator<Edge> for Edges {
+    fn from_iter<I: IntoIterator<Item = Edge>>(edges: I) -> Self {
+        let mut all = Self::default();
+        edges.into_iter().for_each(|edge| all.add(edge));
+        all
+    }
+}
+
 /// The lightest ways from one release to another, the lightest first: at most
-/// [`DeltaPath::PER_TARGET_MAX`] of at most [`DeltaPath::STEPS_MAX`] deltas, each lighter than the artifact
-/// of `artifact_bytes`. Several deltas are a way only where they are lighter together than the one that
-/// leads there at once: else every delta that is made would change the plans of machines that do not gain by it.
+/// [`DeltaPath::PER_TARGET_MAX`] of at most [`DeltaPath::STEPS_MAX`] deltas of one profile, each lighter
+/// than the artifact of `artifact_bytes`. Several deltas are a way only where they are lighter together
+/// than the one that leads there at once: else every delta that is made would change the plans of machines
+/// that do not gain by it. Nor is a *compact* way one that is no lighter than a *fast* one; of those that
+/// are, half of the places are left to *fast* ones.
 ///
 /// They lead over releases alone that `may_have` lets pass: a delta discloses what it makes. Of `to` it is
 /// not asked. All deltas lead upwards.
 pub fn ways<'a>(
-    edges: &'a [Edge],
-    (from, to): (&Version, &Version),
+    edges: &'a Edges,
+    between: (&'a Version, &'a Version),
     artifact_bytes: u64,
     mut may_have: impl FnMut(&Version) -> bool,
 ) -> Vec<Way<'a>> {
-    let upwards = |edge: &&Edge| edge.from < edge.to && edge.to <= *to;
-    let mut out: BTreeMap<&Version, Vec<&Edge>> = BTreeMap::new();
-    for edge in edges.iter().filter(upwards) {
-        out.entry(&edge.from).or_default().push(edge);
-    }
     let mut asked: BTreeMap<&Version, bool> = BTreeMap::new();
+    let mut leads_over =
+        |version: &'a Version| *asked.entry(version).or_insert_with(|| may_have(version));
+    let mut found = ways_of(edges, DeltaProfile::Fast, between, artifact_bytes, &mut leads_over);
+    let bytes_max = found.first().map_or(artifact_bytes, |lightest| lightest.bytes);
+    let mut compact = ways_of(edges, DeltaProfile::Compact, between, bytes_max, &mut leads_over);
+    compact.truncate(DeltaPath::PER_TARGET_MAX / 2);
+    found.truncate(DeltaPath::PER_TARGET_MAX - compact.len());
+    compact.append(&mut found);
+    compact
+}
+
+/// The lightest ways of deltas of one profile, the lightest first, each lighter than `bytes_max`.
+fn ways_of<'a>(
+    edges: &'a Edges,
+    profile: DeltaProfile,
+    (from, to): (&'a Version, &'a Version),
+    bytes_max: u64,
+    leads_over: &mut impl FnMut(&'a Version) -> bool,
+) -> Vec<Way<'a>> {
+    let is_upwards = |edge: &&Edge| edge.from < edge.to && edge.to <= *to;
     let mut found = Vec::new();
     let start = Way { bytes: 0, edges: Vec::new() };
     let mut ends: BTreeMap<&Version, Vec<Way<'a>>> = BTreeMap::from([(from, vec![start])]);
     for _ in 0..DeltaPath::STEPS_MAX {
         let mut next: BTreeMap<&Version, Vec<Way<'a>>> = BTreeMap::new();
         for (end, ways) in &ends {
-            for edge in out.get(end).into_iter().flatten().copied() {
-                if edge.to != *to && !*asked.entry(&edge.to).or_insert_with(|| may_have(&edge.to)) {
-                    continue;
+            let of_profile = edges.from(end).iter().filter(|edge| edge.profile == profile);
+            for edge in of_profile.filter(is_upwards) {
+                if edge.to == *to || leads_over(&edge.to) {
+                    let longer = ways.iter().filter_map(|way| way.and(edge));
+                    let lighter = longer.filter(|way| way.bytes < bytes_max);
+                    next.entry(&edge.to).or_default().extend(lighter);
                 }
-                let longer = ways.iter().filter_map(|way| way.and(edge));
-                let lighter = longer.filter(|way| way.bytes < artifact_bytes);
-                next.entry(&edge.to).or_default().extend(lighter);
             }
         }
         // Whatever follows, it makes no lighter way of a heavier one.

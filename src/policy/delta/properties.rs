@@ -16,6 +16,7 @@ fn wants() -> impl Strategy<Value = Wanted> {
     (0..50_u64, 60_000..100_000_u64, 1..2000_u64, 1..2000_u64).prop_map(
         |(machines, artifact_bytes, old_payload_bytes, new_payload_bytes)| Wanted {
             machines,
+            otherwise: Otherwise::Artifact,
             artifact_bytes,
             old_payload_bytes,
             new_payload_bytes,
@@ -105,14 +106,16 @@ proptest! {
     #[test]
     fn making_what_is_to_be_made_comes_to_an_end(
         wanted in prop::collection::btree_map(pairs(), wants(), 0..8),
-        lengths in prop::collection::vec(1..90_000_u64, 15),
+        lengths in prop::collection::vec(1..90_000_u64, 16),
         disk_bytes in 0..300_000_u64,
     ) {
         let rules = DeltaRules { disk_bytes, ..DeltaRules::default() };
-        let lengths: BTreeMap<_, _> = wanted.keys().cloned().zip(lengths).collect();
+        let both = |fast: &DeltaPair| [fast.clone(), fast.packed(DeltaProfile::Compact)];
+        let lengths: BTreeMap<_, _> = wanted.keys().flat_map(both).zip(lengths).collect();
         let mut now = BTreeMap::new();
         let mut steps = 0;
         loop {
+            let wanted = with_compact(wanted.clone(), &now);
             let done = work(&wanted, &now, &rules, at(0));
             drop_all(&mut now, &done.drop);
             let Some(pair) = done.make.first() else { break };
@@ -124,7 +127,7 @@ proptest! {
             };
             now.insert(pair.clone(), Tried { seconds: 0, ..made });
             steps += 1;
-            prop_assert!(steps <= wanted.len() * (wanted.len() + 1), "{now:?}");
+            prop_assert!(steps <= lengths.len() * (lengths.len() + 1), "{now:?}");
         }
         prop_assert!(room(&now) <= disk_bytes);
     }
@@ -149,6 +152,7 @@ proptest! {
         all.retain(|bytes| *bytes < artifact_bytes);
         all.sort_unstable();
         all.truncate(DeltaPath::PER_TARGET_MAX);
+        let edges: Edges = edges.into_iter().collect();
         let found = ways(&edges, (&from, &to), artifact_bytes, may_have);
         prop_assert!(found.iter().map(|way| way.bytes).eq(all));
         for way in &found {

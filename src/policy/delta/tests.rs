@@ -15,7 +15,13 @@ pub(super) fn pair(from: &str, to: &str) -> DeltaPair {
 }
 
 fn wanted(machines: u64) -> Wanted {
-    Wanted { machines, artifact_bytes: 100_000, old_payload_bytes: 4000, new_payload_bytes: 5000 }
+    Wanted {
+        machines,
+        otherwise: Otherwise::Artifact,
+        artifact_bytes: 100_000,
+        old_payload_bytes: 4000,
+        new_payload_bytes: 5000,
+    }
 }
 
 pub(super) fn tried(state: DeltaState) -> Tried {
@@ -96,7 +102,8 @@ fn memory_time_and_a_switch_bound_it() {
         let rules = DeltaRules { memory_bytes, ..rules() };
         assert_eq!(decide([(one.clone(), wanted(1))], [], &rules).make.len(), usize::from(is_made));
     }
-    for (artifact_bytes, is_made) in [(ARTIFACT_BYTES_MIN, true), (ARTIFACT_BYTES_MIN - 1, false)] {
+    for (artifact_bytes, is_made) in [(OTHERWISE_BYTES_MIN, true), (OTHERWISE_BYTES_MIN - 1, false)]
+    {
         let wanted = Wanted { artifact_bytes, ..wanted(1) };
         assert_eq!(decide([(one.clone(), wanted)], [], &rules()).make.len(), usize::from(is_made));
     }
@@ -170,6 +177,76 @@ fn a_delta_of_three_quarters_is_worth_it() {
     assert_eq!((wanted(3).saved(40_000), wanted(3).saved(200_000)), (180_000, 0));
 }
 
+#[test]
+fn a_compact_delta_is_wanted_beside_a_fast_one_that_is_kept() {
+    let fast = pair("1.0.0", "1.0.1");
+    let compact = fast.packed(DeltaProfile::Compact);
+    let want: BTreeMap<_, _> = [(fast.clone(), wanted(3))].into();
+    let beside = |state: Tried| with_compact(want.clone(), &[(fast.clone(), state)].into());
+    for state in [
+        tried(DeltaState::NotWorth { length: 90_000 }),
+        tried(DeltaState::Dropped { length: 70_000 }),
+        making(61, 1),
+    ] {
+        assert_eq!(beside(state), want);
+    }
+    let both = beside(kept(70_000));
+    let of_compact = both[&compact];
+    assert_eq!(both.len(), 2);
+    assert_eq!(of_compact, Wanted { otherwise: Otherwise::Fast(70_000), ..wanted(3) });
+    assert_eq!((of_compact.saved_at_most(), of_compact.saved(60_000)), (210_000, 30_000));
+    assert!(of_compact.is_worth(66_500) && !of_compact.is_worth(66_501));
+    assert_eq!(of_compact.memory_bytes(), wanted(3).memory_bytes() + MODEL_BYTES);
+    assert_eq!(of_compact.hindrance(&rules()), None);
+    let short = beside(kept(OTHERWISE_BYTES_MIN - 1))[&compact];
+    assert_eq!(short.hindrance(&rules()), Some(Hindrance::TooSmall));
+
+    let nobody = with_compact(BTreeMap::new(), &[(fast.clone(), kept(70_000))].into());
+    assert_eq!(nobody, BTreeMap::new());
+    let of_itself = with_compact(both.clone(), &[(compact, kept(60_000))].into());
+    assert_eq!(of_itself, both);
+}
+
+#[test]
+fn compact_deltas_are_begun_while_half_of_the_day_is_left() {
+    let fast = pair("1.0.0", "1.0.1");
+    let compact = fast.packed(DeltaProfile::Compact);
+    let other = pair("1.0.0", "1.0.2");
+    let have = |seconds| [(fast.clone(), Tried { seconds, ..kept(70_000) })].into();
+    for (making, spent, made) in [
+        (Making::On, 4, vec![&other, &compact]),
+        (Making::On, 5, vec![&other]),
+        (Making::On, 10, vec![]),
+        (Making::FastOnly, 4, vec![&other]),
+        (Making::Off, 4, vec![]),
+    ] {
+        let have: BTreeMap<_, _> = have(spent);
+        let want = [(fast.clone(), wanted(3)), (other.clone(), wanted(3))].into();
+        let rules = DeltaRules { making, seconds_a_day: 10, ..rules() };
+        let done = work(&with_compact(want, &have), &have, &rules, at(60));
+        assert!(done.make.iter().eq(made), "{making:?} {spent}: {:?}", done.make);
+    }
+}
+
+#[test]
+fn a_compact_delta_takes_no_room_from_a_fast_one() {
+    let fast = pair("1.0.0", "1.0.1");
+    let compact = fast.packed(DeltaProfile::Compact);
+    let have: BTreeMap<_, _> = [(fast.clone(), kept(70_000)), (compact.clone(), kept(100))].into();
+    let want = with_compact([(fast.clone(), wanted(3))].into(), &have);
+    for (disk_bytes, dropped) in
+        [(70_100, vec![]), (70_099, vec![compact.clone()]), (69_999, vec![fast.clone()])]
+    {
+        let rules = DeltaRules { disk_bytes, ..rules() };
+        assert_eq!(work(&want, &have, &rules, at(60)).drop, dropped);
+    }
+    let room = |disk_bytes| DeltaRules { disk_bytes, ..rules() };
+    let have: BTreeMap<_, _> = [(fast, kept(70_000))].into();
+    for (rules, made) in [(room(140_000), vec![compact]), (room(139_999), vec![])] {
+        assert_eq!(work(&want, &have, &rules, at(60)).make, made, "while nothing is known of it");
+    }
+}
+
 pub(super) fn edge(from: &str, to: &str, length: u64) -> Edge {
     Edge {
         from: from.parse().unwrap(),
@@ -191,7 +268,7 @@ fn told(ways: &[Way<'_>]) -> Vec<(String, u64)> {
 
 #[test]
 fn ways_lead_over_what_may_be_had_and_the_lightest_is_first() {
-    let edges = [
+    let edges = Edges::from_iter([
         edge("1.0.0", "1.0.3", 70),
         edge("1.0.0", "1.0.1", 10),
         edge("1.0.1", "1.0.3", 40),
@@ -199,7 +276,8 @@ fn ways_lead_over_what_may_be_had_and_the_lightest_is_first() {
         edge("1.0.2", "1.0.3", 5),
         edge("1.0.3", "1.0.4", 1),
         edge("0.9.0", "1.0.3", 1),
-    ];
+    ]);
+    assert_eq!(edges.count(), 7);
     let [from, to] = ["1.0.0", "1.0.3"].map(|version| version.parse().unwrap());
     let found = |artifact_bytes, denied: &str| {
         told(&ways(&edges, (&from, &to), artifact_bytes, |version| version.to_string() != denied))
@@ -218,12 +296,38 @@ fn ways_lead_over_what_may_be_had_and_the_lightest_is_first() {
 #[test]
 fn a_way_has_four_steps_at_most_and_there_are_eight_at_most() {
     let versions: Vec<_> = (0..6).map(|number| format!("1.0.{number}")).collect();
-    let chain: Vec<_> = versions.windows(2).map(|two| edge(&two[0], &two[1], 1)).collect();
+    let chain: Edges = versions.windows(2).map(|two| edge(&two[0], &two[1], 1)).collect();
     let [from, four, five] = [0, 4, 5].map(|at: usize| versions[at].parse().unwrap());
     assert_eq!(ways(&chain, (&from, &four), 1000, |_| true).len(), 1);
     assert_eq!(ways(&chain, (&from, &five), 1000, |_| true), []);
-    let many: Vec<_> = (1..20).map(|length| edge("1.0.0", "1.0.1", length)).collect();
+    let many: Edges = (1..20).map(|length| edge("1.0.0", "1.0.1", length)).collect();
     let to = "1.0.1".parse().unwrap();
     let found = ways(&many, (&from, &to), 1000, |_| true);
     assert!(found.iter().map(|way| way.bytes).eq(1..=8));
+}
+
+#[test]
+fn compact_ways_are_lighter_and_leave_half_of_the_places() {
+    let compact = |from: &str, to: &str, length| Edge {
+        profile: DeltaProfile::Compact,
+        ..edge(from, to, length)
+    };
+    let [from, to] = ["1.0.0", "1.0.2"].map(|version| version.parse().unwrap());
+    let found = |edges: &[Edge]| {
+        let edges: Edges = edges.iter().cloned().collect();
+        told(&ways(&edges, (&from, &to), 1000, |_| true))
+    };
+    let [fast, light, heavy] =
+        [edge("1.0.0", "1.0.2", 50), compact("1.0.0", "1.0.2", 49), compact("1.0.0", "1.0.2", 50)];
+    let direct = |bytes| ("1.0.2".to_owned(), bytes);
+    assert_eq!(found(&[fast.clone(), light.clone()]), [direct(49), direct(50)]);
+    assert_eq!(found(&[fast.clone(), heavy.clone()]), [direct(50)]);
+    assert_eq!(found(&[heavy]), [direct(50)]);
+    // A way is of one profile.
+    let [first, then] = [compact("1.0.0", "1.0.1", 1), edge("1.0.1", "1.0.2", 1)];
+    assert_eq!(found(&[fast, first, then]), [direct(50)]);
+    let many = (0..9)
+        .flat_map(|more| [edge("1.0.0", "1.0.2", 50 + more), compact("1.0.0", "1.0.2", 1 + more)]);
+    let bytes: Vec<_> = found(&many.collect::<Vec<_>>()).into_iter().map(|(_, it)| it).collect();
+    assert_eq!(bytes, [1, 2, 3, 4, 50, 51, 52, 53]);
 }

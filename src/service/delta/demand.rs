@@ -15,19 +15,16 @@ use crate::{
     clock::Stopwatch,
     policy::{
         Contract, Day,
-        delta::{DeltaPair, Wanted},
+        delta::{DeltaPair, Otherwise, Wanted},
     },
     store::Selection,
 };
-
-/// How deltas are packed that the server makes.
-const PROFILES: [DeltaProfile; 1] = [DeltaProfile::Fast];
 
 /// What machines of one customer run, and how many of them are heard of.
 type Runs = BTreeMap<CustomerName, Vec<(Version, Platform, u64)>>;
 
 impl Service {
-    /// What machines want, as it was seen a short while ago.
+    /// What machines want, as it was seen a short while ago: *fast* deltas.
     pub(super) async fn demand(&self) -> ServiceResult<Arc<Demand>> {
         let before = self.deltas.demand();
         let is_due = self.deltas.is_look_due.swap(false, Ordering::Relaxed);
@@ -120,20 +117,19 @@ fn add(
         standing.release(version)?.artifacts.get(platform)
     };
     let (Some(old), Some(new)) = (artifact(from), artifact(to)) else { return };
-    for profile in PROFILES {
-        let pair = DeltaPair {
-            product: standing.product().name.clone(),
-            platform: platform.clone(),
-            from: from.clone(),
-            to: to.clone(),
-            profile,
-        };
-        let of_pair = wanted.entry(pair).or_insert(Wanted {
-            machines: 0,
-            artifact_bytes: new.length,
-            old_payload_bytes: old.payload_length,
-            new_payload_bytes: new.payload_length,
-        });
-        of_pair.machines = of_pair.machines.saturating_add(machines);
-    }
+    let pair = DeltaPair {
+        product: standing.product().name.clone(),
+        platform: platform.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        profile: DeltaProfile::Fast,
+    };
+    let of_pair = wanted.entry(pair).or_insert(Wanted {
+        machines: 0,
+        otherwise: Otherwise::Artifact,
+        artifact_bytes: new.length,
+        old_payload_bytes: old.payload_length,
+        new_payload_bytes: new.payload_length,
+    });
+    of_pair.machines = of_pair.machines.saturating_add(machines);
 }

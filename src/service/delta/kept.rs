@@ -14,7 +14,7 @@ use super::super::{
 use crate::{
     policy::delta::{
         DeltaPair, DeltaState,
-        path::{Edge, Way, ways},
+        path::{Edge, Edges, Way, ways},
     },
     store::{DeltaDownloads, DeltaRecord, MachineRecord, ReleaseRecord},
 };
@@ -22,7 +22,7 @@ use crate::{
 /// The deltas that are kept. A check finds them here and reads nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::service) struct Kept {
-    edges: BTreeMap<ProductName, BTreeMap<Platform, Vec<Edge>>>,
+    edges: BTreeMap<ProductName, BTreeMap<Platform, Edges>>,
     /// By what they are asked for. Payloads that are alike make deltas that are alike.
     named: HashMap<Digest, Vec<Named>>,
     bytes: u64,
@@ -44,7 +44,7 @@ impl Kept {
             let DeltaPair { product, platform, from, to, profile } = pair.clone();
             let platforms = kept.edges.entry(product).or_default();
             let edge = Edge { from, to, profile, length, sha256 };
-            platforms.entry(platform).or_default().push(edge);
+            platforms.entry(platform).or_default().add(edge);
             let named = Named { pair: pair.clone(), length, shorter_by };
             kept.named.entry(sha256).or_default().push(named);
             kept.bytes = kept.bytes.saturating_add(length);
@@ -54,7 +54,7 @@ impl Kept {
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.edges.values().flat_map(BTreeMap::values).map(Vec::len).sum()
+        self.edges.values().flat_map(BTreeMap::values).map(Edges::count).sum()
     }
 
     /// How many bytes they have together.
@@ -62,9 +62,8 @@ impl Kept {
         self.bytes
     }
 
-    fn edges(&self, product: &ProductName, platform: &Platform) -> &[Edge] {
-        let of_platform = self.edges.get(product).and_then(|of| of.get(platform));
-        of_platform.map(Vec::as_slice).unwrap_or_default()
+    fn edges(&self, product: &ProductName, platform: &Platform) -> Option<&Edges> {
+        self.edges.get(product)?.get(platform)
     }
 
     /// Those of a product with these bytes.
@@ -87,12 +86,14 @@ impl Service {
         release: &ReleaseRecord,
     ) -> Vec<DeltaPath> {
         let (kept, to) = (self.deltas.kept(), &release.release.version);
-        let edges = kept.edges(&machine.product, &machine.platform);
+        let Some(edges) = kept.edges(&machine.product, &machine.platform) else {
+            return Vec::new();
+        };
         let artifact = release.artifacts.get(&machine.platform);
         let (Some(from), Some(artifact)) = (&machine.running, artifact) else { return Vec::new() };
         let may_have = |version: &Version| standing.grants(version, &machine.confirmed);
         // What a machine says that it runs is its own word, and a delta discloses what it is applied to.
-        if edges.is_empty() || !(had(machine, from) || may_have(from)) {
+        if !(had(machine, from) || may_have(from)) {
             return Vec::new();
         }
         let found = ways(edges, (from, to), artifact.length, may_have).into_iter();

@@ -84,7 +84,7 @@ impl Service {
                 state: self.claim()?,
                 at: self.clock.now(),
                 tries: before.map_or(0, |before| before.tried.tries) + 1,
-                seconds: 0,
+                seconds: before.map_or(0, |before| before.tried.seconds_of_day(self.clock.now())),
             },
         };
         match self.meta.claim_delta(claimed.clone(), self.clock.now()).await {
@@ -100,7 +100,7 @@ impl Service {
         let made = self.made(&mut claimed).await;
         let took = stopwatch.elapsed();
         // One that took less than a second counts as one second.
-        claimed.tried.seconds = took.as_secs() + u64::from(took.subsec_nanos() > 0);
+        claimed.tried.seconds += took.as_secs() + u64::from(took.subsec_nanos() > 0);
         self.measures.spent_on_deltas(took);
         self.settle(claimed, wanted, made).await
     }
@@ -198,8 +198,8 @@ impl Service {
                 self.end_delta(claimed, DeltaState::Kept { length, sha256, shorter_by }).await
             }
             Ok(delta) => {
-                let (length, artifact) = (delta.len() as u64, wanted.artifact_bytes);
-                tracing::info!(delta = %pair, length, artifact, seconds, "a delta is not worth it");
+                let (length, otherwise) = (delta.len() as u64, wanted.otherwise_bytes());
+                tracing::info!(delta = %pair, length, otherwise, seconds, "a delta is not worth it");
                 self.measures.made_delta(Making::NotWorth);
                 self.end_delta(claimed, DeltaState::NotWorth { length }).await
             }
@@ -297,7 +297,8 @@ fn phase_name(progress: Progress) -> &'static str {
 const fn engine_profile(profile: DeltaProfile) -> Option<Profile> {
     match profile {
         DeltaProfile::Fast => Some(Profile::Fast),
-        DeltaProfile::Compact | DeltaProfile::Other => None,
+        DeltaProfile::Compact => Some(Profile::Compact),
+        DeltaProfile::Other => None,
     }
 }
 

@@ -5,13 +5,11 @@ use mainstay_client::format::{Digest, Platform, ProductName, Version, schema::In
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{Service, ServiceResult},
-    Demand,
-};
+use super::super::{Service, ServiceResult};
 use crate::{
     policy::delta::{
         DeltaPair, DeltaRules, DeltaState, Hindrance, Wanted, profile_name, seconds_spent,
+        with_compact,
     },
     store::{DeltaDownloads, DeltaRecord},
 };
@@ -57,7 +55,8 @@ pub struct DeltaView {
     pub artifact_length: Option<u64>,
     /// Its digest, where it is kept.
     pub sha256: Option<Digest>,
-    /// How many seconds were spent on it when it was last tried.
+    /// How many seconds were spent on it when it was last tried, and before that where each try followed
+    /// on the one before within a day.
     pub seconds: u64,
     /// Why it is not there, where there is something to say of that.
     pub reason: Option<String>,
@@ -82,7 +81,7 @@ pub enum DeltaStage {
     Dropped,
     /// It cannot be made.
     Failed,
-    /// The artifact is so short that none is made.
+    /// What is fetched otherwise is so short that none is made.
     TooSmall,
     /// Making it would take more memory than there is for it.
     TooLarge,
@@ -124,13 +123,17 @@ impl Service {
         let sent = self.meta.delta_downloads(product).await?;
         let sent: BTreeMap<DeltaPair, DeltaDownloads> = sent.into_iter().collect();
         let demand = self.deltas.demand();
-        let wanted = demand.wanted.keys().filter(|pair| pair.product == *product);
-        let pairs: BTreeSet<&DeltaPair> = wanted.chain(records.keys()).chain(sent.keys()).collect();
-        let view = |pair: &&DeltaPair| {
-            let sent = sent.get(*pair).copied().unwrap_or_default();
-            seen(pair, &demand, records.get(*pair), sent, &self.deltas.rules)
+        let wanted = demand.wanted.iter().filter(|(pair, _)| pair.product == *product);
+        let wanted = wanted.map(|(pair, wanted)| (pair.clone(), *wanted)).collect();
+        let tried = records.iter().map(|(pair, record)| (pair.clone(), record.tried.clone()));
+        let wanted = with_compact(wanted, &tried.collect());
+        let pairs = wanted.keys().chain(records.keys()).chain(sent.keys());
+        let view = |pair: &DeltaPair| {
+            let sent = sent.get(pair).copied().unwrap_or_default();
+            seen(pair, wanted.get(pair), records.get(pair), sent, &self.deltas.rules)
         };
-        let mut deltas: Vec<DeltaView> = pairs.iter().map(view).collect();
+        let mut deltas: Vec<DeltaView> =
+            pairs.collect::<BTreeSet<_>>().into_iter().map(view).collect();
         deltas.sort_by_key(|delta| std::cmp::Reverse(delta.machines));
         let mut saved = DeltaDownloads::default();
         let mut releases = BTreeMap::<Version, DeltaDownloads>::new();
@@ -155,12 +158,11 @@ impl Service {
 
 fn seen(
     pair: &DeltaPair,
-    demand: &Demand,
+    wanted: Option<&Wanted>,
     record: Option<&DeltaRecord>,
     sent: DeltaDownloads,
     rules: &DeltaRules,
 ) -> DeltaView {
-    let wanted = demand.wanted.get(pair);
     let (stage, length, sha256, reason) = match record.map(|record| &record.tried.state) {
         None => (untried(wanted, rules), None, None, None),
         Some(DeltaState::Waiting { reason, .. }) => {

@@ -41,8 +41,31 @@ fn contents(seed: u64, word: &str) -> Vec<u8> {
     bytes
 }
 
+/// Words whose every letter is one of four that two letters before it let follow: mixed contexts learn that,
+/// and no search for what came before.
+fn prose(length: usize) -> Vec<u8> {
+    let mut state = 7_u64;
+    let mut text = vec![0_u8, 0];
+    while text.len() < length {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let [before, last] = [text[text.len() - 2], text[text.len() - 1]].map(u64::from);
+        let letter = (before * 31 + last * 17 + (state >> 62) * 7) % 26;
+        text.push(b'a' + u8::try_from(letter).unwrap());
+    }
+    text
+}
+
 async fn publish(world: &World, days: i64, channel: Channel, text: &str, seed: u64) -> Artifact {
-    let artifact = world.artifact(contents(seed, text)).await;
+    publish_bytes(world, days, (channel, text), contents(seed, text)).await
+}
+
+async fn publish_bytes(
+    world: &World,
+    days: i64,
+    (channel, text): (Channel, &str),
+    bytes: Vec<u8>,
+) -> Artifact {
+    let artifact = world.artifact(bytes).await;
     let published = artifact.clone();
     let change = |manifest: &mut mainstay_client::format::ReleaseManifest| {
         manifest.artifacts.insert(platform(), published);
@@ -175,6 +198,49 @@ async fn what_is_named_makes_the_payload_that_was_signed() {
     let other = server(&world, 3, "other").await;
     assert_eq!(named(&other, &world, &one).await, paths);
     assert_eq!(work(&other).await, 0);
+}
+
+#[tokio::test]
+async fn a_compact_delta_is_made_and_named_beside_a_fast_one() {
+    let world = World::new().await;
+    publish(&world, 0, Channel::Major, "1.0.0", 7).await;
+    let one = machine(&world, "acme", Tier::Premium, "1.0.0").await;
+    let much = [contents(7, "1.0.1"), prose(280_000)].concat();
+    let new = publish_bytes(&world, 2, (Channel::Bugfix, "1.0.1"), much).await;
+    let fast_only = DeltaRules { making: Making::FastOnly, ..DeltaRules::default() };
+    assert_eq!(work(&with_rules(&world, 3, "one", fast_only).await).await, 1);
+    let service = server(&world, 3, "one").await;
+    assert_eq!(work(&service).await, 1);
+    let profiles = |paths: &[DeltaPath]| -> Vec<DeltaProfile> {
+        paths.iter().flat_map(|path| &path.steps).map(|step| step.profile).collect()
+    };
+    let paths = named(&service, &world, &one).await;
+    assert_eq!(profiles(&paths), [DeltaProfile::Compact, DeltaProfile::Fast]);
+    assert!(paths.iter().all(|path| path.steps[0].payload_sha256 == new.payload_sha256));
+    let lengths: Vec<_> = paths.iter().map(|path| path.steps[0].length).collect();
+    assert!(lengths[0] * 100 <= lengths[1] * 95, "{lengths:?}");
+    let delta = bytes(&service, &world, &one, &paths[0].steps[0].sha256).await;
+    assert_eq!(delta.len() as u64, lengths[0]);
+    let page = service.deltas(&product()).await.unwrap();
+    let listed: Vec<_> = page.deltas.iter().map(|it| (it.profile.as_str(), it.machines)).collect();
+    assert_eq!(listed, [("fast", 1), ("compact", 1)]);
+    assert_eq!(page.deltas[1].artifact_length, Some(new.length));
+}
+
+#[tokio::test]
+async fn what_is_tried_again_adds_to_what_was_spent() {
+    let world = World::new().await;
+    publish(&world, 0, Channel::Major, "1.0.0", 7).await;
+    machine(&world, "acme", Tier::Standard, "1.0.0").await;
+    publish(&world, 2, Channel::Bugfix, "1.0.1", 7).await;
+    let pair = pair("1.0.0", "1.0.1");
+    let state =
+        DeltaState::Waiting { from: super::after_days(2), reason: "the disk was full".to_owned() };
+    let tried = Tried { state, at: super::after_days(3), tries: 0, seconds: 90 };
+    let record_before = DeltaRecord { pair: pair.clone(), revision: 0, tried };
+    world.meta.claim_delta(record_before, super::after_days(3)).await.unwrap();
+    assert_eq!(work(&server(&world, 3, "one").await).await, 1);
+    assert!(record(&world, &pair).await.tried.seconds > 90);
 }
 
 #[tokio::test]
