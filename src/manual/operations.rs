@@ -518,6 +518,8 @@
 //! - What is built for one customer can be steered to another's machine by whoever has all of the server's
 //!   online keys ([`threat_model`](super::threat_model)).
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
+//! - On two busy cores the embedded store made 2,240 reports a second durable, and of 1,024 that came at once
+//!   the last waited half a second ([`measurements`](super::measurements)).
 //! - There is no console, no export of the store, and no scale-out over PostgreSQL.
 //! - An update takes longer than its slowest stage alone: its one pass 1.24 times in memory and 2.3 times on a
 //!   disk, on two cores; what comes before and after not counted ([`measurements`](super::measurements)).
