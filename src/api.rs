@@ -43,6 +43,7 @@ mod webhook;
 use actix_web::{HttpResponse, middleware::from_fn, web};
 
 pub use self::{
+    file::SendsFiles,
     openapi::document,
     route::{Route, Who},
 };

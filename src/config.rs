@@ -2,6 +2,7 @@
 //! before. Unknown fields are refused.
 
 mod deltas;
+mod downloads;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,7 @@ use std::{
 use mainstay_client::format::Channel;
 use serde::Deserialize;
 
-use self::deltas::DeltaSection;
+use self::{deltas::DeltaSection, downloads::DownloadSection};
 
 use crate::{
     outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
@@ -28,6 +29,7 @@ use crate::{
             Waves,
         },
     },
+    service::sending::AccelLocation,
 };
 
 /// Where the server listens unless told otherwise.
@@ -59,6 +61,8 @@ pub struct Config {
     pub deltas: DeltaRules,
     /// Who publishes documents on advisories; without, none are made.
     pub publisher: Option<Publisher>,
+    /// The location of the nginx in front that sends artifacts and deltas; without, the server does.
+    pub accel: Option<AccelLocation>,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -100,6 +104,8 @@ struct File {
     support: SupportSection,
     #[serde(default)]
     deltas: DeltaSection,
+    #[serde(default)]
+    downloads: DownloadSection,
     publisher: Option<PublisherSection>,
 }
 
@@ -256,6 +262,9 @@ pub enum ConfigError {
     /// No delta could be made so.
     #[error("deltas.{0}")]
     Deltas(String),
+    /// Nobody could send downloads so.
+    #[error("downloads.{0}")]
+    Downloads(String),
     /// Rollouts would start by what makes no sense.
     #[error("{part}: {problem}")]
     Rollout {
@@ -304,6 +313,7 @@ impl Config {
             rollout,
             support,
             deltas,
+            downloads,
             publisher,
         } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
@@ -331,6 +341,7 @@ impl Config {
             alone: support.alone,
             deltas: deltas.rules()?,
             publisher: publisher.map(PublisherSection::publisher).transpose()?,
+            accel: downloads.accel()?,
         })
     }
 }

@@ -22,6 +22,8 @@ pub struct Limits {
     pub body_piece_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// How long whoever is sent something may take none of it, where the system can tell (Linux).
+    pub send_stall_timeout: Duration,
     /// How long requests under way may take to end when the server is told to stop.
     pub shutdown_timeout: Duration,
     /// How many releases a plan lists as withheld; the nearest ones.
@@ -95,6 +97,7 @@ impl Limits {
         request_head_timeout: Duration::from_secs(10),
         body_piece_timeout: Duration::from_secs(30),
         keep_alive: Duration::from_secs(75),
+        send_stall_timeout: Duration::from_mins(1),
         shutdown_timeout: Duration::from_secs(10),
         withheld_max: 100,
         withheld_bytes_max: 24 << 10,

@@ -1,12 +1,31 @@
 //! The running server: stores, workers, background jobs, and their orderly end.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | `connection` | what becomes of a connection: files are sent from there, the rest is the HTTP service's |
+//! | `line` | how a file is sent, by the kernel or over TLS |
+//! | `rewound` | a connection that is read once more from its beginning |
 
-use std::{future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+mod connection;
+mod line;
+mod rewound;
 
-use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_server::ServerHandle;
+use actix_web::web;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    api,
     clock::{Clock, random_hex},
     config::{Config, TlsConfig},
     jobs,
@@ -28,6 +47,9 @@ const WEBHOOK_KEY_FILE: &str = "webhooks.key";
 
 /// The file in the server's directory that holds the name by which it claims background work.
 const NAME_FILE: &str = "server.name";
+
+/// How many connections may wait to be taken.
+const CONNECTIONS_WAITING_MAX: i32 = 1024;
 
 /// How long the making of a delta may take to end when the server is told to stop. It is made again later.
 const DELTA_END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -61,7 +83,7 @@ pub enum ServerError {
 pub struct Server {
     address: SocketAddr,
     scheme: &'static str,
-    running: actix_web::dev::Server,
+    running: actix_server::Server,
     handle: ServerHandle,
     jobs: [tokio::task::JoinHandle<()>; 3],
     deltas: tokio::task::JoinHandle<()>,
@@ -76,27 +98,27 @@ impl Server {
         jobs::renew(&service).await;
         // Before the first check: plans of before name them.
         service.load_deltas().await?;
-        let app_data = service.clone();
-        let server = HttpServer::new(move || {
-            App::new().app_data(app_data.clone()).configure(api::configure)
-        })
-        .disable_signals()
-        .client_request_timeout(limits.request_head_timeout)
-        .keep_alive(limits.keep_alive)
-        .shutdown_timeout(limits.shutdown_timeout.as_secs())
-        .tcp_nodelay(true);
-        let server = match config.workers {
-            Some(workers) => server.workers(workers),
-            None => server,
+        let builder = actix_server::Server::build()
+            .disable_signals()
+            .shutdown_timeout(limits.shutdown_timeout.as_secs());
+        let builder = match config.workers {
+            Some(workers) => builder.workers(workers),
+            None => builder,
         };
-        let bound = match &config.tls {
-            None => server.bind_auto_h2c(config.listen),
-            Some(tls) => server.bind_rustls_0_23(config.listen, tls_config(tls)?),
-        };
+        let tls = config.tls.as_ref().map(tls_acceptor).transpose()?;
+        let bound = listen(config.listen, &limits).and_then(|listener| {
+            let (address, service) = (listener.local_addr()?, service.clone());
+            let builder = match tls {
+                None => connection::listen::<TcpStream>(builder, listener, (), service)?,
+                Some(tls) => {
+                    connection::listen::<TlsStream<TcpStream>>(builder, listener, tls, service)?
+                }
+            };
+            Ok((address, builder))
+        });
         let what = format!("cannot listen on {}", config.listen);
-        let bound = bound.map_err(|source| ServerError::Io { what, source })?;
-        let address = bound.addrs().first().copied().unwrap_or(config.listen);
-        let running = bound.run();
+        let (address, builder) = bound.map_err(|source| ServerError::Io { what, source })?;
+        let running = builder.run();
         let service = service.into_inner();
         let deliveries = tokio::spawn(jobs::deliveries::run(Arc::clone(&service)));
         let actions = tokio::spawn(jobs::actions::run(Arc::clone(&service)));
@@ -168,7 +190,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     .with_rollouts(config.rollouts.clone())
     .with_alone(config.alone)
     .with_deltas(config.deltas, server_name(&dir.join(NAME_FILE))?)
-    .with_publisher(config.publisher.clone());
+    .with_publisher(config.publisher.clone())
+    .with_accel(config.accel.clone());
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {
@@ -194,7 +217,20 @@ fn server_name(path: &Path) -> Result<String, ServerError> {
     Ok(format!("server-{}", name.trim()))
 }
 
-fn tls_config(tls: &TlsConfig) -> Result<rustls::ServerConfig, ServerError> {
+fn listen(address: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    // Once more: the standard library lets far fewer wait.
+    rustix::net::listen(&listener, CONNECTIONS_WAITING_MAX)?;
+    // Whatever is sent, and by whom: all connections have this of the listener's.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(
+        &listener,
+        u32::try_from(limits.send_stall_timeout.as_millis()).map_err(io::Error::other)?,
+    )?;
+    Ok(listener)
+}
+
+fn tls_acceptor(tls: &TlsConfig) -> Result<TlsAcceptor, ServerError> {
     let explain = |path: &Path, error: &dyn std::fmt::Display| {
         ServerError::Tls(format!("{}: {error}", path.display()))
     };
@@ -202,8 +238,32 @@ fn tls_config(tls: &TlsConfig) -> Result<rustls::ServerConfig, ServerError> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| explain(&tls.certificate, &error))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| explain(&tls.key, &error))?;
-    rustls::ServerConfig::builder()
+    let mut config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .map_err(|error| ServerError::Tls(error.to_string()))
+        .map_err(|error| ServerError::Tls(error.to_string()))?;
+    config.alpn_protocols = vec![line::HTTP2.to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn whoever_takes_nothing_is_disconnected_after_a_while() {
+        let limits = Limits { send_stall_timeout: Duration::from_millis(100), ..Limits::DEFAULT };
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), &limits).unwrap();
+        let _idle = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut connection, _) = listener.accept().unwrap();
+        let piece = vec![0; 1 << 20];
+        let error = loop {
+            if let Err(error) = connection.write(&piece) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 }

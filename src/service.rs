@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`product`], [`private_channel`], [`publish`], [`rollout`], [`retire`], [`metadata`], [`upload`] | the vendor's release engineer |
 //! | [`contract`], [`decisions`], [`organisation`], [`access`] | the account manager; whoever gives out tokens |
-//! | [`enroll`], [`check`], [`answer`], [`report`], [`repository`], [`compressed`] | the customer's machine |
+//! | [`enroll`], [`check`], [`answer`], [`report`], [`repository`], [`sending`], [`compressed`] | the customer's machine |
 //! | [`story`], [`support`], [`action`], [`actions`], [`collect`], [`safeguard`], [`census`], [`seats`] | the technician |
 //! | [`exposure`], [`advisory`], [`sbom`] | whoever answers for security |
 //! | [`status`], [`webhook`] | whoever watches over it |
@@ -49,6 +49,7 @@ pub mod safeguard;
 pub mod sbom;
 mod scope;
 pub mod seats;
+pub mod sending;
 mod standing;
 pub mod status;
 pub mod story;
@@ -75,6 +76,7 @@ use crate::{
     store::{AuditEntry, BlobStore, MetaStore, Role},
 };
 use keys::OnlineKeys;
+use sending::AccelLocation;
 
 /// How often a change is tried again when something else has changed the same in the meantime.
 const ATTEMPTS_MAX: usize = 5;
@@ -106,6 +108,7 @@ pub struct Service {
     paces: pace::Paces,
     publisher: Option<Publisher>,
     deltas: delta::Deltas,
+    accel: Option<AccelLocation>,
 }
 
 impl Service {
@@ -150,6 +153,7 @@ impl Service {
             paces,
             publisher: None,
             deltas: delta::Deltas::new(DeltaRules::default(), "server".to_owned()),
+            accel: None,
         }
     }
 
@@ -199,6 +203,12 @@ impl Service {
     #[must_use]
     pub fn with_deltas(self, rules: DeltaRules, holder: String) -> Self {
         Self { deltas: delta::Deltas::new(rules, holder), ..self }
+    }
+
+    /// The same where the nginx in front sends artifacts and deltas, from this location of its.
+    #[must_use]
+    pub fn with_accel(self, accel: Option<AccelLocation>) -> Self {
+        Self { accel, ..self }
     }
 
     /// The limits in force.

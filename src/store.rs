@@ -20,7 +20,7 @@ mod record;
 mod selection;
 mod sled;
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeSet, fs::File, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -540,6 +540,13 @@ pub trait BlobStore: Send + Sync + 'static {
 
     /// The bytes `range` of a blob.
     async fn read(&self, digest: &Digest, range: Range<u64>) -> StoreResult<BlobStream>;
+
+    /// The file of this machine that a blob is in, opened, for whoever can do more with that than read it;
+    /// nothing where blobs are not in files. It has at least `bytes_min` bytes.
+    async fn open(&self, digest: &Digest, bytes_min: u64) -> StoreResult<Option<File>>;
+
+    /// Where below the folder of all blobs the file of a blob is; nothing where blobs are not in files.
+    fn file_path(&self, digest: &Digest) -> Option<String>;
 
     /// Stores `content` under `digest` once it is durable, and refuses with
     /// [`StoreError::Conflict`] content that has another digest. Storing what is there already

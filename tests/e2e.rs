@@ -120,6 +120,8 @@ mod screen;
 mod seats;
 #[path = "e2e/selections.rs"]
 mod selections;
+#[path = "e2e/sending.rs"]
+mod sending;
 #[path = "e2e/server.rs"]
 mod server;
 #[path = "e2e/service.rs"]

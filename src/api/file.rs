@@ -1,9 +1,8 @@
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder,
     body::SizedStream,
     http::{Method, StatusCode, header},
 };
-use futures_util::TryStreamExt as _;
 use mainstay_client::fetch::Coding;
 use serde_json::json;
 
@@ -13,8 +12,15 @@ use super::{
     openapi::Operation,
     problem::ApiError,
 };
-use crate::service::Service;
-use crate::service::{ServiceError, ServiceResult, repository::ServedFile};
+use crate::service::{Service, ServiceResult, repository::ServedFile, sending::Pieces};
+
+/// What a request bears whose answer is written by somebody who sends files without reading them: where the
+/// body is a file's, the answer bears a [`FilePart`](crate::service::sending::FilePart) in place of it.
+#[derive(Clone, Copy, Debug)]
+pub struct SendsFiles;
+
+/// By what the nginx in front is told which file it is to send.
+const X_ACCEL_REDIRECT: &str = "X-Accel-Redirect";
 
 /// What part of a file is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +78,18 @@ async fn send_stored(
     file: ServedFile,
 ) -> ServiceResult<HttpResponse> {
     let tag = format!("\"{}\"", file.sha256);
-    response
-        .insert_header((header::ETAG, tag.clone()))
-        .insert_header((header::ACCEPT_RANGES, "bytes"));
+    response.insert_header((header::ETAG, tag.clone()));
     if is_known(request, &tag) {
+        response.insert_header((header::ACCEPT_RANGES, "bytes"));
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
+    // Of a file that nginx sends it does not know the tag, and so not what `If-Range` asks.
+    if !request.headers().contains_key(header::RANGE)
+        && let Some(address) = service.accel_address(&file)
+    {
+        return Ok(response.insert_header((X_ACCEL_REDIRECT, address)).finish());
+    }
+    response.insert_header((header::ACCEPT_RANGES, "bytes"));
     let unchanged = text(request, &header::IF_RANGE).is_none_or(|known| known == tag);
     let part = match text(request, &header::RANGE).filter(|_| unchanged) {
         Some(range) => part(range, file.length),
@@ -97,12 +109,18 @@ async fn send_stored(
             return Ok(response.insert_header((header::CONTENT_RANGE, range)).finish());
         }
     };
-    let body = if request.method() == Method::HEAD {
-        empty()
-    } else {
-        read(service, file, start..end).await?
-    };
-    Ok(response.body(SizedStream::new(end - start, body)))
+    let mut with_body = |body| response.body(SizedStream::new(end - start, body));
+    if request.method() == Method::HEAD || start == end {
+        return Ok(with_body(empty()));
+    }
+    if request.extensions().contains::<SendsFiles>()
+        && let Some(part) = service.open_file(&file, start..end).await?
+    {
+        let mut response = with_body(empty());
+        response.extensions_mut().insert(part);
+        return Ok(response);
+    }
+    Ok(with_body(service.read(&file, start..end).await?))
 }
 
 /// Sends the file compressed. Its entity tag is a weak one: it says of what this is a form, and
@@ -141,34 +159,8 @@ fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a s
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-type Body = futures_util::stream::BoxStream<'static, Result<bytes::Bytes, std::io::Error>>;
-
-fn empty() -> Body {
+fn empty() -> Pieces {
     Box::pin(futures_util::stream::empty())
-}
-
-async fn read(
-    service: &Service,
-    file: ServedFile,
-    range: std::ops::Range<u64>,
-) -> ServiceResult<Body> {
-    if range.is_empty() {
-        return Ok(empty());
-    }
-    let sent = service.measures().sent();
-    let bytes = service.read(&file, range.clone()).await?;
-    let mut left = range.end - range.start;
-    let mut download = service.delta_download(&file).filter(|_| range.end == file.length);
-    let counted = bytes.inspect_ok(move |piece| {
-        sent.inc_by(piece.len() as u64);
-        left = left.saturating_sub(piece.len() as u64);
-        if left == 0
-            && let Some(download) = download.take()
-        {
-            download.ended();
-        }
-    });
-    Ok(Box::pin(counted.map_err(|error| std::io::Error::other(ServiceError::from(error)))))
 }
 
 /// Understands one range; several are answered with the whole file, which RFC 9110 §14.2 allows.

@@ -145,6 +145,7 @@ impl Background {
             alone: AloneLimits::default(),
             deltas: DeltaRules::default(),
             publisher: None,
+            accel: None,
         };
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();

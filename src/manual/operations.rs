@@ -29,6 +29,7 @@
 //! | `[deltas]` `seconds_a_day` | how many seconds of one core it may spend on them within 24 hours; 1 to 86400, 14400 by default; one that takes as long by itself is given up | | |
 //! | `[deltas]` `memory_bytes` | how much memory making one may take: 20 times the old payload and 4 times the new one, and 67108864 for a *compact* one, estimated from above; at least 67108864, 2147483648 by default | | |
 //! | `[deltas]` `disk_bytes` | how many bytes those that are kept may have together; at least 1048576, 10737418240 by default | | |
+//! | `[downloads]` `x_accel_redirect` | the location of an nginx in front that sends artifacts and deltas ([below](#downloads)); off by default | | |
 //! | `[publisher]` | who publishes documents on advisories: `name`, `namespace` ([`exposure`](super::exposure)) | | |
 //!
 //! ```
@@ -102,6 +103,47 @@
 //! No label names a machine or a customer: the number of series grows with the products alone. All
 //! counts are of one process and begin at 0 with it. `fixtures/alerts.yml` is an example of alerts that
 //! go by these.
+//!
+//! # Downloads
+//!
+//! A connection that begins by asking for a file of a repository (`GET` or `HEAD /repo/…`) has its answers from
+//! where the server takes connections in. Without TLS the kernel then sends the file from its own memory
+//! (`sendfile`, on Linux); over TLS it is read piece by piece, into memory that all connections of a worker
+//! share. So a client that stalls holds little memory ([`measurements`](super::measurements)). From its first
+//! other request on a connection is served as any other: files then go through memory of its own, 256 KiB at
+//! a time. Who may have what, what is counted and what is answered is the same on both ways.
+//!
+//! Whoever takes nothing of what it is sent for a minute is disconnected (on Linux), and goes on where it was
+//! when it comes back. When the server stops, downloads have 10 seconds to come to their end. A file that was
+//! removed in the meantime is sent to its end; of one that was cut short the connection ends early, which
+//! clients notice.
+//!
+//! **Behind a proxy** that ends TLS, let that open a connection for each request to `/repo/`, or keep those
+//! apart from the others; then downloads are sent the cheap way.
+//!
+//! **An nginx in front can send artifacts and deltas itself**, once the server has said that it may. It must
+//! run on the same machine, with the right to read the server's `blobs` directory:
+//!
+//! ```toml
+//! [downloads]                           # in mainstay.toml
+//! x_accel_redirect = "/internal/blobs/"
+//! ```
+//!
+//! ```nginx
+//! location / { proxy_pass http://127.0.0.1:8420; }
+//! location /internal/blobs/ {
+//!     internal;
+//!     alias /srv/mainstay/blobs/;
+//!     # The entity tag is the server's: nginx would drop it and make another.
+//!     etag off;
+//!     if_modified_since off;
+//!     add_header ETag $upstream_http_etag;
+//! }
+//! ```
+//!
+//! Then nobody may reach the server but through nginx: others are told where the file is, and get none.
+//! Metadata, conditional requests and ranges the server answers itself. What nginx sends is not in
+//! `mainstay_repository_sent_bytes_total`, nor are deltas that it sends in `mainstay_delta_downloads_total`.
 //!
 //! # Tokens
 //!
@@ -517,6 +559,11 @@
 //! - Events that a machine had not sent when it changed customers are reported under the new one.
 //! - What is built for one customer can be steered to another's machine by whoever has all of the server's
 //!   online keys ([`threat_model`](super::threat_model)).
+//! - An agent asks for other things first on the connection that it then downloads on: what it downloads from
+//!   the server itself does not go the cheap way ([above](#downloads)), but from behind a proxy that has a
+//!   connection for each request it does. Nor does what is asked for over HTTP/2.
+//! - A file that is not in the system's memory is read from the disk while other connections of the same
+//!   worker wait. A TLS client that stalls holds up to 64 KiB of what was encrypted for it.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
 //! - On two busy cores the embedded store made 2,240 reports a second durable, and of 1,024 that came at once
 //!   the last waited half a second ([`measurements`](super::measurements)).

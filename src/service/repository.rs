@@ -326,15 +326,6 @@ impl Service {
         };
         Ok(ServedFile { sha256: file.sha256, length: file.length, kind: ServedKind::Metadata })
     }
-
-    /// The bytes `range` of a file.
-    pub async fn read(
-        &self,
-        file: &ServedFile,
-        range: std::ops::Range<u64>,
-    ) -> ServiceResult<crate::store::BlobStream> {
-        Ok(self.blobs.read(&file.sha256, range).await?)
-    }
 }
 
 /// What came of a round of renewals.

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, Read as _, Seek as _},
     ops::Range,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -37,6 +37,8 @@ const FOLDER: &str = "sha256";
 /// Blobs as objects named by their digest: `sha256/ab/abcdef…`.
 pub struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
+    /// Where the files are, where objects are files.
+    dir: Option<PathBuf>,
 }
 
 impl ObjectBlobs {
@@ -53,12 +55,12 @@ impl ObjectBlobs {
         let files = LocalFileSystem::new_with_prefix(dir)
             .map_err(|error| unavailable(&error))?
             .with_fsync(true);
-        Ok(Self { objects: Arc::new(files) })
+        Ok(Self { objects: Arc::new(files), dir: Some(dir.to_owned()) })
     }
 
     /// Blobs that are gone with the process.
     pub fn memory() -> Self {
-        Self { objects: Arc::new(InMemory::new()) }
+        Self { objects: Arc::new(InMemory::new()), dir: None }
     }
 
     async fn upload(&self, digest: &Digest, content: &mut Content) -> StoreResult<()> {
@@ -98,13 +100,7 @@ impl BlobStore for ObjectBlobs {
     }
 
     async fn read(&self, digest: &Digest, range: Range<u64>) -> StoreResult<BlobStream> {
-        let length = self.length(digest).await?;
-        if range.end > length {
-            return Err(StoreError::Corrupt(format!(
-                "blob {digest} has {length} bytes: expected at least {}",
-                range.end
-            )));
-        }
+        require_length(digest, self.length(digest).await?, range.end)?;
         if range.is_empty() {
             // An empty range is none in HTTP, and so to object stores.
             return Ok(stream::empty().boxed());
@@ -116,6 +112,28 @@ impl BlobStore for ObjectBlobs {
             GetResultPayload::File(file, _) => Ok(file_pieces(file, range, digest)),
             GetResultPayload::Stream(pieces) => Ok(pieces.map_err(refused(&digest)).boxed()),
         }
+    }
+
+    async fn open(&self, digest: &Digest, bytes_min: u64) -> StoreResult<Option<File>> {
+        let Some(dir) = &self.dir else { return Ok(None) };
+        let (path, digest) = (dir.join(path_of(digest).as_ref()), *digest);
+        let opened = tokio::task::spawn_blocking(move || {
+            let file = File::open(path)?;
+            let length = file.metadata()?.len();
+            Ok((file, length))
+        });
+        let (file, length) = opened.await.map_err(io::Error::other).flatten().map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::NotFound => StoreError::NotFound(format!("blob {digest}")),
+                _ => StoreError::Unavailable(format!("blob {digest}: {error}")),
+            }
+        })?;
+        require_length(&digest, length, bytes_min)?;
+        Ok(Some(file))
+    }
+
+    fn file_path(&self, digest: &Digest) -> Option<String> {
+        self.dir.is_some().then(|| path_of(digest).to_string())
     }
 
     async fn remove(&self, digest: &Digest) -> StoreResult<()> {
@@ -155,6 +173,14 @@ fn remove_unfinished(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn require_length(digest: &Digest, length: u64, bytes_min: u64) -> StoreResult<()> {
+    if length >= bytes_min {
+        return Ok(());
+    }
+    let problem = format!("blob {digest} has {length} bytes: expected at least {bytes_min}");
+    Err(StoreError::Corrupt(problem))
 }
 
 fn path_of(digest: &Digest) -> ObjectPath {

@@ -156,7 +156,10 @@ fn a_delta_is_made_for_what_runs_and_named_given_out_and_counted() {
     // The rest of one that was cut counts as the one download that it ends.
     let rest = format!("bytes={}-", step.length - 1);
     asked(&server, &machine, "GET", &name, ("Range", &rest)).has_status(206);
-    let page = listed(&server);
+    // It is counted after its last byte is sent.
+    let page = eventually("both downloads are counted", || {
+        Some(listed(&server)).filter(|page| page["saved"]["downloads"] == 2)
+    });
     let saved = 2 * (target.artifact.length - step.length);
     let expected = (&Value::from(2), &Value::from(saved));
     assert_eq!((&page["saved"]["downloads"], &page["saved"]["saved_bytes"]), expected);

@@ -17,7 +17,7 @@ use crate::{harness::Server, openapi::expect_as_described};
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    head: String,
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 

@@ -8,14 +8,14 @@ use crate::{
 };
 
 /// What the server tells a monitoring system.
-fn measures(server: &Server) -> String {
+pub(crate) fn measures(server: &Server) -> String {
     let answer = server.request("GET", "/metrics", &server.token("viewer"), b"").has_status(200);
     String::from_utf8(answer.body).unwrap()
 }
 
 /// The value of the series, which is there.
 #[track_caller]
-fn value(measures: &str, series: &str) -> f64 {
+pub(crate) fn value(measures: &str, series: &str) -> f64 {
     let line = measures.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {series}\n{measures}")).parse().unwrap()
 }

@@ -14,19 +14,19 @@ use crate::{
 const UP_TO_DATE: i32 = 10;
 
 /// A machine whose maintenance runs, with every channel.
-fn paying(server: &Server) -> BareMachine {
+pub(crate) fn paying(server: &Server) -> BareMachine {
     let (start, end) = ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
     server.enroll(&server.customer("paying", "premium", start, end))
 }
 
 /// A machine whose maintenance ended years ago, with patches only.
-fn ended(server: &Server) -> BareMachine {
+pub(crate) fn ended(server: &Server) -> BareMachine {
     let (start, end) = ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z");
     server.enroll(&server.customer("ended", "basic", start, end))
 }
 
 /// Where manifest and artifact of a release are served.
-fn target_paths(server: &Server, version: &str) -> [String; 2] {
+pub(crate) fn target_paths(server: &Server, version: &str) -> [String; 2] {
     let visible = server.visible();
     let release = visible.releases.iter().find(|release| release["release"]["version"] == version);
     let release = release.unwrap();

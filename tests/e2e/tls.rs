@@ -11,8 +11,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 
 use crate::{
-    fleet::enroll,
-    harness::{Machine, PRODUCT, Ran, write},
+    fleet::{enroll, noise},
+    harness::{Machine, PRODUCT, Ran, platform, write},
     library::ProgramInC,
 };
 
@@ -57,6 +57,21 @@ impl TlsServer {
         command
     }
 
+    /// Makes the vendor's keys and the product, and publishes 1.0.0, which is of some length.
+    fn publish(&self) {
+        self.mainstay(&["keys", "generate", "--no-passphrase"]).succeeds();
+        self.mainstay(&["product", "create", "--product", PRODUCT]).succeeds();
+        let tree = self.dir.path().join("tree");
+        write(&tree.join("VERSION"), 0o644, "1.0.0");
+        write(&tree.join("notes.md"), 0o644, "The first.");
+        fs::write(tree.join("noise"), noise(1 << 20)).unwrap();
+        let platform = format!("{}={}", platform(), tree.display());
+        let notes = tree.join("notes.md");
+        let publish = ["publish", "--product", PRODUCT, "--version", "1.0.0", "--channel", "major"];
+        let files = ["--platform", &platform, "--notes", notes.to_str().unwrap()];
+        self.mainstay(&[&publish[..], &files].concat()).succeeds();
+    }
+
     /// Runs a `mainstay` command that trusts the authority.
     fn mainstay(&self, arguments: &[&str]) -> Ran {
         Ran::run(self.command(arguments).env("MAINSTAY_CA", self.ca()))
@@ -98,23 +113,13 @@ fn start(dir: &Path) -> (Child, String) {
 fn agent_and_command_trust_the_authority_that_they_are_given() {
     let server = TlsServer::start();
     assert!(server.url.starts_with("https://"), "{}", server.url);
-    server.mainstay(&["keys", "generate", "--no-passphrase"]).succeeds();
-    server.mainstay(&["product", "create", "--product", PRODUCT]).succeeds();
+    server.publish();
     server.mainstay(&["customer", "create", "--customer", "safe"]).succeeds();
     let contract = ["contract", "create", "--contract", "safe", "--customer", "safe"];
     let terms = ["--start", "2020-01-01T00:00:00Z", "--end", "2100-01-01T00:00:00Z"];
     let what = ["--tier", "basic", "--product", PRODUCT, "--base-line", "1.0"];
     server.mainstay(&[&contract[..], &terms, &what].concat()).succeeds();
     let key = server.mainstay(&["contract", "activation-key", "safe"]).succeeds().stdout();
-    let tree = server.dir.path().join("tree");
-    write(&tree.join("VERSION"), 0o644, "1.0.0");
-    write(&tree.join("notes.md"), 0o644, "The first.");
-    let platform = format!("{}={}", crate::harness::platform(), tree.display());
-    let notes = tree.join("notes.md");
-    let publish = ["publish", "--product", PRODUCT, "--version", "1.0.0", "--channel", "major"];
-    let files = ["--platform", &platform, "--notes", notes.to_str().unwrap()];
-    server.mainstay(&[&publish[..], &files].concat()).succeeds();
-
     let machine = Machine::bare();
     let ca = server.ca();
     enroll(&machine, &server.url, key.trim(), &["--ca", ca.to_str().unwrap()]).succeeds();
@@ -124,6 +129,39 @@ fn agent_and_command_trust_the_authority_that_they_are_given() {
     // Nobody in that program has said by which cryptography TLS is to be spoken.
     let program = ProgramInC::compiled(server.dir.path().join("update"));
     program.run(&machine, &["update"]).exits(10);
+}
+
+#[test]
+fn a_file_is_sent_over_tls_whichever_http_is_spoken() {
+    let server = TlsServer::start();
+    server.publish();
+    let releases = server.mainstay(&["--json", "release", "list", "--product", PRODUCT]);
+    let releases = releases.succeeds().json();
+    let digest = releases[0]["artifacts"][platform()]["sha256"].as_str().unwrap();
+    let blob = server.dir.path().join("server/blobs/sha256").join(&digest[..2]).join(digest);
+    let bytes = fs::read(blob).unwrap();
+    let url = format!(
+        "{}/repo/{PRODUCT}/targets/major/1.0.0/{digest}.{}.tar.zst",
+        server.url,
+        platform()
+    );
+    let token = fs::read_to_string(server.dir.path().join("server/admin.token")).unwrap();
+    let bearer = format!("Authorization: Bearer {token}");
+    for (version, spoken) in [("--http1.1", "1.1"), ("--http2", "2")] {
+        for (range, expected) in [("0-", &bytes[..]), ("70000-899999", &bytes[70_000..900_000])] {
+            let fetched = Command::new("curl")
+                .args(["--silent", "--show-error", "--fail", version, "--range", range])
+                .args(["--write-out", "%{stderr}%{http_version}", "--header", &bearer, "--cacert"])
+                .arg(server.ca())
+                // Twice, on one connection.
+                .args([&url, &url])
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&fetched.stderr);
+            assert_eq!(told, spoken.repeat(2), "{version} {range}");
+            assert!(fetched.stdout == expected.repeat(2), "{version} {range}");
+        }
+    }
 }
 
 #[test]
