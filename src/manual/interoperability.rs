@@ -17,6 +17,7 @@
 //! | repositories that python-tuf writes: roots rotated by two of three keys of mixed kinds, thresholds, nested delegations by path and by digest, succinct bins, SHA-512, targets in folders, with and without consistent snapshots | `tuf_client`, `ngclient` | every target of three versions arrives |
 //! | the same, expired, unsigned, below threshold, of another version, not listed, listed by a role that may not, and changed on the way | the same two | both refuse each |
 //! | a repository that python-tuf writes with nothing in it that `tough` does not know (no SHA-512, hashed, succinct or nested delegations, names beyond ASCII), as it is and broken in the same ways | `tuf_client`, `ngclient`, `tough` | all take the good one and refuse each broken one |
+//! | a server behind an nginx that sends artifacts itself, as [`operations`](super::operations#downloads) has it | Python's HTTP client | what arrives, whole and in parts, is what the server has, with its headers; nothing but what is granted |
 //! | 20,000 generated documents, and all the edges | securesystemslib's `encode_canonical`, Mainstay's | byte for byte the same; what has two readings (fractions, integers beyond 64 bits, lone surrogates, members that stand twice, …) is refused |
 //!
 //! # What is particular about others
