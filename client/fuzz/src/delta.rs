@@ -9,9 +9,17 @@ use mainstay_client::{
 use super::{Seeds, executable, input::Input};
 
 /// Narrow, so that every one of them is reached.
-const LIMITS: Limits =
-    Limits { payload_bytes_max: 4 << 10, copies_max: 20, executable_bytes_max: 2 << 10 };
-const STREAMS: u8 = 10;
+const LIMITS: Limits = Limits {
+    payload_bytes_max: 4 << 10,
+    copies_max: 20,
+    executable_bytes_max: 2 << 10,
+    opened_max: 4,
+    opened_bytes_max: 1 << 10,
+};
+/// The streams of both profiles or of *fast*.
+const STREAMS: [u8; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, DEFLATED];
+/// The stream of what is opened, which only deltas of the second version have.
+const DEFLATED: u8 = 11;
 /// The one stream of the profile *compact* that is coded otherwise, and the streams it is in place of.
 const CHANGES: u8 = 10;
 /// In the second byte of an input: the profile is *compact*.
@@ -38,10 +46,25 @@ fn check(old: &[u8], delta: &[u8], expected: &PayloadIdentity) {
     assert!(!applied || Digest::of(&made) == expected.sha256);
 }
 
-/// The one payload that deltas are for: text, and a program.
+/// What zlib makes of what is [`inflated`] at level 6.
+const PACKED: [u8; 9] = [0x4b, 0x4c, 0xa4, 0x3d, 0x48, 0x22, 0x19, 0x00, 0x00];
+
+fn inflated() -> Vec<u8> {
+    [[b'a'; 100].as_slice(), &[b'b'; 50]].concat()
+}
+
+/// The one payload that deltas are for: text, a program, and a deflate stream.
 fn old() -> Vec<u8> {
     let text: Vec<u8> = (0..40_u8).flat_map(|line| [b'a' + line % 26; 20]).collect();
-    [text, executable::program()].concat()
+    [text, executable::program(), PACKED.to_vec()].concat()
+}
+
+/// A stream as a delta has it.
+struct Stream<'a> {
+    id: u8,
+    coding: &'static [u8],
+    length: u64,
+    packed: &'a [u8],
 }
 
 /// A delta for the one old payload: `bytes` say how long the new one is, of which profile it is, which streams
@@ -52,40 +75,48 @@ fn sound(old: &[u8], bytes: &[u8]) -> Vec<u8> {
     let (high, low) = (input.byte(), input.byte());
     let new_length = u64::from(high) << 4 | u64::from(low & 0xf);
     let is_compact = low & COMPACT != 0;
-    let streams: Vec<_> = (0..STREAMS)
+    let lengths: Vec<_> = STREAMS
+        .into_iter()
         .map(|id| (id, input.below(4), usize::from(input.byte())))
         .filter(|(id, _, length)| *length > 0 && !(is_compact && REPLACED.contains(id)))
         .collect();
     let mut rest = input.rest();
-    let mut delta = b"\x8fMSDELTA\r\n\x01".to_vec();
-    delta.push(is_compact.into());
+    let mut streams = Vec::new();
+    for (id, coding, length) in lengths {
+        let (packed, others) = rest.split_at(length.min(rest.len()));
+        rest = others;
+        let coding: &[u8] = match coding {
+            0 | 1 => &[0],
+            2 => &[1],
+            _ => &[2, 0x5d],
+        };
+        // What is packed may be anything.
+        let length = if coding == [0] { packed.len() } else { 3 * length };
+        streams.push(Stream { id, coding, length: length as u64, packed });
+    }
+    if is_compact {
+        let length = rest.len() as u64;
+        streams.push(Stream { id: CHANGES, coding: &[3], length, packed: rest });
+        streams.sort_by_key(|it| it.id);
+    }
+    let version = if streams.iter().any(|it| it.id == DEFLATED) { 2 } else { 1 };
+    let mut delta = b"\x8fMSDELTA\r\n".to_vec();
+    delta.extend([version, is_compact.into()]);
     number(&mut delta, old.len() as u64);
     delta.extend(Digest::of(old).as_bytes());
     number(&mut delta, new_length);
     delta.extend(Digest::of(&vec![0; usize::try_from(new_length).unwrap()]).as_bytes());
-    number(&mut delta, streams.len() as u64 + u64::from(is_compact));
-    let mut packed = Vec::new();
-    for (id, coding, length) in streams {
-        let (stream, others) = rest.split_at(length.min(rest.len()));
-        rest = others;
-        packed.extend_from_slice(stream);
-        match coding {
-            0 | 1 => delta.extend([id, 0]),
-            2 => delta.extend([id, 1]),
-            _ => delta.extend([id, 2, 0x5d]),
-        }
-        // What is packed may be anything.
-        let unpacked = if coding < 2 { stream.len() as u64 } else { 3 * length as u64 };
-        number(&mut delta, unpacked);
-        number(&mut delta, stream.len() as u64);
+    number(&mut delta, streams.len() as u64);
+    for Stream { id, coding, length, packed } in &streams {
+        delta.push(*id);
+        delta.extend_from_slice(coding);
+        number(&mut delta, *length);
+        number(&mut delta, packed.len() as u64);
     }
-    if is_compact {
-        delta.extend([CHANGES, 3]);
-        number(&mut delta, rest.len() as u64);
-        number(&mut delta, rest.len() as u64);
-        packed.extend_from_slice(rest);
+    for stream in streams {
+        delta.extend_from_slice(stream.packed);
     }
-    [delta, packed].concat()
+    delta
 }
 
 fn number(bytes: &mut Vec<u8>, mut number: u64) {
@@ -131,10 +162,23 @@ pub(crate) fn seeds() -> Seeds {
     };
     let mixed = compact(64, &[]);
     let mixed_copy = compact(100, &[(0, &[0]), (1, &[90]), (2, &[0])]);
+    // What the old stream inflates to is copied, and becomes the same stream; behind it are zeros.
+    let (mut start, mut bytes) = (Vec::new(), Vec::new());
+    number(&mut start, (800 + length) as u64);
+    number(&mut bytes, inflated().len() as u64);
+    let mut jump = Vec::new();
+    number(&mut jump, 2 * (800 + length) as u64);
+    let packed = u8::try_from(PACKED.len()).unwrap();
+    let said = [&[1][..], &start, &[packed], &bytes, &[6, 0, packed], &bytes].concat();
+    let opened = seed(
+        PACKED.len() + 9,
+        &[(0, &[0]), (1, &bytes), (2, &jump), (3, &[0; 9]), (DEFLATED, &said)],
+    );
     vec![
         ("literals", literals),
         ("copy", copy),
         ("program", program),
+        ("opened", opened),
         ("mixed", mixed),
         ("mixed_copy", mixed_copy),
     ]
@@ -145,7 +189,7 @@ fn seed(length: usize, streams: &[(u8, &[u8])]) -> Vec<u8> {
     let length = u16::try_from(length).unwrap();
     let mut seed =
         vec![length.checked_shr(4).unwrap().to_le_bytes()[0], length.to_le_bytes()[0] & 0xf];
-    for id in 0..STREAMS {
+    for id in STREAMS {
         let stream = streams.iter().find(|(it, _)| *it == id).map_or(&[][..], |(_, stream)| stream);
         seed.extend([0, u8::try_from(stream.len()).unwrap()]);
     }

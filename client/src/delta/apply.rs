@@ -8,6 +8,7 @@ use super::{
     copies::{self, Copy, PIECE_BYTES_MAX},
     dictionary::dictionary,
     error::Reason,
+    opened::{ClosedNew, OpenedOld, Openings, opened_length},
     progress::tell,
     stream::{StreamId, StreamReader},
 };
@@ -41,6 +42,11 @@ pub fn apply<W: Write>(
     expect_new(&header, expected)?;
     let (old_length, new_length) = (length(&header.old, limits)?, length(&header.new, limits)?);
     expect_old(old, &header, watch)?;
+    let openings = Openings::read(delta, &header, (old_length, new_length), limits)?;
+    let new_length = opened_length(new_length, openings.new.last().map(|(it, _)| it));
+    let output = ClosedNew::new(output, header.new.length, openings.new);
+    let old = &OpenedOld::new(old, old_length, openings.old)?;
+    let old_length = old.opened_length();
 
     let open = |id| StreamReader::open(delta, &header, id, &[]);
     let mut streams =
@@ -55,9 +61,7 @@ pub fn apply<W: Write>(
         changes: Changes::open(delta, &header, &dictionary)?,
         addresses: Addresses::open(old, delta, &header, &copies, (old_length, new_length), limits)?,
         output,
-        hasher: Hasher::new(),
         chunk: Vec::new(),
-        written: 0,
         total: header.new.length,
         watch,
     };
@@ -118,10 +122,8 @@ struct Rebuilding<'a, W> {
     old: &'a dyn ReadAt,
     changes: Changes<'a>,
     addresses: Addresses<'a>,
-    output: W,
-    hasher: Hasher,
+    output: ClosedNew<W>,
     chunk: Vec<u8>,
-    written: u64,
     total: u64,
     watch: Watch<'a>,
 }
@@ -173,21 +175,16 @@ impl<W: Write> Rebuilding<'_, W> {
     }
 
     fn write(&mut self) -> Result<(), Error> {
-        self.hasher.update(&self.chunk);
-        self.output.write_all(&self.chunk).map_err(|source| Reason::Write { source })?;
-        self.written += self.chunk.len() as u64;
-        tell(self.watch, Progress::Applying { done: self.written, total: self.total })
+        self.output.take(&self.chunk)?;
+        let done = self.output.written();
+        tell(self.watch, Progress::Applying { done, total: self.total })
     }
 
-    fn finish(mut self, header: &Header) -> Result<W, Error> {
+    fn finish(self, header: &Header) -> Result<W, Error> {
         self.changes.finish()?;
         self.addresses.finish()?;
-        self.output.flush().map_err(|source| Reason::Write { source })?;
-        let (expected, found) = (header.new.sha256, self.hasher.finish());
-        if found == expected {
-            Ok(self.output)
-        } else {
-            Err(Reason::Result { expected, found }.into())
-        }
+        let (output, found) = self.output.finish()?;
+        let expected = header.new.sha256;
+        if found == expected { Ok(output) } else { Err(Reason::Result { expected, found }.into()) }
     }
 }

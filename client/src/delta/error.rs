@@ -38,8 +38,10 @@ pub(super) enum Reason {
 
     #[error("this is no delta: expected it to begin as deltas of Mainstay do")]
     NoDelta,
-    #[error("the delta has format {found}: expected {expected}; use a newer version of Mainstay")]
-    Version { expected: u8, found: u8 },
+    #[error(
+        "the delta has format {found}: expected 1 to {newest}; use a newer version of Mainstay"
+    )]
+    Version { newest: u8, found: u8 },
     #[error("the delta is damaged: {what}; fetch or make it again")]
     Malformed { what: &'static str },
     #[error(

@@ -11,8 +11,9 @@ use crate::{format::Digest, pack::PayloadIdentity};
 /// What every delta begins with: a byte that no text has, a name, and line ends that a transfer as text
 /// would damage.
 const MAGIC: &[u8; 10] = b"\x8fMSDELTA\r\n";
-/// The one version of the format that there is.
+/// The version of the format, and that of deltas in which deflate streams are opened.
 const VERSION: u8 = 1;
+const VERSION_OPENED: u8 = 2;
 /// More bytes than any header has.
 const HEADER_BYTES_MAX: usize = 1024;
 
@@ -97,11 +98,17 @@ impl Header {
         Ok(header)
     }
 
+    /// The format's version, by which a program knows that it is too old for what is opened.
+    fn version(&self) -> u8 {
+        let is_opened = self.streams.iter().any(|it| it.id == StreamId::Deflated);
+        if is_opened { VERSION_OPENED } else { VERSION }
+    }
+
     /// The header's bytes.
     #[cfg(feature = "delta-make")]
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend([VERSION, self.profile.as_byte()]);
+        bytes.extend([self.version(), self.profile.as_byte()]);
         for payload in [&self.old, &self.new] {
             number::put(&mut bytes, payload.length);
             bytes.extend(payload.sha256.as_bytes());
@@ -143,9 +150,9 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn header(&mut self, magic_length: u64) -> Result<Header, Error> {
         let all = self.bytes.len();
-        let found = self.byte()?;
-        if found != VERSION {
-            return Err(Reason::Version { expected: VERSION, found }.into());
+        let version = self.byte()?;
+        if ![VERSION, VERSION_OPENED].contains(&version) {
+            return Err(Reason::Version { newest: VERSION_OPENED, found: version }.into());
         }
         let profile =
             Profile::from_byte(self.byte()?).ok_or(malformed("its profile is unknown"))?;
@@ -163,7 +170,12 @@ impl Parser<'_> {
             streams.push(entry);
         }
         let length = magic_length + (all - self.bytes.len()) as u64;
-        Ok(Header { profile, old, new, streams, length })
+        let header = Header { profile, old, new, streams, length };
+        if header.version() == version {
+            Ok(header)
+        } else {
+            Err(malformed("its streams are those of another version"))
+        }
     }
 
     fn stream(&mut self) -> Result<StreamEntry, Error> {

@@ -1,10 +1,12 @@
 //! Making deltas.
 
 mod alignment;
+mod compressed;
 mod content;
 mod executables;
 mod member;
 mod mixed;
+mod opening;
 mod packing;
 mod suffix_array;
 mod suffix_index;
@@ -14,11 +16,13 @@ use self::{
     alignment::Tuning,
     content::Content,
     executables::{Executables, divided, executables, with_names},
-    packing::PackedStream,
+    opening::Payloads,
+    packing::{PackedStream, pack},
     suffix_index::SuffixIndex,
 };
 use super::{
-    Error, Header, Limits, Profile, Progress, Watch, copies::Copy, error::Reason, progress::tell,
+    Error, Header, Limits, Profile, Progress, StreamId, Watch, copies::Copy, error::Reason,
+    progress::tell,
 };
 use crate::{format::Digest, pack::PayloadIdentity};
 
@@ -33,7 +37,7 @@ const TUNINGS: [Tuning; 4] = [
 
 /// Makes the delta that turns the payload `old` into the payload `new`.
 ///
-/// It takes about 18 bytes of memory for each byte of the old payload.
+/// It takes about 18 bytes of memory for each byte of the old payload, and of what is opened in it.
 ///
 /// # Errors
 ///
@@ -47,16 +51,22 @@ pub fn make(
     watch: Watch<'_>,
 ) -> Result<Vec<u8>, Error> {
     let (old_identity, new_identity) = (identity(old, limits)?, identity(new, limits)?);
-    let executables = executables(old, new, limits);
+    let Payloads { old, new, openings } = opening::open(old, new, limits, watch)?;
+    let executables = executables(&old, &new, limits);
+    let (old, new) = (&*old.bytes, &*new.bytes);
     let given = Given { old, new, executables: &executables, profile, limits };
-    let smallest = if executables.is_empty() {
+    let mut streams = if executables.is_empty() {
         smallest(&given, [old, new], watch)?
     } else {
         let [old_named, new_named] = with_names(old, new, &executables, watch)?;
         smallest(&given, [&old_named, &new_named], watch)?
     };
+    if !openings.new.is_empty() {
+        let packed = pack(StreamId::Deflated, &openings.to_bytes(), &[]);
+        streams.push(packed.map_err(|source| Reason::Compress { source })?);
+    }
     let (entries, packed): (Vec<_>, Vec<_>) =
-        smallest.into_iter().map(|it| (it.entry, it.bytes)).unzip();
+        streams.into_iter().map(|it| (it.entry, it.bytes)).unzip();
     let header =
         Header { profile, old: old_identity, new: new_identity, streams: entries, length: 0 };
     Ok([header.to_bytes(), packed.concat()].concat())

@@ -20,6 +20,8 @@ pub enum Progress {
         /// All of them.
         total: u64,
     },
+    /// What is compressed in both payloads is being opened.
+    Opening,
     /// The old payload is being sorted.
     Sorting,
     /// What is alike in both payloads is looked for; more than once.

@@ -33,10 +33,12 @@ pub enum StreamId {
     AddressErrors,
     /// What is new: the bytes between the copies, and those of copies that differ.
     Changes,
+    /// The deflate streams that are opened in both payloads.
+    Deflated,
 }
 
 impl StreamId {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::CopyGaps,
         Self::CopyLengths,
         Self::CopyJumps,
@@ -48,6 +50,7 @@ impl StreamId {
         Self::AddressGaps,
         Self::AddressErrors,
         Self::Changes,
+        Self::Deflated,
     ];
 
     pub(super) const fn as_byte(self) -> u8 {
@@ -81,6 +84,7 @@ impl fmt::Display for StreamId {
             Self::AddressGaps => "address gaps",
             Self::AddressErrors => "address errors",
             Self::Changes => "changes",
+            Self::Deflated => "deflated",
         })
     }
 }

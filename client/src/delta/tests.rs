@@ -5,6 +5,8 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::{format::Digest, pack::PayloadIdentity};
 
+mod compressed;
+
 fn on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }

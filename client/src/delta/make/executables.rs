@@ -9,7 +9,8 @@ use std::collections::HashMap;
 
 use super::{
     alignment::{Tuning, align},
-    member::{Member, members, pairs},
+    member::{Member, pairs},
+    opening::Payload,
     sorted,
 };
 use crate::delta::{
@@ -31,9 +32,14 @@ pub(super) struct Executables {
 }
 
 /// The pairs of executables that are understood, in the order of the new payload.
-pub(super) fn executables(old: &[u8], new: &[u8], limits: &Limits) -> Vec<Executables> {
+pub(super) fn executables(
+    old: &Payload<'_>,
+    new: &Payload<'_>,
+    limits: &Limits,
+) -> Vec<Executables> {
     let (old_members, new_members) =
         (executable_members(old, limits), executable_members(new, limits));
+    let (old, new) = (&*old.bytes, &*new.bytes);
     let changed = pairs(&old_members, &new_members)
         .into_iter()
         .filter(|(before, after)| old[before.range.clone()] != new[after.range.clone()]);
@@ -47,11 +53,11 @@ pub(super) fn executables(old: &[u8], new: &[u8], limits: &Limits) -> Vec<Execut
     analysed.collect()
 }
 
-fn executable_members(payload: &[u8], limits: &Limits) -> Vec<Member> {
-    let mut members = members(payload);
+fn executable_members(payload: &Payload<'_>, limits: &Limits) -> Vec<Member> {
+    let mut members = payload.files.clone();
     members.retain(|it| {
         it.range.len() <= limits.executable_bytes_max
-            && payload[it.range.clone()].starts_with(b"\x7fELF")
+            && payload.bytes[it.range.clone()].starts_with(b"\x7fELF")
     });
     members
 }
