@@ -294,6 +294,7 @@ impl Shown {
             Progress::Verifying { done, total } => ("verify", Some((done, total))),
             Progress::Applying { done, total } => ("apply", Some((done, total))),
             Progress::Aligning { done, total } => ("compare", Some((done, total))),
+            Progress::Opening => ("open", None),
             Progress::Sorting => ("sort", None),
             Progress::Compressing => ("compress", None),
             _ => ("work", None),

@@ -27,7 +27,7 @@
 //! | `[deltas]` `enabled` | whether the server makes deltas ([`deltas`](super::deltas)); `true` by default; those that were made are given out all the same | | |
 //! | `[deltas]` `compact` | whether it makes *compact* ones, too; `true` by default | | |
 //! | `[deltas]` `seconds_a_day` | how many seconds of one core it may spend on them within 24 hours; 1 to 86400, 14400 by default; one that takes as long by itself is given up | | |
-//! | `[deltas]` `memory_bytes` | how much memory making one may take: 20 times the old payload and 4 times the new one, and 67108864 for a *compact* one, estimated from above; at least 67108864, 2147483648 by default | | |
+//! | `[deltas]` `memory_bytes` | how much memory making one may take: 20 times the old payload and 4 times the new one, and 67108864 for a *compact* one, estimated from above; of what is compressed in them no more is opened than fits as well, by the same count; at least 67108864, 2147483648 by default | | |
 //! | `[deltas]` `disk_bytes` | how many bytes those that are kept may have together; at least 1048576, 10737418240 by default | | |
 //! | `[downloads]` `x_accel_redirect` | the location of an nginx in front that sends artifacts and deltas ([below](#downloads)); off by default | | |
 //! | `[publisher]` | who publishes documents on advisories: `name`, `namespace` ([`exposure`](super::exposure)) | | |

@@ -184,6 +184,17 @@ pub struct Wanted {
     pub new_payload_bytes: u64,
 }
 
+/// How much memory it takes to make a delta of payloads of so many bytes, in bytes.
+const fn memory_bytes(old_bytes: u64, new_bytes: u64) -> u64 {
+    old_bytes.saturating_mul(20).saturating_add(new_bytes.saturating_mul(4))
+}
+
+/// How many bytes that are compressed in either payload may be opened where making a delta may take
+/// `memory_bytes_max` of memory: they are so many bytes more of both.
+pub const fn opened_bytes_max(old_bytes: u64, new_bytes: u64, memory_bytes_max: u64) -> u64 {
+    memory_bytes_max.saturating_sub(memory_bytes(old_bytes, new_bytes)) / memory_bytes(1, 1)
+}
+
 impl Wanted {
     /// How much memory it takes to make it, in bytes, estimated from above: both payloads, a copy of both
     /// where there are executables in them, the suffixes of the old one in their order, and the models of
@@ -193,8 +204,7 @@ impl Wanted {
             Otherwise::Artifact => 0,
             Otherwise::Fast(_) => MODEL_BYTES,
         };
-        let old = self.old_payload_bytes.saturating_mul(20);
-        old.saturating_add(self.new_payload_bytes.saturating_mul(4)).saturating_add(models)
+        memory_bytes(self.old_payload_bytes, self.new_payload_bytes).saturating_add(models)
     }
 
     /// How many bytes a machine fetches otherwise.

@@ -21,7 +21,7 @@ use super::super::{Service, ServiceError, ServiceResult, chain, publish::StreamR
 use crate::{
     clock::Stopwatch,
     measures::Making,
-    policy::delta::{DeltaPair, DeltaState, Tried, Wanted},
+    policy::delta::{DeltaPair, DeltaState, Tried, Wanted, opened_bytes_max},
     store::{DeltaRecord, StoreError},
 };
 
@@ -49,6 +49,7 @@ struct Task {
     new: Source,
     profile: Profile,
     seconds_max: u32,
+    memory_bytes_max: u64,
     is_stopping: Arc<AtomicBool>,
     is_lost: Arc<AtomicBool>,
 }
@@ -163,6 +164,7 @@ impl Service {
             new: self.source(&new).await?,
             profile,
             seconds_max: self.deltas.rules.seconds_a_day,
+            memory_bytes_max: self.deltas.rules.memory_bytes,
             is_stopping: Arc::clone(&self.deltas.is_stopping),
             is_lost: Arc::default(),
         })
@@ -228,10 +230,10 @@ impl Service {
 
 impl Task {
     fn run(self) -> Result<Vec<u8>, Unmade> {
-        let Self { old, new, profile, seconds_max, is_stopping, is_lost } = self;
+        let Self { old, new, profile, seconds_max, memory_bytes_max, is_stopping, is_lost } = self;
         let expected = new.identity;
         let (old, new) = (old.payload()?, new.payload()?);
-        let limits = Limits::default();
+        let limits = limits(&old, &new, memory_bytes_max);
         let stopwatch = Stopwatch::start();
         let is_slow = || stopwatch.elapsed().as_secs() >= u64::from(seconds_max);
         let mut phase = None;
@@ -285,12 +287,21 @@ fn uncounted(claimed: DeltaRecord) -> DeltaRecord {
 
 fn phase_name(progress: Progress) -> &'static str {
     match progress {
+        Progress::Opening => "open",
         Progress::Sorting => "sort",
         Progress::Aligning { .. } => "compare",
         Progress::Compressing => "compress",
         Progress::Verifying { .. } | Progress::Applying { .. } => "verify",
         _ => "work",
     }
+}
+
+/// Those of machines, and that what is opened keeps to the memory that there is.
+fn limits(old: &[u8], new: &[u8], memory_bytes_max: u64) -> Limits {
+    let limits = Limits::default();
+    let opened = opened_bytes_max(old.len() as u64, new.len() as u64, memory_bytes_max);
+    let opened = usize::try_from(opened).unwrap_or(usize::MAX);
+    Limits { opened_bytes_max: limits.opened_bytes_max.min(opened), ..limits }
 }
 
 /// How the engine packs a delta so; nothing where it does not.
