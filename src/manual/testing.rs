@@ -96,6 +96,10 @@
 //! says what is special about it, see `cargo nextest run -p mainstay-client --test corpus` fail, mend
 //! the code. What a target has learned stays in `client/fuzz/corpus`, which is not committed.
 //!
+//! On 2026-11-30 each of the 24 targets ran for ten minutes, four at a time on two cores that compilers had a part
+//! of: 50 to 180 CPU seconds and 8,087 (`delta`) to 1,310,237 (`headers`) executions each, without a finding. `delta`
+//! ran on the format before what is compressed in payloads was opened, and not since.
+//!
 //! Where a document's form changes, remove `client/fuzz/seeds` and write them anew:
 //!
 //! ```sh
