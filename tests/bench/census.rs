@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
+mod records;
+
 use std::{
     collections::BTreeMap,
     hint::black_box,
@@ -16,16 +18,15 @@ use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use mainstay::{
     policy::{Cell, Count, Day},
-    store::{
-        AuditEntry, ListPlace, Listed, MachineChange, MachineRecord, MetaStore, Selection,
-        SledStore,
-    },
+    store::{ListPlace, Listed, MachineChange, MachineRecord, MetaStore, Selection, SledStore},
 };
 use mainstay_client::{
     format::Digest,
     tuf::{PublicKey, SigningKey},
 };
 use serde_json::json;
+
+use self::records::enrolled;
 
 const PRODUCT: &str = "acme-db";
 const CUSTOMERS: u64 = 1000;
@@ -43,8 +44,8 @@ async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(dir.path()).unwrap();
     let started = Instant::now();
-    let filling =
-        stream::iter(0..machines).map(|number| store.create_machine(machine(number), entry()));
+    let filling = stream::iter(0..machines)
+        .map(|number| store.create_machine(machine(number), enrolled(now())));
     filling.buffer_unordered(FILLING).for_each(|created| async { created.unwrap() }).await;
     eprintln!("{machines} machines are there after {:.0} s", started.elapsed().as_secs_f64());
 
@@ -180,20 +181,6 @@ fn machine(number: u64) -> MachineRecord {
 
 fn key(digest: &Digest) -> PublicKey {
     SigningKey::from_seed(digest.as_bytes()).public()
-}
-
-fn entry() -> AuditEntry {
-    AuditEntry {
-        at: now(),
-        actor: "bench".to_owned(),
-        address: None,
-        action: "machine.enroll".to_owned(),
-        subject: "machine".to_owned(),
-        reason: None,
-        ticket: None,
-        detail: String::new(),
-        before: None,
-    }
 }
 
 async fn timed<T>(work: impl AsyncFnOnce() -> T) -> Duration {

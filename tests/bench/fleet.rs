@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
+mod records;
+
 use std::{
     fs::File,
     io::{BufWriter, Write as _},
@@ -13,9 +15,11 @@ use std::{
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use mainstay::store::{AuditEntry, MachineRecord, MetaStore as _, SledStore};
+use mainstay::store::{MachineRecord, MetaStore as _, SledStore};
 use mainstay_client::{format::Digest, tuf::SigningKey};
 use serde_json::json;
+
+use self::records::enrolled;
 
 /// How many changes are on their way at a time.
 const AT_ONCE: usize = 1024;
@@ -36,7 +40,7 @@ async fn main() {
     let mut file = BufWriter::new(File::create(next()).unwrap());
     let requests_max: usize = next().parse().unwrap();
     let created = stream::iter(0..machines)
-        .map(|number| store.create_machine(fleet.machine(number), entry()));
+        .map(|number| store.create_machine(fleet.machine(number), enrolled(now())));
     created.buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await.unwrap();
     for number in 0..machines.min(requests_max) {
         let request = serde_json::to_string(&fleet.check(number)).unwrap();
@@ -99,18 +103,4 @@ fn token(number: usize) -> String {
 
 fn now() -> Timestamp {
     "2026-11-29T12:00:00Z".parse().unwrap()
-}
-
-fn entry() -> AuditEntry {
-    AuditEntry {
-        at: now(),
-        actor: "bench".to_owned(),
-        address: None,
-        action: "machine.enroll".to_owned(),
-        subject: "machine".to_owned(),
-        reason: None,
-        ticket: None,
-        detail: String::new(),
-        before: None,
-    }
 }

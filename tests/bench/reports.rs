@@ -8,6 +8,8 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with a few digits")]
 
+mod records;
+
 use std::{
     fs::File,
     io::Write as _,
@@ -23,13 +25,15 @@ use mainstay::{
     limits::Limits,
     policy::Tiers,
     service::{Service, keys::OnlineKeys},
-    store::{AuditEntry, MachineRecord, MetaStore as _, ObjectBlobs, SledStore},
+    store::{MachineRecord, MetaStore as _, ObjectBlobs, SledStore},
 };
 use mainstay_client::{
     format::{Digest, wire::ReportRequest},
     tuf::SigningKey,
 };
 use serde_json::json;
+
+use self::records::enrolled;
 
 const PRODUCT: &str = "acme-db";
 const CUSTOMERS: usize = 1000;
@@ -80,8 +84,8 @@ async fn timed(service: &Service, number: usize, request: &ReportRequest) -> Dur
 /// A server's use cases over a store in which there are so many machines.
 async fn filled(dir: &Path, machines: usize) -> Service {
     let store = Arc::new(SledStore::open(&dir.join("records")).unwrap());
-    let created =
-        stream::iter(0..machines).map(|number| store.create_machine(machine(number), entry()));
+    let created = stream::iter(0..machines)
+        .map(|number| store.create_machine(machine(number), enrolled(now())));
     created.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.unwrap();
     let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs")).unwrap());
     let keys = OnlineKeys::open_or_create(&dir.join("keys")).unwrap();
@@ -195,18 +199,4 @@ fn machine(number: usize) -> MachineRecord {
         "event_number": 0,
     }))
     .unwrap()
-}
-
-fn entry() -> AuditEntry {
-    AuditEntry {
-        at: now(),
-        actor: "bench".to_owned(),
-        address: None,
-        action: "machine.enroll".to_owned(),
-        subject: "machine".to_owned(),
-        reason: None,
-        ticket: None,
-        detail: String::new(),
-        before: None,
-    }
 }
