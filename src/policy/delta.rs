@@ -189,12 +189,6 @@ const fn memory_bytes(old_bytes: u64, new_bytes: u64) -> u64 {
     old_bytes.saturating_mul(20).saturating_add(new_bytes.saturating_mul(4))
 }
 
-/// How many bytes that are compressed in either payload may be opened where making a delta may take
-/// `memory_bytes_max` of memory: they are so many bytes more of both.
-pub const fn opened_bytes_max(old_bytes: u64, new_bytes: u64, memory_bytes_max: u64) -> u64 {
-    memory_bytes_max.saturating_sub(memory_bytes(old_bytes, new_bytes)) / memory_bytes(1, 1)
-}
-
 impl Wanted {
     /// How much memory it takes to make it, in bytes, estimated from above: both payloads, a copy of both
     /// where there are executables in them, the suffixes of the old one in their order, and the models of
@@ -205,6 +199,12 @@ impl Wanted {
             Otherwise::Fast(_) => MODEL_BYTES,
         };
         memory_bytes(self.old_payload_bytes, self.new_payload_bytes).saturating_add(models)
+    }
+
+    /// How many bytes that are compressed in either payload may be opened where making it may take
+    /// `memory_bytes_max` of memory: they are so many bytes more of both.
+    pub fn opened_bytes_max(&self, memory_bytes_max: u64) -> u64 {
+        memory_bytes_max.saturating_sub(self.memory_bytes()) / memory_bytes(1, 1)
     }
 
     /// How many bytes a machine fetches otherwise.

@@ -9,11 +9,12 @@ use std::{
     ops::Range,
 };
 
+#[cfg(feature = "delta-make")]
+use super::number;
 use super::{
     Error, Header, Limits, ReadAt,
     deflate::{Deflater, Setting, inflate},
     error::Reason,
-    number,
     read_at::Section,
     stream::{StreamId, StreamReader},
 };

@@ -95,9 +95,15 @@ fn what_never_comes_to_its_end_is_given_up() {
 
 #[test]
 fn what_is_opened_has_the_memory_that_is_left() {
-    let need = wanted(1).memory_bytes();
-    let opened = |memory_bytes| opened_bytes_max(4000, 5000, memory_bytes);
-    assert_eq!([need - 1, need, need + 23, need + 24, need + 2400].map(opened), [0, 0, 0, 1, 100]);
+    for otherwise in [Otherwise::Artifact, Otherwise::Fast(5000)] {
+        let wanted = Wanted { otherwise, ..wanted(1) };
+        let need = wanted.memory_bytes();
+        let opened = |memory_bytes| wanted.opened_bytes_max(memory_bytes);
+        assert_eq!(
+            [need - 1, need, need + 23, need + 24, need + 2400].map(opened),
+            [0, 0, 0, 1, 100]
+        );
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::super::{Service, ServiceError, ServiceResult, chain, publish::StreamR
 use crate::{
     clock::Stopwatch,
     measures::Making,
-    policy::delta::{DeltaPair, DeltaState, Tried, Wanted, opened_bytes_max},
+    policy::delta::{DeltaPair, DeltaState, Tried, Wanted},
     store::{DeltaRecord, StoreError},
 };
 
@@ -49,7 +49,7 @@ struct Task {
     new: Source,
     profile: Profile,
     seconds_max: u32,
-    memory_bytes_max: u64,
+    limits: Limits,
     is_stopping: Arc<AtomicBool>,
     is_lost: Arc<AtomicBool>,
 }
@@ -98,7 +98,7 @@ impl Service {
         let mut claimed = DeltaRecord { revision: claimed.revision + 1, ..claimed };
         tracing::info!(delta = %pair, machines = wanted.machines, "making a delta");
         let stopwatch = Stopwatch::start();
-        let made = self.made(&mut claimed).await;
+        let made = self.made(&mut claimed, wanted).await;
         let took = stopwatch.elapsed();
         // One that took less than a second counts as one second.
         claimed.tried.seconds += took.as_secs() + u64::from(took.subsec_nanos() > 0);
@@ -112,8 +112,8 @@ impl Service {
     }
 
     /// The delta, made on a thread of its own, while the claim is renewed.
-    async fn made(&self, claimed: &mut DeltaRecord) -> Result<Vec<u8>, Unmade> {
-        let task = match self.task(&claimed.pair).await {
+    async fn made(&self, claimed: &mut DeltaRecord, wanted: &Wanted) -> Result<Vec<u8>, Unmade> {
+        let task = match self.task(&claimed.pair, wanted).await {
             Ok(task) => task,
             Err(error) => return Err(Unmade::NotNow(chain(&error))),
         };
@@ -149,7 +149,7 @@ impl Service {
         Ok(())
     }
 
-    async fn task(&self, pair: &DeltaPair) -> ServiceResult<Task> {
+    async fn task(&self, pair: &DeltaPair, wanted: &Wanted) -> ServiceResult<Task> {
         let [old, new] = [&pair.from, &pair.to];
         let old = self.meta.release(&pair.product, old).await?.artifacts.remove(&pair.platform);
         let new = self.meta.release(&pair.product, new).await?.artifacts.remove(&pair.platform);
@@ -164,7 +164,7 @@ impl Service {
             new: self.source(&new).await?,
             profile,
             seconds_max: self.deltas.rules.seconds_a_day,
-            memory_bytes_max: self.deltas.rules.memory_bytes,
+            limits: limits(wanted, self.deltas.rules.memory_bytes),
             is_stopping: Arc::clone(&self.deltas.is_stopping),
             is_lost: Arc::default(),
         })
@@ -230,10 +230,9 @@ impl Service {
 
 impl Task {
     fn run(self) -> Result<Vec<u8>, Unmade> {
-        let Self { old, new, profile, seconds_max, memory_bytes_max, is_stopping, is_lost } = self;
+        let Self { old, new, profile, seconds_max, limits, is_stopping, is_lost } = self;
         let expected = new.identity;
         let (old, new) = (old.payload()?, new.payload()?);
-        let limits = limits(&old, &new, memory_bytes_max);
         let stopwatch = Stopwatch::start();
         let is_slow = || stopwatch.elapsed().as_secs() >= u64::from(seconds_max);
         let mut phase = None;
@@ -297,10 +296,9 @@ fn phase_name(progress: Progress) -> &'static str {
 }
 
 /// Those of machines, and that what is opened keeps to the memory that there is.
-fn limits(old: &[u8], new: &[u8], memory_bytes_max: u64) -> Limits {
+fn limits(wanted: &Wanted, memory_bytes_max: u64) -> Limits {
     let limits = Limits::default();
-    let opened = opened_bytes_max(old.len() as u64, new.len() as u64, memory_bytes_max);
-    let opened = usize::try_from(opened).unwrap_or(usize::MAX);
+    let opened = usize::try_from(wanted.opened_bytes_max(memory_bytes_max)).unwrap_or(usize::MAX);
     Limits { opened_bytes_max: limits.opened_bytes_max.min(opened), ..limits }
 }
 
