@@ -265,8 +265,10 @@
 //! highest release that the machine can run, and says `REQUIREMENT` of those above it; `machine show` and
 //! `machine explain` show both. With `facts = "withheld"` the server knows nothing, forgets what it knew, and
 //! may offer what the machine then refuses. How much space is free is never told. The distribution is the
-//! one that `/etc/os-release` names; the kernel is the one that runs; the C library is the one that `/bin/sh` is linked with, by what it says of itself (`getconf`,
-//! or its loader). What cannot be found out is missing to a release that requires it.
+//! one that `/etc/os-release` names; the kernel is the one that runs; the C library is the one that `/bin/sh`
+//! is linked with, by what it says of itself (`getconf`, or its loader), which is remembered in
+//! `.mainstay/libc.json` for as long as the loader is the same file. What cannot be found out is missing to
+//! a release that requires it.
 //!
 //! # Where there is little room
 //!

@@ -76,8 +76,11 @@ pub(super) fn remove(files: &dyn FileSystem, path: &Path) -> Result<(), Error> {
 
 /// The content of the file at `path`, if there is one of at most `bytes_max` bytes.
 pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    // One byte more than there are tells the end without another piece of memory.
+    let expected = file.metadata()?.len().min(bytes_max).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         let message = format!("longer than {bytes_max} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));

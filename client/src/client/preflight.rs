@@ -3,6 +3,7 @@
 
 mod components;
 mod facts;
+mod libc;
 mod settings;
 
 use std::{path::Path, process::Command};

@@ -91,6 +91,11 @@ impl Layout {
         self.private().join("history.json")
     }
 
+    /// Which C library the machine has, and of which loader that was found out.
+    pub fn libc(&self) -> PathBuf {
+        self.private().join("libc.json")
+    }
+
     /// The file whose lock its process holds while it works on the installation.
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")

@@ -166,6 +166,14 @@ impl Envelope {
     pub fn document<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         T::deserialize(&self.signed).map_err(|error| self.refusal(Rule::Form, error.to_string()))
     }
+
+    /// The same, which ends the envelope: a large document is not copied.
+    pub fn into_document<T: DeserializeOwned>(self) -> Result<T, Refusal> {
+        let Self { document, signed, .. } = self;
+        let version = signed["version"].as_u64();
+        T::deserialize(signed)
+            .map_err(|error| Refusal::new(&document, Rule::Form, error.to_string()).at(version))
+    }
 }
 
 /// `document` signed by each of `signers`, as the bytes to publish.

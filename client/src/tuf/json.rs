@@ -9,7 +9,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, map::Entry};
 
 /// How deep objects and arrays may be nested.
 pub const DEPTH_MAX: usize = 32;
@@ -158,12 +158,15 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if object.contains_key(&name) {
-                let name = name.escape_debug();
-                return Err(A::Error::custom(format_args!("member `{name}` stands twice")));
+            match object.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(members.next_value_seed(inner)?);
+                }
+                Entry::Occupied(entry) => {
+                    let name = entry.key().escape_debug();
+                    return Err(A::Error::custom(format_args!("member `{name}` stands twice")));
+                }
             }
-            let member = members.next_value_seed(inner)?;
-            object.insert(name, member);
         }
         Ok(Value::Object(object))
     }

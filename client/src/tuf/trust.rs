@@ -75,11 +75,11 @@ impl Reader {
     ) -> Result<M, Refusal> {
         let envelope = envelope(document, bytes, bytes_max)?;
         envelope.verify(keys, role)?;
-        self.typed(document, &envelope)
+        self.expected(document, envelope.into_document()?)
     }
 
-    fn typed<M: Metadata>(&self, document: &str, envelope: &Envelope) -> Result<M, Refusal> {
-        let metadata: M = envelope.document()?;
+    /// The document, where it is what it is taken for.
+    fn expected<M: Metadata>(&self, document: &str, metadata: M) -> Result<M, Refusal> {
         let header = metadata.header();
         let refuse = |detail: String| {
             Err(Refusal::new(document, Rule::Form, detail).at(Some(header.version.get())))
@@ -188,7 +188,7 @@ impl TrustedRoot {
     pub fn pin(bytes: &[u8], limits: Limits) -> Result<Self, Refusal> {
         let reader = Reader { limits, product: None };
         let envelope = envelope("root", bytes, limits.root_bytes_max)?;
-        let root: Root = reader.typed("root", &envelope)?;
+        let root: Root = reader.expected("root", envelope.document()?)?;
         envelope.verify(&root.keys, &root.roles.root)?;
         Ok(Self { root, reader, rotations: 0 })
     }
@@ -228,7 +228,7 @@ impl TrustedRoot {
         }
         let envelope = envelope("root", bytes, self.reader.limits.root_bytes_max)?;
         envelope.verify(&self.root.keys, &self.root.roles.root)?;
-        let next: Root = self.reader.typed("root", &envelope)?;
+        let next: Root = self.reader.expected("root", envelope.document()?)?;
         envelope.verify(&next.keys, &next.roles.root)?;
         let version = next.header.version;
         if self.root.header.version.checked_add(1) != Some(version) {
