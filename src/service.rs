@@ -95,6 +95,7 @@ pub struct Service {
     uploads: upload::Uploads,
     compressed: compressed::CompressedFiles,
     inspector: publish::Inspector,
+    reading_ahead: publish::ReadingAhead,
     allocations: seats::Allocations,
     answers: answer::Answers,
     published_products: standing::PublishedProducts,
@@ -124,6 +125,7 @@ impl Service {
     ) -> Self {
         let uploads = upload::Uploads::new(uploads_dir);
         let inspector = publish::Inspector::start();
+        let reading_ahead = publish::ReadingAhead::start();
         let compressed = compressed::CompressedFiles::new(limits.compressed_bytes_max);
         let allocations = seats::Allocations::new(limits.allocations_max);
         let answers = answer::Answers::new(limits.answers_bytes_max);
@@ -140,6 +142,7 @@ impl Service {
             uploads,
             compressed,
             inspector,
+            reading_ahead,
             allocations,
             answers,
             published_products: standing::PublishedProducts::default(),

@@ -20,7 +20,7 @@ mod record;
 mod selection;
 mod sled;
 
-use std::{collections::BTreeSet, fs::File, ops::Range};
+use std::{collections::BTreeSet, fs::File, ops::Range, path::Path};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -552,6 +552,10 @@ pub trait BlobStore: Send + Sync + 'static {
     /// [`StoreError::Conflict`] content that has another digest. Storing what is there already
     /// changes nothing.
     async fn put(&self, digest: &Digest, content: BlobStream) -> StoreResult<()>;
+
+    /// Stores the file at `path` as [`put`](BlobStore::put) does, after which there is no such file. What is
+    /// refused stays where it is. Where blobs are in files of the same file system nothing is copied.
+    async fn put_file(&self, digest: &Digest, path: &Path) -> StoreResult<()>;
 
     /// Removes a blob, if it is there. Whoever calls it knows that nothing else is in the same bytes.
     async fn remove(&self, digest: &Digest) -> StoreResult<()>;

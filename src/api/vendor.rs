@@ -1,10 +1,13 @@
 use actix_web::{HttpRequest, web};
-use mainstay_client::format::{
-    Digest, PrivateChannelName, ProductName,
-    wire::{
-        AmendMetadataRequest, AmendMetadataResponse, CreateProductRequest, PublishResponse,
-        PublishingState, RetireRequest, RetireResponse, ServerKeys, UploadState,
+use mainstay_client::{
+    format::{
+        Digest, PrivateChannelName, ProductName,
+        wire::{
+            AmendMetadataRequest, AmendMetadataResponse, CreateProductRequest, PublishResponse,
+            PublishingState, RetireRequest, RetireResponse, ServerKeys, UploadState,
+        },
     },
+    pack::PayloadIdentity,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,7 +24,7 @@ use crate::{
     service::{
         delta::DeltaPage,
         private_channel::{CreatePrivateChannel, PrivateChannelView},
-        publish::PublishRequest,
+        publish::{PackedPayload, PublishRequest},
         status::ProductStatus,
     },
     store::{PrivateChannelRecord, ProductRecord, ReleaseRecord, Role},
@@ -264,6 +267,21 @@ struct Position {
     offset: u64,
     /// How many bytes these are.
     length: u64,
+    /// Of an artifact, how many bytes it decompresses to. Where this and the two that follow are said, it may
+    /// be read as it arrives, and publishing it takes less time.
+    payload_length: Option<u64>,
+    /// Of an artifact, the digest of those bytes.
+    payload_sha256: Option<Digest>,
+    /// Of an artifact, the binary logarithm of the window that decompressing takes, in bytes.
+    window_log: Option<u32>,
+}
+
+impl Position {
+    fn artifact(&self, sha256: Digest) -> Option<PackedPayload> {
+        let payload =
+            PayloadIdentity { length: self.payload_length?, sha256: self.payload_sha256? };
+        Some(PackedPayload { sha256, payload, window_log: self.window_log? })
+    }
 }
 
 async fn upload(
@@ -274,7 +292,8 @@ async fn upload(
     payload: web::Payload,
 ) -> Answer<UploadState> {
     let digest: Digest = digest.parse()?;
-    let Position { offset, length } = position.into_inner();
+    let Position { offset, length, .. } = *position;
+    let artifact = position.artifact(digest);
     let content = body::pieces(payload, service.limits().body_piece_timeout);
-    body::ok(&service.upload(&digest, offset, length, content).await?)
+    body::ok(&service.upload(&digest, offset, length, artifact, content).await?)
 }

@@ -103,13 +103,14 @@ impl Connection {
         self.accept(request.call()).map(|_| ())
     }
 
-    /// Uploads a file under its digest, from wherever an earlier upload was cut. `progress` hears
-    /// how many bytes the server has.
+    /// Uploads a file under its digest, from wherever an earlier upload was cut. `said` are parameters that
+    /// say more of it. `progress` hears how many bytes the server has.
     pub(super) fn upload(
         &self,
         file: &mut std::fs::File,
         digest: &Digest,
         length: u64,
+        said: &[(&str, String)],
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), CliError> {
         let path = format!("/v1/uploads/{digest}");
@@ -118,7 +119,7 @@ impl Connection {
             let state = self.get(&path).and_then(|state: UploadState| {
                 progress(state.received);
                 if !state.complete {
-                    self.upload_rest(file, &path, state.received, length, progress)?;
+                    self.upload_rest(file, &path, state.received, length, said, progress)?;
                 }
                 Ok(state)
             });
@@ -140,6 +141,7 @@ impl Connection {
         path: &str,
         offset: u64,
         length: u64,
+        said: &[(&str, String)],
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), CliError> {
         let unreadable = |source| CliError::file("read", Path::new("the packed artifact"), source);
@@ -150,6 +152,7 @@ impl Connection {
             .patch(self.at(path))
             .query("offset", offset.to_string())
             .query("length", length.to_string())
+            .query_pairs(said.iter().map(|(name, value)| (*name, value.as_str())))
             .header("Authorization", self.bearer())
             .header("Content-Length", (length - offset).to_string());
         let answer = self.accept(request.send(SendBody::from_reader(&mut rest)));

@@ -212,7 +212,7 @@
 //! | `GET /metrics` | all roles | what the server counts, as `OpenMetrics` text |
 //! | `GET /v1/status` | all roles | when every role expires, and what renews it |
 //! | `GET /v1/uploads/{sha256}` | publisher | how much of a blob has arrived |
-//! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept |
+//! | `PATCH /v1/uploads/{sha256}?offset=N&length=L` | publisher | the bytes from N on; what arrives before a cut is kept. Of an artifact, `&payload_length=…&payload_sha256=…&window_log=…` has the server read it as it arrives, so that publishing it takes less time |
 //! | `POST /v1/products/{p}/releases` | publisher | commit: manifest, signed channel role, expected revision, and how it spreads (`"rollout"`, as `--rollout` has it; `{"pace": "at_once"}` for everybody at once) |
 //! | `GET /v1/products/{p}/rollouts`, `…/rollouts/{v}` | all roles | how releases spread ([`rollouts`](super::rollouts)), what became of them, and whether everything is stopped |
 //! | `POST /v1/products/{p}/rollouts/{v}/plan` | all roles | `{"rollout"?, "release"?}`: how many machines of which customers each wave reaches, and when; `release` for one that is not published |

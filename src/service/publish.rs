@@ -1,6 +1,7 @@
 //! The commit of a release: everything that a client would check is checked here by the client's
 //! own code, before anything becomes visible.
 
+mod ahead;
 mod artifact;
 mod problems;
 
@@ -12,8 +13,12 @@ use mainstay_client::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::artifact::{Inspector, StreamReader};
+pub use self::ahead::PackedPayload;
 use self::problems::Candidate;
+pub(super) use self::{
+    ahead::{Reading, ReadingAhead},
+    artifact::{Inspector, StreamReader},
+};
 use super::{
     ATTEMPTS_MAX, Actor, ErrorClass, Service, ServiceError, ServiceResult,
     authoring::authoring_problems, repository::SignedRepository, rollout,

@@ -11,11 +11,14 @@ use futures_util::{Stream, StreamExt as _, stream};
 use mainstay_client::format::{Digest, wire::UploadState};
 use tokio::{
     fs::{self, File},
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
 };
 
-use super::{ErrorClass, Service, ServiceError, ServiceResult};
-use crate::store::{BlobStream, StoreError};
+use super::{
+    ErrorClass, Service, ServiceError, ServiceResult,
+    publish::{PackedPayload, Reading},
+};
+use crate::store::StoreError;
 
 /// The unfinished uploads of this process.
 pub struct Uploads {
@@ -77,12 +80,14 @@ impl Service {
 
     /// Takes in `content` as the bytes from `offset` on of the blob `digest`, which has `length`
     /// bytes in all. What arrives before a cut is kept; the whole blob is stored if it has the
-    /// digest that it is named by, and thrown away otherwise.
+    /// digest that it is named by, and thrown away otherwise. One that is said to be an `artifact` is read
+    /// as it arrives, unless another is, so that publishing it takes less time.
     pub async fn upload<E: std::fmt::Display>(
         &self,
         digest: &Digest,
         offset: u64,
         length: u64,
+        artifact: Option<PackedPayload>,
         content: impl Stream<Item = Result<Bytes, E>>,
     ) -> ServiceResult<UploadState> {
         let bytes_max = self.limits.blob_bytes_max;
@@ -116,7 +121,14 @@ impl Service {
         fs::create_dir_all(&self.uploads.dir).await?;
         let path = self.uploads.part(digest);
         let file = File::options().append(true).create(true).open(&path).await?;
-        let appended = append(file, offset, length, content).await;
+        let reading = match artifact {
+            Some(artifact) if artifact.sha256 == *digest && offset == 0 => {
+                let arriving = File::open(&path).await?.into_std().await;
+                self.reading_ahead.begin(artifact, arriving)
+            }
+            _ => None,
+        };
+        let appended = append(file, offset, length, reading.as_ref(), content).await;
         if appended.as_ref().is_err_and(|error| error.code() == ServiceError::STORAGE_FULL) {
             // The server needs the room more than this upload does.
             fs::remove_file(&path).await?;
@@ -125,13 +137,20 @@ impl Service {
         if received < length {
             return Ok(UploadState { received, complete: false });
         }
-        let stored = self.blobs.put(digest, file_stream(File::open(&path).await?)).await;
-        if matches!(stored, Ok(()) | Err(StoreError::Conflict(_))) {
+        let stored = self.blobs.put_file(digest, &path).await;
+        if matches!(stored, Err(StoreError::Conflict(_))) {
             fs::remove_file(&path).await?;
         }
         drop(claim);
         match stored {
-            Ok(()) => Ok(UploadState { received: length, complete: true }),
+            Ok(()) => {
+                if let Some(reading) = reading
+                    && let Some((artifact, inspection)) = reading.end().await
+                {
+                    self.reading_ahead.keep(artifact, inspection);
+                }
+                Ok(UploadState { received: length, complete: true })
+            }
             Err(StoreError::Conflict(message)) => Err(ServiceError::new(
                 ErrorClass::Refused,
                 "BLOB_MISMATCH",
@@ -156,6 +175,7 @@ async fn append<E: std::fmt::Display>(
     mut file: File,
     offset: u64,
     length: u64,
+    reading: Option<&Reading>,
     content: impl Stream<Item = Result<Bytes, E>>,
 ) -> ServiceResult<u64> {
     let mut content = std::pin::pin!(content);
@@ -171,6 +191,10 @@ async fn append<E: std::fmt::Display>(
             }
             Ok(piece) => {
                 file.write_all(&piece).await?;
+                // What was written before is there now; of this piece it is not known yet.
+                if let Some(reading) = reading {
+                    reading.note(received);
+                }
                 received += piece.len() as u64;
             }
             Err(error) => {
@@ -180,6 +204,9 @@ async fn append<E: std::fmt::Display>(
         }
     }
     file.flush().await?;
+    if let Some(reading) = reading {
+        reading.note(received);
+    }
     match cut {
         Some(error) => Err(ServiceError::input(format!(
             "the body was cut after byte {received} ({error}): ask for the upload's state and go \
@@ -187,19 +214,4 @@ async fn append<E: std::fmt::Display>(
         ))),
         None => Ok(received),
     }
-}
-
-const PIECE_BYTES: usize = 256 * 1024;
-
-fn file_stream(file: File) -> BlobStream {
-    stream::try_unfold(file, |mut file| async move {
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let mut next = (&mut file).take(PIECE_BYTES as u64);
-        let length = next
-            .read_to_end(&mut piece)
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok((length > 0).then(|| (Bytes::from(piece), file)))
-    })
-    .boxed()
 }

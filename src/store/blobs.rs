@@ -153,6 +153,57 @@ impl BlobStore for ObjectBlobs {
             Err(error) => Err(error),
         }
     }
+
+    async fn put_file(&self, digest: &Digest, path: &Path) -> StoreResult<()> {
+        let unavailable =
+            |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
+        if let Some(dir) = &self.dir {
+            let (from, to, digest) = (path.to_owned(), dir.join(path_of(digest).as_ref()), *digest);
+            let moved = tokio::task::spawn_blocking(move || move_in(&from, &to, &digest)).await;
+            match moved.map_err(io::Error::other).flatten() {
+                Ok(found) => return found,
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+        let file = File::open(path).map_err(unavailable)?;
+        let length = file.metadata().map_err(unavailable)?.len();
+        self.put(digest, file_pieces(file, 0..length, *digest)).await?;
+        fs::remove_file(path).map_err(unavailable)
+    }
+}
+
+/// Moves the file `from` to where the blob `digest` is to be, durably, or refuses it where it has another
+/// digest.
+fn move_in(from: &Path, to: &Path, digest: &Digest) -> io::Result<StoreResult<()>> {
+    let mut file = File::open(from)?;
+    let mut hasher = Hasher::new();
+    let mut piece = vec![0; READ_BYTES];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(piece.get(..read).unwrap_or_default());
+    }
+    if let Err(refusal) = expect_digest(digest, hasher.finish()) {
+        return Ok(Err(refusal));
+    }
+    file.sync_all()?;
+    let folder = to.parent().unwrap_or(to);
+    directory::create_durably(folder)?;
+    fs::rename(from, to)?;
+    directory::sync(folder)?;
+    Ok(Ok(()))
+}
+
+fn expect_digest(expected: &Digest, found: Digest) -> StoreResult<()> {
+    if found == *expected {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "the content has the digest {found}: expected {expected}; send it again"
+    )))
 }
 
 /// Removes the files that `object_store` has begun and not renamed: their names have a `#`, which no digest
@@ -257,13 +308,7 @@ impl Content {
 
     /// Whether what came so far has this digest.
     fn check(&self, digest: &Digest) -> StoreResult<()> {
-        let found = self.hasher.clone().finish();
-        if found == *digest {
-            return Ok(());
-        }
-        Err(StoreError::Conflict(format!(
-            "the content has the digest {found}: expected {digest}; send it again"
-        )))
+        expect_digest(digest, self.hasher.clone().finish())
     }
 
     /// Reads to the end and checks the digest of the whole.

@@ -74,6 +74,7 @@ pub(super) async fn blob_store(store: &dyn BlobStore, scope: &str) {
     blobs::several_parts(store).await;
     blobs::two_writers(store).await;
     blobs::removal(store, scope).await;
+    blobs::whole_files(store, scope).await;
 }
 
 #[tokio::test]

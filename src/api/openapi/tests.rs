@@ -215,7 +215,7 @@ fn the_operations() {
     POST /v1/tokens (CreateToken) -> 201 IssuedToken
     DELETE /v1/tokens/{id} () -> 204
     GET /v1/uploads/{digest} () -> 200 UploadState
-    PATCH /v1/uploads/{digest} length offset (application/octet-stream) -> 200 UploadState
+    PATCH /v1/uploads/{digest} length offset payload_length? payload_sha256? window_log? (application/octet-stream) -> 200 UploadState
     GET /v1/webhooks () -> 200 [EndpointRecord]
     POST /v1/webhooks (CreateEndpoint) -> 201 IssuedEndpoint
     DELETE /v1/webhooks/{webhook} () -> 204

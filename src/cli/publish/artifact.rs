@@ -106,10 +106,16 @@ impl PackedArtifact {
         server: &Connection,
         output: Output,
     ) -> Result<(), CliError> {
-        let Artifact { length, sha256, .. } = self.artifact;
+        let Artifact { length, sha256, payload_length, payload_sha256, window_log, .. } =
+            self.artifact;
+        let said = [
+            ("payload_length", payload_length.to_string()),
+            ("payload_sha256", payload_sha256.to_string()),
+            ("window_log", window_log.to_string()),
+        ];
         let progress = output.progress(&format!("upload {platform}"), length);
         let mut tell = |bytes| progress.set_position(bytes);
-        server.upload(&mut self.file, &sha256, length, &mut tell)?;
+        server.upload(&mut self.file, &sha256, length, &said, &mut tell)?;
         progress.finish_and_clear();
         Ok(())
     }

@@ -105,7 +105,7 @@ impl SbomFile {
         product: &ProductName,
         version: &Version,
     ) -> Result<SbomRecord, CliError> {
-        server.upload(&mut self.file, &self.sha256, self.length, &mut |_| ())?;
+        server.upload(&mut self.file, &self.sha256, self.length, &[], &mut |_| ())?;
         let path = format!("/v1/products/{product}/releases/{version}/sbom");
         server.post(&path, &AttachSbom { sha256: self.sha256 })
     }

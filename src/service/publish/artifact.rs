@@ -7,10 +7,11 @@ use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
 use mainstay_client::{
     format::{Artifact, ReleaseDescription, ReleaseManifest},
-    pack::{self, Payload, PayloadIdentity, TreePath},
+    pack::{self, Payload, TreePath},
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::PackedPayload;
 use crate::{
     service::{Service, ServiceError, ServiceResult, chain},
     store::{BlobStream, StoreError, StoreResult},
@@ -44,10 +45,17 @@ impl Service {
                 artifact.sha256, artifact.length
             )]);
         }
+        let packed = PackedPayload::from(artifact);
+        if let Some(inspection) = self.reading_ahead.find(&packed) {
+            return Ok(description_problems(&inspection, &artifact.description()));
+        }
         let content = self.blobs.read(&artifact.sha256, 0..length).await?;
-        let artifact = artifact.clone();
         let reader = StreamReader::new(content);
-        self.inspector.run(move || payload_problems(reader, &artifact)).await
+        let inspection = self.inspector.run(move || inspect(reader, &packed)).await?;
+        Ok(match inspection {
+            Ok(inspection) => description_problems(&inspection, &artifact.description()),
+            Err(error) => vec![chain(&error)],
+        })
     }
 }
 
@@ -71,6 +79,11 @@ impl Inspector {
         Self(sender)
     }
 
+    /// Has the thread inspect something, unless it has enough to do.
+    pub(super) fn begin(&self, inspect: impl FnOnce() + Send + 'static) -> bool {
+        self.0.try_send(Box::new(inspect)).is_ok()
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         inspect: impl FnOnce() -> T + Send + 'static,
@@ -89,18 +102,16 @@ fn ended() -> ServiceError {
     ServiceError::internal("the thread that reads artifacts gave no answer".to_owned())
 }
 
-fn payload_problems(reader: impl Read, artifact: &Artifact) -> Vec<String> {
-    let inspect = || -> Result<pack::Inspection, pack::Error> {
-        let mut payload =
-            Payload::new(reader, PayloadIdentity::from(artifact), artifact.window_log)?;
-        let inspection = pack::verify(&mut payload, &pack::Limits::default())?;
-        payload.finish()?;
-        Ok(inspection)
-    };
-    match inspect() {
-        Ok(inspection) => description_problems(&inspection, &artifact.description()),
-        Err(error) => vec![chain(&error)],
-    }
+/// Reads an artifact to its end, which must be what it is said to be.
+pub(super) fn inspect(
+    reader: impl Read,
+    artifact: &PackedPayload,
+) -> Result<pack::Inspection, pack::Error> {
+    let PackedPayload { payload, window_log, .. } = *artifact;
+    let mut payload = Payload::new(reader, payload, window_log)?;
+    let inspection = pack::verify(&mut payload, &pack::Limits::default())?;
+    payload.finish()?;
+    Ok(inspection)
 }
 
 /// What the tree says of how it is looked after must be what the manifest says, and what it runs

@@ -103,6 +103,27 @@ pub(super) async fn two_writers(store: &dyn BlobStore) {
     assert!(store.bytes(&digest, u64::MAX).await.unwrap() == content);
 }
 
+pub(super) async fn whole_files(store: &dyn BlobStore, scope: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("arrived.part");
+    let content = [scope.as_bytes(), &noise(700_000, 9)].concat();
+    let digest = Digest::of(&content);
+    std::fs::write(&path, b"something else").unwrap();
+    let message = conflict(store.put_file(&digest, &path).await);
+    assert!(message.contains(&digest.to_string()), "{message}");
+    missing(store.length(&digest).await);
+    assert_eq!(std::fs::read(&path).unwrap(), b"something else", "what is refused stays");
+    // The second time it is there already.
+    for _ in 0..2 {
+        std::fs::write(&path, &content).unwrap();
+        store.put_file(&digest, &path).await.unwrap();
+        assert!(!path.exists());
+        assert!(store.bytes(&digest, u64::MAX).await.unwrap() == content);
+    }
+    let error = store.put_file(&digest, &path).await.unwrap_err();
+    assert!(error.to_string().contains("arrived.part"), "{error}");
+}
+
 /// Files below `dir` that are not the whole of a blob: each blob's name is its digest.
 pub(super) fn unfinished_files(dir: &Path) -> Vec<String> {
     let mut names = Vec::new();
