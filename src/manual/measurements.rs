@@ -217,19 +217,19 @@
 //!
 //! `tests/bench/download` sends an artifact by Mainstay's server and by nginx, in turns, to clients on the same
 //! machine, plain and over TLS. It counts the CPU seconds of all processes of each, and the memory of their own
-//! that they hold for clients which stop in the middle. 2026-11-30, two cores on which others compiled
-//! meanwhile, **a debug build of Mainstay** (what it depends on was optimised), 64 MiB, medians of three rounds:
+//! that they hold for clients which stop in the middle. 2026-11-30, two cores with nothing else to do, release
+//! builds, 256 MiB, medians of nine rounds (least to most):
 //!
 //! | | MB per CPU second | of nginx's | KiB for each of 1,000 stalled clients |
 //! | --- | --- | --- | --- |
-//! | nginx, `sendfile` | 7663 | 1.00 × | 9.5 |
-//! | Mainstay | 4389 | **0.57 ×** | 3.0 |
-//! | nginx, TLS | 848 | 1.00 × | not measured |
-//! | Mainstay, TLS | 976 | 1.15 × | not measured |
+//! | nginx, `sendfile` | 4,947 (3,808 to 7,597) | 1.00 × | 0.6 (0.2 to 9.5) |
+//! | Mainstay | 6,784 (5,715 to 7,299) | **1.37 ×** | 0.0 (0.0 to 3.7) |
+//! | nginx, TLS (`ECDHE-ECDSA-AES256-GCM-SHA384`) | 1,389 (1,024 to 1,766) | 1.00 × | 0.5 (0.1 to 118.8) |
+//! | Mainstay, TLS (`TLS_AES_256_GCM_SHA384`) | 2,584 (2,058 to 3,083) | 1.86 × | 0.5 (0.2 to 63.5) |
 //!
-//! The memory is that of the first time: a second thousand clients found it at hand in both. The goals are
-//! 0.95 ×, 1.1 × over TLS, and 10 KiB. **No release build was measured**, so it is not known whether
-//! the first goal is reached.
+//! The most memory is that of the first time: a second thousand clients found it at hand in both. The goals
+//! are 0.95 ×, 1.1 × over TLS, and 10 KiB. With `sendfile` nearly all of the work is the kernel's, and its
+//! figures lie far apart: the best round of either is about the same.
 //!
 //! # Memory of the server
 //!
