@@ -15,6 +15,7 @@
 //! | `metrics` | what a monitoring system reads |
 //! | `openapi` | the interface described |
 //! | `route` | a route as a value: what is registered, and who may use it |
+//! | `again` | checks that are answered as the ones before them, straight from a connection |
 //! | `auth` | who asks, and whether the route is for them |
 //! | `problem` | errors as RFC 9457 problem documents |
 //! | `body`, `file` | bounded strict JSON in, ranges of blobs out |
@@ -22,6 +23,7 @@
 
 mod account;
 mod action;
+mod again;
 mod auth;
 mod body;
 mod coding;
@@ -43,6 +45,7 @@ mod webhook;
 use actix_web::{HttpResponse, middleware::from_fn, web};
 
 pub use self::{
+    again::{PlainCheck, check_again},
     file::SendsFiles,
     openapi::document,
     route::{Route, Who},

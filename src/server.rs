@@ -2,12 +2,14 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | `connection` | what becomes of a connection: files are sent from there, the rest is the HTTP service's |
+//! | `connection` | what becomes of a connection: what machines ask is answered there, the rest is the HTTP service's |
 //! | `line` | how a file is sent, by the kernel or over TLS |
+//! | `request` | what is answered there |
 //! | `rewound` | a connection that is read once more from its beginning |
 
 mod connection;
 mod line;
+mod request;
 mod rewound;
 
 use std::{

@@ -15,6 +15,8 @@ mod harness;
 mod by_hand;
 #[path = "e2e/ceremony.rs"]
 mod ceremony;
+#[path = "e2e/conversation.rs"]
+mod conversation;
 #[path = "e2e/cut.rs"]
 mod cut;
 #[path = "e2e/disk.rs"]
@@ -40,6 +42,8 @@ mod bad_input;
 mod bad_request;
 #[path = "e2e/census.rs"]
 mod census;
+#[path = "e2e/checks.rs"]
+mod checks;
 #[path = "e2e/collect.rs"]
 mod collect;
 #[path = "e2e/compression.rs"]

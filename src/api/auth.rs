@@ -70,8 +70,12 @@ fn service(request: &HttpRequest) -> Result<&web::Data<Service>, ApiError> {
 
 /// The token that a request bears.
 pub(super) fn token(request: &HttpRequest) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    value.strip_prefix("Bearer ")
+    borne_token(request.headers().get(header::AUTHORIZATION)?.to_str().ok()?)
+}
+
+/// The token that is in the value of `Authorization`.
+pub(super) fn borne_token(authorization: &str) -> Option<&str> {
+    authorization.strip_prefix("Bearer ")
 }
 
 async fn bearer(request: &HttpRequest) -> Result<Bearer, ApiError> {
@@ -127,9 +131,10 @@ impl FromRequest for Asker {
 /// The last answer to whoever asks, where it holds still.
 fn known(request: &HttpRequest) -> Result<Option<Arc<LastAnswer>>, ApiError> {
     let service = service(request)?;
-    let last = token(request).and_then(|token| service.last_answer(token));
+    let now = service.now();
+    let last = token(request).and_then(|token| service.last_answer(token, now));
     if let Some(answer) = &last {
-        service.require_pace(answer.machine())?;
+        service.require_pace_again(answer, now)?;
     }
     Ok(last)
 }

@@ -208,15 +208,20 @@ pub(super) fn encoded_with_metadata<T: Serialize>(
 
 /// A document that brings metadata as a response.
 pub(super) fn ok_encoded<T>(document: Encoded) -> Json<T, 200> {
-    let mut response = HttpResponse::with_body(StatusCode::OK, BoxBody::new(document.body));
-    let headers = response.headers_mut();
-    let (name, value) = coding::VARY;
-    headers.insert(name, HeaderValue::from_static(value));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if document.is_zstd {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(Coding::ZSTD));
+    let Encoded { body, is_zstd } = document;
+    let mut response = HttpResponse::with_body(StatusCode::OK, BoxBody::new(body));
+    for (name, value) in headers_of_encoded(is_zstd) {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     Json { response, content: PhantomData }
+}
+
+/// What the head says of a document that brings metadata, beside its length.
+pub(super) fn headers_of_encoded(
+    is_zstd: bool,
+) -> impl Iterator<Item = (header::HeaderName, &'static str)> {
+    let coding = is_zstd.then_some((header::CONTENT_ENCODING, Coding::ZSTD));
+    [coding::VARY, (header::CONTENT_TYPE, "application/json")].into_iter().chain(coding)
 }
 
 /// `value`, which was made, as a JSON response.

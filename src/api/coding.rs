@@ -4,10 +4,14 @@ use mainstay_client::fetch::Coding;
 /// What a resource varies by where it comes compressed to some.
 pub(super) const VARY: (header::HeaderName, &str) = (header::VARY, "Accept-Encoding");
 
-/// Whether whoever asks would rather have zstd than the bytes as they are (RFC 9110 §12.5.3). Who
-/// takes anything at all (`*`) may not know zstd, which is younger than most programs.
+/// Whether whoever asks would rather have zstd than the bytes as they are.
 pub(super) fn takes_zstd(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    prefers_zstd(headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok()))
+}
+
+/// Whether these lines of `Accept-Encoding` say so (RFC 9110 §12.5.3). Who takes anything at all (`*`) may
+/// not know zstd, which is younger than most programs.
+pub(super) fn prefers_zstd<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
     let (mut zstd, mut identity) = (0.0, 0.0);
     for (name, weight) in lines.flat_map(|line| line.split(',')).map(weighted) {
         if name.eq_ignore_ascii_case(Coding::ZSTD) {

@@ -55,10 +55,11 @@ async fn check(
     body: Body<CheckRequest>,
 ) -> Answer<CheckResponse> {
     let body = body.bytes_from_machine(&service).await?;
-    let question = Question { body, takes_zstd: coding::takes_zstd(request.headers()) };
+    let takes_zstd = coding::takes_zstd(request.headers());
+    let question = Question { body: &body, takes_zstd };
     let machine = match asker {
-        Asker::Known(last) => match service.answer_again(&last, &question) {
-            Some(answer) => return Ok(body::ok_encoded(answer)),
+        Asker::Known(last) => match service.answer_again(&last, question, service.now()) {
+            Some(answer) => return Ok(body::ok_encoded(answer.owned())),
             None => service.machine_that_asked(&last).boxed_local().await?,
         },
         Asker::Machine(machine) => *machine,
@@ -72,9 +73,9 @@ async fn answer(
     service: &Service,
     machine: MachineRecord,
     token: Option<&str>,
-    question: Question,
+    question: Question<'_>,
 ) -> Result<Encoded, ApiError> {
-    let asked = Body::parse(&question.body)?;
+    let asked = Body::parse(question.body)?;
     let Answered { response, holds } = service.answer_check(machine, &asked).await?;
     let answer = body::encoded_with_metadata(service, question.takes_zstd, &response)?;
     if let (Some(token), Some(holds)) = (token, holds) {

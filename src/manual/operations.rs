@@ -104,22 +104,26 @@
 //! counts are of one process and begin at 0 with it. `fixtures/alerts.yml` is an example of alerts that
 //! go by these.
 //!
-//! # Downloads
+//! # What machines ask, and downloads
 //!
-//! A connection that begins by asking for a file of a repository (`GET` or `HEAD /repo/…`) has its answers from
-//! where the server takes connections in. Without TLS the kernel then sends the file from its own memory
-//! (`sendfile`, on Linux); over TLS it is read piece by piece, into memory that all connections of a worker
-//! share. So a client that stalls holds little memory ([`measurements`](super::measurements)). From its first
-//! other request on a connection is served as any other: files then go through memory of its own, 256 KiB at
-//! a time. Who may have what, what is counted and what is answered is the same on both ways.
+//! What machines ask all the time is answered where the server takes connections in: files of repositories
+//! (`GET` or `HEAD /repo/…`), checks and reports. A check or report says the length of its body ahead, has at
+//! most 32 KiB with its head, and has arrived within a second of its first byte; as agents send them. From its
+//! first other request on a connection is served as any other. Who may have what, what is counted and what is
+//! answered is the same on both ways.
+//!
+//! Without TLS the kernel sends a file from its own memory (`sendfile`, on Linux); over TLS it is read piece by
+//! piece, into memory that all connections of a worker share. So a client that stalls holds little memory
+//! ([`measurements`](super::measurements)). On a connection that is served as any other, files go through memory
+//! of its own, 256 KiB at a time.
 //!
 //! Whoever takes nothing of what it is sent for a minute is disconnected (on Linux), and goes on where it was
 //! when it comes back. When the server stops, downloads have 10 seconds to come to their end. A file that was
 //! removed in the meantime is sent to its end; of one that was cut short the connection ends early, which
 //! clients notice.
 //!
-//! **Behind a proxy** that ends TLS, let that open a connection for each request to `/repo/`, or keep those
-//! apart from the others; then downloads are sent the cheap way.
+//! **Behind a proxy** that ends TLS, let that keep connections for `/repo/`, `/v1/check` and `/v1/report` apart
+//! from the others, or open one for each request; then downloads are sent, and checks answered, the cheap way.
 //!
 //! **An nginx in front can send artifacts and deltas itself**, once the server has said that it may. It must
 //! run on the same machine, with the right to read the server's `blobs` directory:
@@ -559,9 +563,8 @@
 //! - Events that a machine had not sent when it changed customers are reported under the new one.
 //! - What is built for one customer can be steered to another's machine by whoever has all of the server's
 //!   online keys ([`threat_model`](super::threat_model)).
-//! - An agent asks for other things first on the connection that it then downloads on: what it downloads from
-//!   the server itself does not go the cheap way ([above](#downloads)), but from behind a proxy that has a
-//!   connection for each request it does. Nor does what is asked for over HTTP/2.
+//! - What is asked for over HTTP/2, or on a connection on which something else was asked before, is not answered
+//!   the cheap way ([above](#what-machines-ask-and-downloads)).
 //! - A file that is not in the system's memory is read from the disk while other connections of the same
 //!   worker wait. A TLS client that stalls holds up to 64 KiB of what was encrypted for it.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.

@@ -1,21 +1,22 @@
 //! What becomes of a connection.
 //!
-//! While it asks for files of repositories, requests are answered from here, and files go out by whatever
-//! sends them with the least work ([`Line`]). From the first other request on the connection is the HTTP
-//! service's, which reads that request as if nobody had before. Both have their answers from one application,
-//! so that who may have what is decided, counted and written down in one place.
+//! While it asks for what machines ask all the time, and in the way they do ([`begun`]), requests are answered
+//! from here: files go out by whatever sends them with the least work ([`Line`]), and a check whose answer
+//! holds still is given that without anything else being made of it. From the first other request on the
+//! connection is the HTTP service's, which reads that request as if nobody had before. Both have their answers
+//! from one application, so that who may have what is decided, counted and written down in one place.
 
 use std::{
-    future::{poll_fn, ready},
+    future::{Future, poll_fn, ready},
     io,
     net::{SocketAddr, TcpListener},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     time::Duration,
 };
 
 use actix_http::{
-    HttpMessage as _, HttpService, Protocol, Request, Response, ServiceConfig,
+    HttpMessage as _, HttpService, Payload, Protocol, Request, Response, ServiceConfig,
     ServiceConfigBuilder,
     body::{BoxBody, MessageBody as _},
     error::DispatchError,
@@ -30,10 +31,9 @@ use actix_service::{
 use actix_web::{
     App,
     dev::{AppConfig, ServiceResponse},
-    http::header,
     web,
 };
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -41,7 +41,11 @@ use tokio::{
 };
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
-use super::{line::Line, rewound::Rewound};
+use super::{
+    line::Line,
+    request::{Begun, begun},
+    rewound::Rewound,
+};
 use crate::{
     api::{self, SendsFiles},
     limits::Limits,
@@ -50,10 +54,10 @@ use crate::{
 
 /// How HTTP/2 begins where nothing has named it (RFC 9113 §3.4): as much as tells it from HTTP/1.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
-/// How requests for files of repositories begin.
-const FILE_REQUESTS: [&[u8]; 2] = [b"GET /repo/", b"HEAD /repo/"];
-/// How much of a request is read before it is known what it is for, in bytes.
-const LOOK_BYTES: usize = 4 << 10;
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 4 << 10;
+/// How long the rest of a request is waited for, before the HTTP service waits for it.
+const REST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection may take to end once nothing more is sent on it.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -82,9 +86,18 @@ pub(super) fn listen<L: Line>(
 /// A connection as the HTTP service takes it.
 type Connection<L> = (Rewound<L>, Protocol, Option<SocketAddr>);
 
+/// How far a connection was served.
+enum Served {
+    /// To its end.
+    Whole,
+    /// What follows is the HTTP service's.
+    Begun,
+}
+
 /// The connections of one worker.
 struct Connections<L: Line> {
     acceptor: L::Acceptor,
+    service: web::Data<Service>,
     answers: RcService<Request, ServiceResponse, actix_web::Error>,
     http: RcService<Connection<L>, (), DispatchError>,
     config: ServiceConfig,
@@ -99,7 +112,7 @@ impl<L: Line> Connections<L> {
         shutdown: GracefulShutdownSignal,
     ) -> Result<Self, ()> {
         let limits = *service.limits();
-        let app = App::new().app_data(service).configure(api::configure);
+        let app = App::new().app_data(service.clone()).configure(api::configure);
         let answers = app.into_factory().new_service(AppConfig::default()).await?;
         let answers = boxed::rc_service(answers);
         let (of_http, signal) = (answers.clone(), shutdown.clone());
@@ -114,7 +127,7 @@ impl<L: Line> Connections<L> {
             .finish::<_, BoxBody>(fn_factory(move || ready(Ok::<_, ()>(of_http.clone()))));
         let http = boxed::rc_service(http.new_service(()).await?);
         let config = ServiceConfigBuilder::new().keep_alive(limits.keep_alive.into()).build();
-        Ok(Self { acceptor, answers, http, config, limits, shutdown })
+        Ok(Self { acceptor, service, answers, http, config, limits, shutdown })
     }
 
     /// Serves a connection to its end.
@@ -122,32 +135,70 @@ impl<L: Line> Connections<L> {
         let peer = stream.peer_addr().ok();
         stream.set_nodelay(true)?;
         let accepted = L::accept(&self.acceptor, stream);
-        let (line, protocol) = timeout(self.limits.request_head_timeout, accepted).await??;
-        match protocol {
-            Protocol::Http2 => self.hand_over(BytesMut::new(), line, protocol, peer).await,
-            _ => self.send_files(line, peer).await,
+        let (mut line, protocol) = timeout(self.limits.request_head_timeout, accepted).await??;
+        let mut received = BytesMut::new();
+        let is_http1 = !matches!(protocol, Protocol::Http2);
+        if is_http1 && let Served::Whole = self.answer_all(&mut line, &mut received, peer).await? {
+            return timeout(END_TIMEOUT, line.shutdown()).await?;
         }
+        // As if nothing of it had been read.
+        let is_http2 = received.starts_with(HTTP2_PREFACE);
+        let protocol = if is_http2 { Protocol::Http2 } else { protocol };
+        let whole = Rewound::new(received.freeze(), line);
+        let served = self.http.call((whole, protocol, peer)).await;
+        served.map_err(|error| io::Error::other(error.to_string()))
     }
 
-    /// Answers for as long as files are asked for.
-    async fn send_files(&self, mut line: L, peer: Option<SocketAddr>) -> io::Result<()> {
+    /// Answers for as long as nothing else is asked.
+    async fn answer_all(
+        &self,
+        line: &mut L,
+        received: &mut BytesMut,
+        peer: Option<SocketAddr>,
+    ) -> io::Result<Served> {
         let mut codec = Codec::new(self.config.clone());
-        let mut received = BytesMut::new();
         let mut patience = self.limits.request_head_timeout;
-        while !received.is_empty() || self.receive(&mut line, &mut received, patience).await? {
-            let Some(mut request) = file_request(&mut codec, &mut received) else {
-                let is_http2 = received.starts_with(HTTP2_PREFACE);
-                let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-                return self.hand_over(received, line, protocol, peer).await;
+        let mut stopped = pin!(self.shutdown.notified());
+        while !received.is_empty()
+            || self.receive(line, received, patience, stopped.as_mut()).await?
+        {
+            let plain = match begun(received) {
+                Begun::Whole(plain) => plain,
+                Begun::Part => {
+                    if self.receive_rest(line, received, stopped.as_mut()).await? {
+                        continue;
+                    }
+                    return Ok(Served::Begun);
+                }
+                Begun::Other => return Ok(Served::Begun),
             };
-            request.head_mut().peer_addr = peer;
-            self.answer(&mut codec, &mut line, request).await?;
-            if !codec.keep_alive() {
-                break;
+            let length = plain.length;
+            let again =
+                plain.check.and_then(|it| api::check_again(&self.service, it, &self.config));
+            if let Some(answer) = again {
+                received.advance(length);
+                line.write_all(&answer).await?;
+                line.flush().await?;
+            } else {
+                let Some(mut request) =
+                    decoded(&mut codec, received.get(..length).unwrap_or_default())
+                else {
+                    return Ok(Served::Begun);
+                };
+                received.advance(length);
+                if received.is_empty() {
+                    // It would hold the memory of the request for as long as the answer takes.
+                    *received = BytesMut::new();
+                }
+                request.head_mut().peer_addr = peer;
+                self.answer(&mut codec, line, request).await?;
+                if !codec.keep_alive() {
+                    break;
+                }
             }
             patience = self.limits.keep_alive;
         }
-        timeout(END_TIMEOUT, line.shutdown()).await?
+        Ok(Served::Whole)
     }
 
     /// Whether anything more came: not if the other side has ended the connection or waits for too long, nor
@@ -157,28 +208,34 @@ impl<L: Line> Connections<L> {
         line: &mut L,
         received: &mut BytesMut,
         patience: Duration,
+        stopped: Pin<&mut impl Future<Output = ()>>,
     ) -> io::Result<bool> {
-        received.reserve(LOOK_BYTES);
+        received.reserve(READ_BYTES);
         tokio::select! {
             read = timeout(patience, line.read_buf(received)) => match read {
                 Ok(read) => Ok(read? > 0),
                 Err(_) => Ok(false),
             },
-            () = self.shutdown.notified() => Ok(false),
+            () = stopped => Ok(false),
         }
     }
 
-    /// Leaves a connection to the HTTP service, as if nothing of it had been read.
-    async fn hand_over(
+    /// Whether the rest of what has begun came soon.
+    async fn receive_rest(
         &self,
-        received: BytesMut,
-        line: L,
-        protocol: Protocol,
-        peer: Option<SocketAddr>,
-    ) -> io::Result<()> {
-        let whole = Rewound::new(received.freeze(), line);
-        let served = self.http.call((whole, protocol, peer)).await;
-        served.map_err(|error| io::Error::other(error.to_string()))
+        line: &mut L,
+        received: &mut BytesMut,
+        mut stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> io::Result<bool> {
+        let rest = async {
+            while self.receive(line, received, REST_TIMEOUT, stopped.as_mut()).await? {
+                if !matches!(begun(received), Begun::Part) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        timeout(REST_TIMEOUT, rest).await.unwrap_or(Ok(false))
     }
 
     async fn answer(&self, codec: &mut Codec, line: &mut L, request: Request) -> io::Result<()> {
@@ -206,21 +263,18 @@ impl<L: Line> Connections<L> {
     }
 }
 
-/// The request for a file with which `received` begins, which is taken out of it. Nothing where it begins
-/// with anything else, with a request that has not arrived whole, or with one that brings or expects more.
-fn file_request(codec: &mut Codec, received: &mut BytesMut) -> Option<Request> {
-    if !FILE_REQUESTS.iter().any(|begin| received.starts_with(begin)) {
-        return None;
-    }
-    // What is not taken is to be as it came.
-    let mut rest = received.clone();
+/// The request that `bytes` are, as the application takes it. Nothing where they are anything else to the HTTP
+/// service.
+fn decoded(codec: &mut Codec, bytes: &[u8]) -> Option<Request> {
+    let mut rest = BytesMut::from(bytes);
     let Ok(Some(Message::Item(request))) = codec.decode(&mut rest) else { return None };
-    if codec.message_type() != MessageType::None || request.headers().contains_key(header::EXPECT) {
-        return None;
+    if codec.message_type() == MessageType::None {
+        return rest.is_empty().then_some(request);
     }
-    // An empty rest would hold the memory of the request for as long as the answer takes.
-    *received = if rest.is_empty() { BytesMut::new() } else { rest };
-    Some(request)
+    let Ok(Some(Message::Chunk(Some(body)))) = codec.decode(&mut rest) else { return None };
+    let Ok(Some(Message::Chunk(None))) = codec.decode(&mut rest) else { return None };
+    let (request, _) = request.replace_payload(Payload::from(body));
+    rest.is_empty().then_some(request)
 }
 
 async fn send_body<L: Line>(

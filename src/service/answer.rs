@@ -18,7 +18,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::format::{MachineName, wire::CheckResponse};
 
-use super::{Service, ServiceResult, check::SEEN_STEP};
+use super::{Service, ServiceResult, check::SEEN_STEP, pace::Busy};
 use crate::store::{MachineRecord, Moment};
 
 /// How long an answer holds at most.
@@ -47,30 +47,41 @@ pub struct Holds {
     pub(super) seen_at: Timestamp,
 }
 
-/// What was asked, and how the answer is to travel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+/// What is asked, and how the answer is to travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question<'a> {
     /// The request's body.
-    pub body: Bytes,
+    pub body: &'a [u8],
     /// Whether whoever asks takes zstd.
     pub takes_zstd: bool,
 }
 
 /// An answer as it travels.
-#[derive(Clone, Debug)]
-pub struct Encoded {
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded<B = Bytes> {
     /// The bytes.
-    pub body: Bytes,
+    pub body: B,
     /// Whether they are compressed by zstd.
     pub is_zstd: bool,
+}
+
+impl Encoded<&[u8]> {
+    /// The same as a copy.
+    pub fn owned(self) -> Encoded {
+        Encoded { body: Bytes::copy_from_slice(self.body), is_zstd: self.is_zstd }
+    }
 }
 
 /// An answer that was given.
 #[derive(Debug)]
 pub struct LastAnswer {
-    question: Question,
-    encoded: Encoded,
+    /// What was asked, and behind it the answer: what is read together lies together.
+    text: Box<[u8]>,
+    asked_length: usize,
+    takes_zstd: bool,
+    is_zstd: bool,
     holds: Holds,
+    busy: Arc<Busy>,
     /// When the machine was last heard of, in seconds.
     seen_at: AtomicI64,
 }
@@ -80,32 +91,53 @@ impl LastAnswer {
     pub fn machine(&self) -> &MachineName {
         &self.holds.machine
     }
+
+    /// Whether this is what was asked.
+    pub fn answers(&self, question: Question<'_>) -> bool {
+        let (asked, _) = self.parts();
+        question == Question { body: asked, takes_zstd: self.takes_zstd }
+    }
+
+    /// What was asked, and the answer.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.text.split_at_checked(self.asked_length).unwrap_or_default()
+    }
 }
 
 impl Service {
-    /// The last answer to whoever bears `token`, where it holds still. Whoever bears it is then a machine
-    /// that is enrolled.
-    pub fn last_answer(&self, token: &str) -> Option<Arc<LastAnswer>> {
+    /// The last answer to whoever bears `token`, where it holds still at `now`. Whoever bears it is then a
+    /// machine that is enrolled.
+    pub fn last_answer(&self, token: &str, now: Timestamp) -> Option<Arc<LastAnswer>> {
         let answer = self.answers.find(token)?;
         let Holds { moment, seats, until, .. } = &answer.holds;
         let holds = self.meta.changes().none_since(moment)
-            && self.clock.now() < *until
+            && now < *until
             && seats.is_none_or(|seats| seats == self.allocations.generation());
         holds.then_some(answer)
     }
 
-    /// An answer that holds, if the machine asks the same again.
-    pub fn answer_again(&self, answer: &LastAnswer, question: &Question) -> Option<Encoded> {
-        if answer.question != *question {
+    /// Refuses a machine that asks too often, to which an answer was given.
+    pub fn require_pace_again(&self, answer: &LastAnswer, now: Timestamp) -> ServiceResult<()> {
+        self.require_pace_of(answer.machine(), &answer.busy, now)
+    }
+
+    /// An answer that holds, if the machine asks the same again at `now`.
+    pub fn answer_again<'a>(
+        &self,
+        answer: &'a LastAnswer,
+        question: Question<'_>,
+        now: Timestamp,
+    ) -> Option<Encoded<&'a [u8]>> {
+        if !answer.answers(question) {
             return None;
         }
-        let now = self.clock.now();
         let seen_at = answer.seen_at.load(Ordering::Relaxed);
         if now.as_second() - seen_at >= SEEN_STEP.as_secs() {
             answer.seen_at.store(now.as_second(), Ordering::Relaxed);
             self.answers.note_seen(answer.machine(), now);
         }
-        Some(answer.encoded.clone())
+        let (_, body) = answer.parts();
+        Some(Encoded { body, is_zstd: answer.is_zstd })
     }
 
     /// The machine to which an answer was given that is not good for what it asks now.
@@ -114,19 +146,29 @@ impl Service {
     }
 
     /// Keeps the answer to `question` of the machine that bears `token`.
-    pub fn keep_answer(&self, token: &str, question: Question, answer: &Encoded, holds: Holds) {
-        let seen_at = AtomicI64::new(holds.seen_at.as_second());
-        let answer = LastAnswer { question, encoded: answer.clone(), holds, seen_at };
+    pub fn keep_answer(&self, token: &str, question: Question<'_>, answer: &Encoded, holds: Holds) {
+        let Question { body: asked, takes_zstd } = question;
+        let answer = LastAnswer {
+            text: [asked, &answer.body].concat().into(),
+            asked_length: asked.len(),
+            takes_zstd,
+            is_zstd: answer.is_zstd,
+            busy: self.paces.of(&holds.machine, self.clock.now()),
+            seen_at: AtomicI64::new(holds.seen_at.as_second()),
+            holds,
+        };
         self.answers.keep(token, answer);
     }
 
     /// Writes down when machines were last heard of that were given an answer again.
     pub async fn write_seen(&self) -> ServiceResult<()> {
-        let seen: Vec<_> = self.answers.take_seen().into_iter().collect();
-        for some in seen.chunks(SEEN_WRITTEN) {
-            self.meta.note_seen(some.to_vec()).await?;
+        loop {
+            let seen = self.answers.take_seen(SEEN_WRITTEN);
+            if seen.is_empty() {
+                return Ok(());
+            }
+            self.meta.note_seen(seen).await?;
         }
-        Ok(())
     }
 }
 
@@ -174,8 +216,11 @@ impl Answers {
         seen.insert(machine.clone(), at);
     }
 
-    fn take_seen(&self) -> HashMap<MachineName, Timestamp> {
-        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Some of the machines that were heard of, at most so many.
+    fn take_seen(&self, count: usize) -> Vec<(MachineName, Timestamp)> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<_> = seen.keys().take(count).cloned().collect();
+        names.into_iter().filter_map(|name| seen.remove_entry(&name)).collect()
     }
 }
 
@@ -193,5 +238,5 @@ impl Kept {
 }
 
 fn weight(answer: &LastAnswer) -> usize {
-    answer.encoded.body.len() + answer.question.body.len() + ANSWER_OVERHEAD_BYTES
+    answer.text.len() + ANSWER_OVERHEAD_BYTES
 }

@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -39,8 +39,8 @@ impl Pace {
 
     /// Until when a machine is busy that asks at `now` and was busy until `due`; or how long it must
     /// wait before it asks again.
-    fn admit(self, due: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, SignedDuration> {
-        let due = due.map_or(now, |due| due.max(now));
+    fn admit(self, due: Timestamp, now: Timestamp) -> Result<Timestamp, SignedDuration> {
+        let due = due.max(now);
         let ahead = due.duration_since(now);
         if ahead > self.ahead_max {
             return Err(ahead.saturating_sub(self.ahead_max));
@@ -49,47 +49,74 @@ impl Pace {
     }
 }
 
+/// Until when a machine is busy with what it has asked for.
+#[derive(Debug)]
+pub(super) struct Busy(Mutex<Timestamp>);
+
+impl Busy {
+    /// Lets a request pass, or says how long it must wait.
+    fn admit(&self, pace: Pace, now: Timestamp) -> Result<(), SignedDuration> {
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = pace.admit(*until, now)?;
+        Ok(())
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) <= now
+    }
+}
+
 /// How far each machine is ahead.
 #[derive(Debug)]
 pub(super) struct Paces {
     pace: Pace,
-    busy: Mutex<Busy>,
+    machines: Mutex<Machines>,
 }
 
 #[derive(Debug)]
-struct Busy {
-    until: HashMap<MachineName, Timestamp>,
+struct Machines {
+    busy: HashMap<MachineName, Arc<Busy>>,
     /// With how many machines it is time to forget some.
     forget_at: usize,
 }
 
 impl Paces {
     pub(super) fn new(limits: &Limits) -> Self {
-        let busy = Busy { until: HashMap::new(), forget_at: REMEMBERED_MIN };
-        Self { pace: Pace::new(limits), busy: Mutex::new(busy) }
+        let machines = Machines { busy: HashMap::new(), forget_at: REMEMBERED_MIN };
+        Self { pace: Pace::new(limits), machines: Mutex::new(machines) }
     }
 
-    /// Lets a request of a machine pass, or says how long it must wait.
-    fn admit(&self, machine: &MachineName, now: Timestamp) -> Result<(), SignedDuration> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = busy.until.get_mut(machine) {
-            *until = self.pace.admit(Some(*until), now)?;
-            return Ok(());
+    /// How far a machine is ahead. It is not forgotten for as long as whoever asked for it has it.
+    pub(super) fn of(&self, machine: &MachineName, now: Timestamp) -> Arc<Busy> {
+        let mut machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(busy) = machines.busy.get(machine) {
+            return Arc::clone(busy);
         }
-        let until = self.pace.admit(None, now)?;
-        if busy.until.len() >= busy.forget_at {
-            busy.until.retain(|_, until| *until > now);
-            busy.forget_at = (2 * busy.until.len()).max(REMEMBERED_MIN);
+        if machines.busy.len() >= machines.forget_at {
+            machines.busy.retain(|_, busy| Arc::strong_count(busy) > 1 || !busy.is_over(now));
+            machines.forget_at = (2 * machines.busy.len()).max(REMEMBERED_MIN);
         }
-        busy.until.insert(machine.clone(), until);
-        Ok(())
+        let busy = Arc::new(Busy(Mutex::new(now)));
+        machines.busy.insert(machine.clone(), Arc::clone(&busy));
+        busy
     }
 }
 
 impl Service {
     /// Refuses a machine that asks too often. Others are not affected.
     pub fn require_pace(&self, machine: &MachineName) -> ServiceResult<()> {
-        self.paces.admit(machine, self.clock.now()).map_err(|wait| {
+        let now = self.clock.now();
+        self.require_pace_of(machine, &self.paces.of(machine, now), now)
+    }
+
+    /// Refuses a machine that asks too often, of which it is known how far it is ahead.
+    pub(super) fn require_pace_of(
+        &self,
+        machine: &MachineName,
+        busy: &Busy,
+        now: Timestamp,
+    ) -> ServiceResult<()> {
+        busy.admit(self.paces.pace, now).map_err(|wait| {
             // The clock tells whole seconds, and so does the header.
             let seconds = wait.as_secs().unsigned_abs() + 1;
             let Limits {
@@ -123,6 +150,12 @@ mod tests {
             machine_request_interval: Duration::from_millis(100),
             ..Limits::DEFAULT
         })
+    }
+
+    impl Paces {
+        fn admit(&self, machine: &MachineName, now: Timestamp) -> Result<(), SignedDuration> {
+            self.of(machine, now).admit(self.pace, now)
+        }
     }
 
     fn at(milliseconds: i64) -> Timestamp {
@@ -159,7 +192,18 @@ mod tests {
         for number in 0..3 * REMEMBERED_MIN {
             paces.admit(&machine(number), at(i64::try_from(number).unwrap())).unwrap();
         }
-        assert!(paces.busy.lock().unwrap().until.len() <= REMEMBERED_MIN);
+        assert!(paces.machines.lock().unwrap().busy.len() <= REMEMBERED_MIN);
+    }
+
+    #[test]
+    fn a_machine_is_remembered_while_somebody_holds_how_far_it_is_ahead() {
+        let paces = paces();
+        let held = paces.of(&machine(0), at(0));
+        for number in 1..3 * REMEMBERED_MIN {
+            paces.admit(&machine(number), at(i64::try_from(number).unwrap())).unwrap();
+        }
+        let later = at(i64::try_from(3 * REMEMBERED_MIN).unwrap());
+        assert!(Arc::ptr_eq(&held, &paces.of(&machine(0), later)));
     }
 
     proptest! {

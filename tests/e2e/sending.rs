@@ -2,17 +2,16 @@
 //! connection belongs to from its first other request on. Nobody can tell them apart by what they are told.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
-    io::{Read as _, Write as _},
-    net::{Shutdown, TcpStream},
+    io::Write as _,
+    net::Shutdown,
     path::PathBuf,
 };
 
 use crate::{
+    conversation::{Conversation, OTHER_REQUEST, bearer, request, told},
     fleet::{noise, publish},
     harness::{PRODUCT, Server, eventually},
-    http::Answer,
     measures::{measures, value},
     publish::opened,
     repository::{ended, paying, target_paths},
@@ -20,85 +19,6 @@ use crate::{
 
 /// How large the artifact is of which not all is sent at once, in bytes: far more than sockets hold.
 const LARGE: usize = 32 << 20;
-/// What begins a connection that the HTTP service is to have.
-const OTHER_REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n";
-
-/// A connection on which one request follows another.
-struct Conversation {
-    connection: TcpStream,
-    received: Vec<u8>,
-}
-
-impl Conversation {
-    fn with(server: &Server) -> Self {
-        Self { connection: server.connection(), received: Vec::new() }
-    }
-
-    /// One that the HTTP service has.
-    fn with_http_service(server: &Server) -> Self {
-        let mut conversation = Self::with(server);
-        conversation.say(OTHER_REQUEST);
-        conversation.answer("GET").has_status(200);
-        conversation
-    }
-
-    fn say(&mut self, text: &str) {
-        self.connection.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn receive(&mut self) -> usize {
-        let mut piece = vec![0; 64 << 10];
-        let length = self.connection.read(&mut piece).unwrap();
-        self.received.extend(&piece[..length]);
-        length
-    }
-
-    /// The head of the next answer, with what came behind it.
-    fn head(&mut self) -> Answer {
-        loop {
-            if let Some(answer) = Answer::parse(&self.received) {
-                return answer;
-            }
-            assert_ne!(self.receive(), 0, "ended: {}", self.received.escape_ascii());
-        }
-    }
-
-    /// The next answer.
-    fn answer(&mut self, method: &str) -> Answer {
-        let mut answer = self.head();
-        let length = answer.header("Content-Length").map_or(0, |text| text.parse().unwrap());
-        let length = if method == "HEAD" || answer.status == 304 { 0 } else { length };
-        let head = self.received.len() - answer.body.len();
-        while self.received.len() < head + length {
-            assert_ne!(self.receive(), 0, "{} of {length} bytes", self.received.len() - head);
-        }
-        answer.body = self.received[head..head + length].to_vec();
-        self.received.drain(..head + length);
-        answer
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.received.is_empty() && self.receive() == 0
-    }
-}
-
-/// A request without a body.
-fn request(line: &str, headers: &[(&str, &str)]) -> String {
-    let (line, version) = line.split_once(" HTTP/").unwrap_or((line, "1.1"));
-    let headers: String =
-        headers.iter().flat_map(|&(name, value)| [name, ": ", value, "\r\n"]).collect();
-    format!("{line} HTTP/{version}\r\nHost: test\r\n{headers}\r\n")
-}
-
-fn bearer(token: &str) -> String {
-    format!("Bearer {token}")
-}
-
-/// What an answer says, but for the time and the order of its headers.
-fn told(answer: &Answer) -> (BTreeSet<&str>, &[u8]) {
-    let lines = answer.head.lines().filter(|line| !line.to_lowercase().starts_with("date:"));
-    (lines.collect(), &answer.body)
-}
 
 /// A server with an artifact of [`LARGE`] bytes and more: its address, its bytes and their file.
 fn with_large_artifact() -> (Server, String, Vec<u8>, PathBuf) {
@@ -230,7 +150,7 @@ fn a_connection_serves_files_and_whatever_else_comes() {
     assert_eq!(conversation.answer("GET").has_status(206).body, bytes[1..4]);
     assert_eq!(conversation.answer("GET").has_status(200).body, b"ok\n");
     assert_eq!(conversation.answer("GET").has_status(206).body, bytes[1..4]);
-    // A body is for the HTTP service, even where it looks like a request for a file.
+    // A body is a body, even where it looks like a request for a file.
     let mut conversation = Conversation::with(&server);
     conversation.say(&part);
     conversation.answer("GET").has_status(206);

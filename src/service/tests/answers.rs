@@ -44,8 +44,8 @@ impl Asking {
         Self { world, service, now, machine }
     }
 
-    fn question(text: &'static str) -> Question {
-        Question { body: text.into(), takes_zstd: false }
+    fn question(text: &str) -> Question<'_> {
+        Question { body: text.as_bytes(), takes_zstd: false }
     }
 
     /// Has a check answered.
@@ -74,7 +74,7 @@ impl Asking {
     }
 
     fn is_known(&self) -> bool {
-        self.service.last_answer(&self.machine.token).is_some()
+        self.service.last_answer(&self.machine.token, self.service.now()).is_some()
     }
 
     fn move_to(&self, at: Timestamp) {
@@ -86,16 +86,16 @@ impl Asking {
 async fn the_same_question_has_the_same_answer_and_another_has_not() {
     let asking = Asking::begin().await;
     let Asking { service, machine, world, .. } = &asking;
-    assert!(service.last_answer(&machine.token).is_none(), "nothing was asked yet");
+    assert!(service.last_answer(&machine.token, service.now()).is_none(), "nothing was asked yet");
     asking.check().await;
-    let last = service.last_answer(&machine.token).unwrap();
+    let last = service.last_answer(&machine.token, service.now()).unwrap();
     assert_eq!(last.machine(), &machine.machine);
-    let again = |question: &Question| service.answer_again(&last, question);
-    let answer = again(&Asking::question("a")).unwrap();
-    assert_eq!(answer.body, world.meta.plan(&machine.machine).await.unwrap());
-    assert!(again(&Asking::question("b")).is_none());
-    assert!(again(&Question { takes_zstd: true, ..Asking::question("a") }).is_none());
-    assert!(service.last_answer("mmt_another").is_none());
+    let again = |question| service.answer_again(&last, question, service.now());
+    let answer = again(Asking::question("a")).unwrap();
+    assert_eq!(answer.body, world.meta.plan(&machine.machine).await.unwrap().as_bytes());
+    assert!(again(Asking::question("b")).is_none());
+    assert!(again(Question { takes_zstd: true, ..Asking::question("a") }).is_none());
+    assert!(service.last_answer("mmt_another", service.now()).is_none());
 }
 
 #[tokio::test]
@@ -161,8 +161,8 @@ async fn that_a_machine_asked_again_is_written_down_with_that_of_others() {
     let before = world.machine(&machine.machine).await;
     let later = after_days(1) + jiff::SignedDuration::from_mins(15);
     asking.move_to(later);
-    let last = service.last_answer(&machine.token).unwrap();
-    service.answer_again(&last, &Asking::question("a")).unwrap();
+    let last = service.last_answer(&machine.token, service.now()).unwrap();
+    service.answer_again(&last, Asking::question("a"), service.now()).unwrap();
     assert_eq!(world.machine(&machine.machine).await, before, "it is in memory");
     service.write_seen().await.unwrap();
     assert_eq!(asked.seen_at, before.seen_at);
