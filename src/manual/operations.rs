@@ -104,13 +104,15 @@
 //! counts are of one process and begin at 0 with it. `fixtures/alerts.yml` is an example of alerts that
 //! go by these.
 //!
-//! # What machines ask, and downloads
+//! # What machines ask
 //!
 //! What machines ask all the time is answered where the server takes connections in: files of repositories
 //! (`GET` or `HEAD /repo/…`), checks and reports. A check or report says the length of its body ahead, has at
 //! most 32 KiB with its head, and has arrived within a second of its first byte; as agents send them. From its
 //! first other request on a connection is served as any other. Who may have what, what is counted and what is
 //! answered is the same on both ways.
+//!
+//! # Downloads
 //!
 //! Without TLS the kernel sends a file from its own memory (`sendfile`, on Linux); over TLS it is read piece by
 //! piece, into memory that all connections of a worker share. So a client that stalls holds little memory
@@ -564,7 +566,7 @@
 //! - What is built for one customer can be steered to another's machine by whoever has all of the server's
 //!   online keys ([`threat_model`](super::threat_model)).
 //! - What is asked for over HTTP/2, or on a connection on which something else was asked before, is not answered
-//!   the cheap way ([above](#what-machines-ask-and-downloads)).
+//!   the cheap way ([above](#what-machines-ask)).
 //! - A file that is not in the system's memory is read from the disk while other connections of the same
 //!   worker wait. A TLS client that stalls holds up to 64 KiB of what was encrypted for it.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
