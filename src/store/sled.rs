@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `opening` | creating and opening the database, and refusing to |
 //! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
+//! | `transaction` | what the changes of a group read and write before sled has it |
 //! | `codec`, `table`, `tables` | how a record stands in sled, and under which key |
 //! | `catalogue`, `rollouts`, `advisories`, `accounts`, `fleet`, `action`, `audit`, `outbox` | the transactions |
 //! | `bundles` | the transactions on support bundles |
@@ -11,7 +12,7 @@
 //! | `census` | how many machines run what, and which: kept with the machines |
 //! | `upgrade` | from the formats before to this one |
 //!
-//! Reads go to sled directly. They see a change from its transaction on, which is a few
+//! Reads go to sled directly. They see a change from when sled has it, which is a few
 //! milliseconds before it is durable; whoever *made* it is told only afterwards.
 
 mod accounts;
@@ -31,6 +32,7 @@ mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod upgrade;
 mod writer;
 
@@ -45,7 +47,6 @@ use mainstay_client::{
     },
     tuf::PublicKey,
 };
-use sled::transaction::TransactionalTree;
 
 use self::{
     opening::Opened,
@@ -56,6 +57,7 @@ use self::{
         PLANS, PLANS_SENT, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS,
         SAFEGUARDS, SBOMS, STOPS, TOKENS, TOKENS_BY_DIGEST,
     },
+    transaction::Transaction,
     writer::Writer,
 };
 use super::{
@@ -101,7 +103,7 @@ impl SledStore {
     /// Makes a change on which any answer to a machine may depend.
     async fn write(
         &self,
-        change: impl Fn(&TransactionalTree) -> StoreResult<()> + Send + 'static,
+        change: impl FnOnce(&Transaction) -> StoreResult<()> + Send + 'static,
     ) -> StoreResult<()> {
         self.write_reaching(move |transaction| change(transaction).map(|()| Reach::Everything))
             .await
@@ -110,7 +112,7 @@ impl SledStore {
     /// Makes a change on which no answer to a machine depends.
     async fn write_aside(
         &self,
-        change: impl Fn(&TransactionalTree) -> StoreResult<()> + Send + 'static,
+        change: impl FnOnce(&Transaction) -> StoreResult<()> + Send + 'static,
     ) -> StoreResult<()> {
         self.write_reaching(move |transaction| change(transaction).map(|()| Reach::Nothing)).await
     }
@@ -118,7 +120,7 @@ impl SledStore {
     /// Makes a change that says itself what depends on it.
     async fn write_reaching(
         &self,
-        change: impl Fn(&TransactionalTree) -> StoreResult<Reach> + Send + 'static,
+        change: impl FnOnce(&Transaction) -> StoreResult<Reach> + Send + 'static,
     ) -> StoreResult<()> {
         self.writer.write(Box::new(change)).await
     }
@@ -533,7 +535,7 @@ impl MetaStore for SledStore {
     }
 
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()> {
-        self.write_reaching(move |transaction| fleet::change_machine(transaction, &change)).await
+        self.write_reaching(move |transaction| fleet::change_machine(transaction, change)).await
     }
 
     async fn note_seen(&self, seen: Vec<(MachineName, Timestamp)>) -> StoreResult<()> {
@@ -541,7 +543,7 @@ impl MetaStore for SledStore {
     }
 
     async fn add_bundle(&self, change: MachineChange, bundle: BundleRecord) -> StoreResult<()> {
-        self.write_reaching(move |transaction| bundles::add(transaction, &change, &bundle)).await
+        self.write_reaching(move |transaction| bundles::add(transaction, change, &bundle)).await
     }
 
     async fn bundles(&self, machine: &MachineName) -> StoreResult<Vec<BundleRecord>> {

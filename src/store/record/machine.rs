@@ -40,6 +40,7 @@ pub struct MachineRecord {
     /// What it runs on.
     pub platform: Platform,
     /// Its own key.
+    #[serde(deserialize_with = "PublicKey::deserialize_proven")]
     pub public_key: PublicKey,
     /// The digest of its token's secret.
     pub token_sha256: Digest,
@@ -266,8 +267,6 @@ impl MachineRecord {
 
     /// As what it is counted in the census where it is.
     pub(in crate::store) fn place(&self) -> Counted {
-        let is_confirmed =
-            self.running.as_ref().is_some_and(|running| self.confirmed.contains(running));
         Counted {
             cell: Cell {
                 setup: Setup {
@@ -277,8 +276,25 @@ impl MachineRecord {
                 },
                 customer: self.customer.clone(),
             },
-            stage: if is_confirmed { Stage::Confirmed } else { Stage::Installed },
+            stage: self.stage(),
             seen: Day::of(self.seen_at),
+        }
+    }
+
+    /// Whether it is counted as `other` is, if it is.
+    pub(in crate::store) fn is_counted_as(&self, other: &Self) -> bool {
+        let Self { product, running, platform, customer, .. } = self;
+        (product, running, platform, customer)
+            == (&other.product, &other.running, &other.platform, &other.customer)
+            && self.retired.is_some() == other.retired.is_some()
+            && self.stage() == other.stage()
+            && Day::of(self.seen_at) == Day::of(other.seen_at)
+    }
+
+    fn stage(&self) -> Stage {
+        match &self.running {
+            Some(running) if self.confirmed.contains(running) => Stage::Confirmed,
+            _ => Stage::Installed,
         }
     }
 

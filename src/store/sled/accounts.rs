@@ -1,7 +1,6 @@
 //! The transactions on customers, contracts and credentials.
 
 use jiff::Timestamp;
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
@@ -13,10 +12,11 @@ use super::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, CONTRACTS, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
         ORGANISATIONS, TOKENS, TOKENS_BY_DIGEST,
     },
+    transaction::Transaction,
 };
 
 pub(super) fn create_customer(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     customer: &CustomerRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -25,7 +25,7 @@ pub(super) fn create_customer(
 }
 
 pub(super) fn change_customer(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     before: &CustomerRecord,
     after: &CustomerRecord,
     entry: &AuditEntry,
@@ -41,7 +41,7 @@ pub(super) fn change_customer(
 }
 
 pub(super) fn create_organisation(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     organisation: &OrganisationRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -51,7 +51,7 @@ pub(super) fn create_organisation(
 }
 
 pub(super) fn change_organisation(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     before: &OrganisationRecord,
     after: &OrganisationRecord,
     entry: &AuditEntry,
@@ -68,7 +68,7 @@ pub(super) fn change_organisation(
 }
 
 fn require_customers(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     organisation: &OrganisationRecord,
 ) -> StoreResult<()> {
     organisation
@@ -78,7 +78,7 @@ fn require_customers(
 }
 
 pub(super) fn create_contract(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     contract: &ContractRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -90,7 +90,7 @@ pub(super) fn create_contract(
 }
 
 pub(super) fn amend_contract(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     contract: &ContractRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -110,7 +110,7 @@ pub(super) fn amend_contract(
 }
 
 pub(super) fn import_contracts(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     import: &ContractImport,
 ) -> StoreResult<()> {
     let ContractImport { customers, created, changed } = import;
@@ -124,7 +124,7 @@ pub(super) fn import_contracts(
 }
 
 pub(super) fn create_token(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     token: &TokenRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -137,7 +137,7 @@ pub(super) fn create_token(
 }
 
 pub(super) fn revoke_token(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     id: &str,
     provided: Option<&str>,
     at: Timestamp,
@@ -159,7 +159,7 @@ pub(super) fn revoke_token(
 }
 
 pub(super) fn create_activation_key(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     key: &ActivationKeyRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {

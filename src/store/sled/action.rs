@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use mainstay_client::format::{CustomerName, MachineName};
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
@@ -11,6 +10,7 @@ use super::{
     },
     SledStore, audit, fleet,
     tables::{ACTION_MACHINES, ACTIONS, ACTIONS_BY_CUSTOMER, OPEN_ACTIONS},
+    transaction::Transaction,
 };
 
 #[async_trait]
@@ -84,7 +84,7 @@ impl ActionStore for SledStore {
         change: MachineChange,
     ) -> StoreResult<()> {
         let id = id.clone();
-        self.write_reaching(move |transaction| carry_out(transaction, &id, &machine, &change)).await
+        self.write_reaching(move |transaction| carry_out(transaction, &id, &machine, change)).await
     }
 
     async fn note_progress(&self, id: &ActionId, machines: Vec<ActionMachine>) -> StoreResult<()> {
@@ -94,7 +94,7 @@ impl ActionStore for SledStore {
 }
 
 fn create_action(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     action: &ActionRecord,
     machines: &[ActionMachine],
     entry: &AuditEntry,
@@ -112,7 +112,7 @@ fn create_action(
 }
 
 fn change_action(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     action: &ActionRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -132,10 +132,10 @@ fn change_action(
 }
 
 fn carry_out(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     id: &ActionId,
     machine: &ActionMachine,
-    change: &MachineChange,
+    change: MachineChange,
 ) -> StoreResult<Reach> {
     require_running(transaction, id)?;
     let key = (id.clone(), machine.machine.clone());
@@ -150,7 +150,7 @@ fn carry_out(
 }
 
 fn note_progress(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     id: &ActionId,
     machines: &[ActionMachine],
 ) -> StoreResult<()> {
@@ -165,7 +165,7 @@ fn note_progress(
     Ok(())
 }
 
-fn require_running(transaction: &TransactionalTree, id: &ActionId) -> StoreResult<()> {
+fn require_running(transaction: &Transaction, id: &ActionId) -> StoreResult<()> {
     let action = ACTIONS.read(transaction, id)?;
     if action.state == ActionState::Running {
         return Ok(());
@@ -178,10 +178,10 @@ fn require_running(transaction: &TransactionalTree, id: &ActionId) -> StoreResul
 }
 
 /// Keeps the actions for which something is to be done where they are found without reading all.
-fn index(transaction: &TransactionalTree, action: &ActionRecord) -> StoreResult<()> {
+fn index(transaction: &Transaction, action: &ActionRecord) -> StoreResult<()> {
     if action.state.is_open() {
-        OPEN_ACTIONS.put(transaction, &action.id, &action.id)
-    } else {
-        OPEN_ACTIONS.remove(transaction, &action.id)
+        return OPEN_ACTIONS.put(transaction, &action.id, &action.id);
     }
+    OPEN_ACTIONS.remove(transaction, &action.id);
+    Ok(())
 }

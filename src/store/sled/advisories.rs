@@ -1,15 +1,14 @@
 //! The transactions on what is recorded of advisories, and on what is in releases.
 
-use sled::transaction::TransactionalTree;
-
 use super::{
     super::{AdvisoryChange, AuditEntry, ComponentsRecord, SbomChange, StoreError, StoreResult},
     audit,
     tables::{ADVISORIES, COMPONENTS, PRODUCTS, RELEASES, SBOMS},
+    transaction::Transaction,
 };
 
 pub(super) fn change_advisory(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     change: &AdvisoryChange,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -23,7 +22,7 @@ pub(super) fn change_advisory(
 }
 
 pub(super) fn attach_sbom(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     change: &SbomChange,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -34,7 +33,7 @@ pub(super) fn attach_sbom(
     require_same(&SBOMS.shown(&release), stored.as_ref(), before.as_ref())?;
     SBOMS.put(transaction, &release, after)?;
     for word in removed {
-        COMPONENTS.remove(transaction, &(word.clone(), release.clone()))?;
+        COMPONENTS.remove(transaction, &(word.clone(), release.clone()));
     }
     for (word, components) in components {
         let (product, version) = release.clone();

@@ -1,11 +1,10 @@
 //! The audit trail: part of the transaction that it tells of.
 
-use sled::transaction::TransactionalTree;
-
 use super::{
     super::{AuditEntry, AuditHead, StoreError, StoreResult},
     table::Source,
     tables::{AUDIT, AUDIT_BY_SUBJECT, AUDIT_HEAD, HEADS},
+    transaction::Transaction,
 };
 
 /// What is longer is the name of nothing, but the address of a request that was denied.
@@ -18,7 +17,7 @@ pub(super) fn head(source: &impl Source) -> StoreResult<AuditHead> {
 
 /// Appends the entry under the next number. A transaction that fails uses none up, so the numbers
 /// have no gaps, and a gap that is found is a loss.
-pub(super) fn append(transaction: &TransactionalTree, entry: &AuditEntry) -> StoreResult<()> {
+pub(super) fn append(transaction: &Transaction, entry: &AuditEntry) -> StoreResult<()> {
     let record = head(transaction)?
         .next(entry)
         .map_err(|error| StoreError::Conflict(format!("an audit record is no JSON: {error}")))?;
@@ -28,11 +27,7 @@ pub(super) fn append(transaction: &TransactionalTree, entry: &AuditEntry) -> Sto
 }
 
 /// Makes the record found by its subject.
-pub(super) fn index(
-    transaction: &TransactionalTree,
-    subject: &str,
-    number: u64,
-) -> StoreResult<()> {
+pub(super) fn index(transaction: &Transaction, subject: &str, number: u64) -> StoreResult<()> {
     if subject.len() > SUBJECT_BYTES_MAX {
         return Ok(());
     }

@@ -2,19 +2,20 @@
 
 use jiff::Timestamp;
 use mainstay_client::format::MachineName;
-use sled::{Tree, transaction::TransactionalTree};
+use sled::Tree;
 
 use super::{
     super::{BundleRecord, MachineChange, Reach, StoreResult},
     fleet,
     tables::{BUNDLES, BUNDLES_BY_AGE},
+    transaction::Transaction,
 };
 
 type Key = (MachineName, u64);
 
 pub(super) fn add(
-    transaction: &TransactionalTree,
-    change: &MachineChange,
+    transaction: &Transaction,
+    change: MachineChange,
     bundle: &BundleRecord,
 ) -> StoreResult<Reach> {
     let reach = fleet::change_machine(transaction, change)?;
@@ -24,10 +25,10 @@ pub(super) fn add(
     Ok(reach)
 }
 
-pub(super) fn remove(transaction: &TransactionalTree, key: &Key) -> StoreResult<()> {
+pub(super) fn remove(transaction: &Transaction, key: &Key) -> StoreResult<()> {
     if let Some(bundle) = BUNDLES.find(transaction, key)? {
-        BUNDLES.remove(transaction, key)?;
-        BUNDLES_BY_AGE.remove(transaction, &(second(bundle.at), key.clone()))?;
+        BUNDLES.remove(transaction, key);
+        BUNDLES_BY_AGE.remove(transaction, &(second(bundle.at), key.clone()));
     }
     Ok(())
 }

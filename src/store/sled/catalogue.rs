@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use mainstay_client::format::{PrivateChannelName, ProductName};
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
@@ -14,10 +13,11 @@ use super::{
         CUSTOMERS, LIFTED_SAFEGUARDS, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES,
         SAFEGUARDS,
     },
+    transaction::Transaction,
 };
 
 pub(super) fn create_product(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductRecord,
     files: &[RepositoryFile],
     entry: &AuditEntry,
@@ -29,7 +29,7 @@ pub(super) fn create_product(
 }
 
 pub(super) fn publish_release(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductName,
     expected_revision: u64,
     publication: &Publication,
@@ -45,7 +45,7 @@ pub(super) fn publish_release(
 }
 
 pub(super) fn retire_releases(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductName,
     expected_revision: u64,
     retirement: &Retirement,
@@ -64,7 +64,7 @@ pub(super) fn retire_releases(
 }
 
 pub(super) fn renew_repository(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductName,
     expected_revision: u64,
     repository: &Repository,
@@ -75,7 +75,7 @@ pub(super) fn renew_repository(
 }
 
 pub(super) fn amend_repository(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductName,
     expected_revision: u64,
     (repository, files): (&Repository, &[RepositoryFile]),
@@ -88,7 +88,7 @@ pub(super) fn amend_repository(
 }
 
 pub(super) fn create_private_channel(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     channel: &PrivateChannelRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -100,7 +100,7 @@ pub(super) fn create_private_channel(
 }
 
 pub(super) fn end_private_channel(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductName,
     name: &PrivateChannelName,
     at: Timestamp,
@@ -121,7 +121,7 @@ pub(super) fn end_private_channel(
 }
 
 pub(super) fn create_safeguard(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     safeguard: &SafeguardRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -136,7 +136,7 @@ pub(super) fn create_safeguard(
 }
 
 pub(super) fn lift_safeguard(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductName,
     number: u64,
     word: &Word,
@@ -150,14 +150,14 @@ pub(super) fn lift_safeguard(
         return Err(StoreError::Conflict(message));
     }
     let safeguard = SAFEGUARDS.read(transaction, &key)?;
-    SAFEGUARDS.remove(transaction, &key)?;
+    SAFEGUARDS.remove(transaction, &key);
     let lifted = SafeguardRecord { lifted: Some(word.clone()), ..safeguard };
     LIFTED_SAFEGUARDS.add(transaction, &key, &lifted)?;
     audit::append(transaction, entry)
 }
 
 fn product_at(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     name: &ProductName,
     expected_revision: u64,
 ) -> StoreResult<ProductRecord> {
@@ -176,7 +176,7 @@ fn product_at(
 /// apart who built upon the same metadata: were both accepted, clients would have seen two
 /// documents of one version.
 fn replace_repository(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: ProductRecord,
     repository: &Repository,
     files: &[RepositoryFile],
@@ -195,7 +195,7 @@ fn replace_repository(
 }
 
 fn put_files(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     product: &ProductName,
     files: &[RepositoryFile],
 ) -> StoreResult<()> {

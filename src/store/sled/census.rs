@@ -9,12 +9,13 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use mainstay_client::format::{CustomerName, MachineName, ProductName};
 use serde::{Serialize, de::DeserializeOwned};
-use sled::{Db, Tree, transaction::TransactionalTree};
+use sled::{Db, Tree};
 
 use super::{
     super::{ListPlace, Listed, MachineRecord, Selection, StoreError, StoreResult},
     table::{Key, Table},
     tables::{CENSUS, CENSUS_TOGETHER, MACHINES, MACHINES_IN_USE, MACHINES_RETIRED, PRODUCTS},
+    transaction::Transaction,
     upgrade,
 };
 use crate::policy::{
@@ -24,10 +25,14 @@ use crate::policy::{
 
 /// Lists and counts a machine as it is `after` a change, no longer as it was `before` it.
 pub(super) fn recount(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     before: Option<&MachineRecord>,
     after: &MachineRecord,
 ) -> StoreResult<()> {
+    // So it is with most changes.
+    if before.is_some_and(|before| before.is_counted_as(after)) {
+        return Ok(());
+    }
     list(transaction, before, after)?;
     let counted_before = before.and_then(MachineRecord::counted);
     for step in difference(counted_before, after.counted()) {
@@ -63,7 +68,7 @@ impl Entry {
 }
 
 fn list(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     before: Option<&MachineRecord>,
     after: &MachineRecord,
 ) -> StoreResult<()> {
@@ -72,9 +77,9 @@ fn list(
         return Ok(());
     }
     match before {
-        Some(Entry::InUse(cell, place)) => MACHINES_IN_USE.remove(transaction, &(cell, place))?,
+        Some(Entry::InUse(cell, place)) => MACHINES_IN_USE.remove(transaction, &(cell, place)),
         Some(Entry::Retired(customer, name)) => {
-            MACHINES_RETIRED.remove(transaction, &(customer, name))?;
+            MACHINES_RETIRED.remove(transaction, &(customer, name));
         }
         None => {}
     }
@@ -91,7 +96,7 @@ fn list(
 
 /// Changes both counts in which the machines of a cell are.
 fn change(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     cell: &Cell,
     step: impl Fn(&mut Count) -> Result<(), Uncounted>,
 ) -> StoreResult<()> {
@@ -102,7 +107,7 @@ fn change(
 }
 
 fn change_one<K, P>(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     table: &Table<K, (P, Count)>,
     key: &K,
     place: &P,
@@ -119,7 +124,8 @@ where
         return Ok(());
     }
     if count.is_empty() {
-        return table.remove(transaction, key);
+        table.remove(transaction, key);
+        return Ok(());
     }
     table.put(transaction, key, &(place.clone(), count))
 }

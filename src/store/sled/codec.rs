@@ -17,18 +17,23 @@ use super::super::{StoreError, StoreResult};
 /// The largest value, in bytes. How sled is opened depends on it (see `opening`).
 pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024;
 
+/// As large as most records are.
+const VALUE_BYTES_USUAL: usize = 2048;
+
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
+const HEAD_BYTES: usize = 1 + CHECKSUM_BYTES;
 
 /// The value that stands for `record` under `key`.
 pub(super) fn encode(key: &[u8], record: &impl Serialize) -> StoreResult<Vec<u8>> {
-    let json = serde_json::to_vec(record).map_err(|error| {
+    let mut value = Vec::with_capacity(VALUE_BYTES_USUAL);
+    value.push(VERSION);
+    value.extend_from_slice(&[0; CHECKSUM_BYTES]);
+    serde_json::to_writer(&mut value, record).map_err(|error| {
         StoreError::Conflict(format!("{} cannot be written as JSON: {error}", place(key)))
     })?;
-    let mut value = Vec::with_capacity(1 + CHECKSUM_BYTES + json.len());
-    value.push(VERSION);
-    value.extend_from_slice(&checksum(key, &json));
-    value.extend_from_slice(&json);
+    let checksum = checksum(key, &value[HEAD_BYTES..]);
+    value[1..HEAD_BYTES].copy_from_slice(&checksum);
     if value.len() > VALUE_BYTES_MAX {
         return Err(StoreError::Conflict(format!(
             "{} would take {} bytes: expected at most {VALUE_BYTES_MAX}; nothing was changed",

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mainstay_client::format::ProductName;
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{DeltaDownloads, DeltaRecord, DeltaStore, StoreError, StoreResult},
     SledStore,
     tables::{DELTA_DOWNLOADS, DELTAS, PRODUCTS},
+    transaction::Transaction,
 };
 use crate::policy::delta::{DeltaPair, DeltaState};
 
@@ -34,7 +34,8 @@ impl DeltaStore for SledStore {
         let pair = pair.clone();
         self.write(move |transaction| {
             at_revision(transaction, &pair, revision)?;
-            DELTAS.remove(transaction, &pair)
+            DELTAS.remove(transaction, &pair);
+            Ok(())
         })
         .await
     }
@@ -57,7 +58,7 @@ impl DeltaStore for SledStore {
     }
 }
 
-fn claim(transaction: &TransactionalTree, delta: &DeltaRecord, now: Timestamp) -> StoreResult<()> {
+fn claim(transaction: &Transaction, delta: &DeltaRecord, now: Timestamp) -> StoreResult<()> {
     PRODUCTS.read(transaction, &delta.pair.product)?;
     let stored = at_revision(transaction, &delta.pair, delta.revision)?;
     let claimant = |delta: &DeltaRecord| match &delta.tried.state {
@@ -77,7 +78,7 @@ fn claim(transaction: &TransactionalTree, delta: &DeltaRecord, now: Timestamp) -
 
 /// The record of a delta, which must be at `revision`; 0 stands for none.
 fn at_revision(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     pair: &DeltaPair,
     revision: u64,
 ) -> StoreResult<Option<DeltaRecord>> {
@@ -92,16 +93,12 @@ fn at_revision(
     )))
 }
 
-fn put(transaction: &TransactionalTree, delta: &DeltaRecord) -> StoreResult<()> {
+fn put(transaction: &Transaction, delta: &DeltaRecord) -> StoreResult<()> {
     let delta = DeltaRecord { revision: delta.revision + 1, ..delta.clone() };
     DELTAS.put(transaction, &delta.pair, &delta)
 }
 
-fn count(
-    transaction: &TransactionalTree,
-    pair: &DeltaPair,
-    more: DeltaDownloads,
-) -> StoreResult<()> {
+fn count(transaction: &Transaction, pair: &DeltaPair, more: DeltaDownloads) -> StoreResult<()> {
     let (_, mut sum) = DELTA_DOWNLOADS
         .find(transaction, pair)?
         .unwrap_or((pair.clone(), DeltaDownloads::default()));

@@ -5,7 +5,6 @@ use mainstay_client::{
     format::{ContractName, MachineName, ProductName},
     tuf::PublicKey,
 };
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
@@ -14,10 +13,11 @@ use super::{
     },
     audit, census, outbox, rollouts,
     tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS, PLANS_SENT},
+    transaction::Transaction,
 };
 
 pub(super) fn create_machine(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     machine: &MachineRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -30,36 +30,36 @@ pub(super) fn create_machine(
 }
 
 pub(super) fn change_machine(
-    transaction: &TransactionalTree,
-    change: &MachineChange,
+    transaction: &Transaction,
+    change: MachineChange,
 ) -> StoreResult<Reach> {
     let MachineChange { machine, plan, events, audit } = change;
-    let name = &machine.name;
-    let stored = MACHINES.read(transaction, name)?;
+    let stored = MACHINES.read(transaction, &machine.name)?;
     if stored.revision != machine.revision {
         return Err(StoreError::Conflict(format!(
-            "machine `{name}` is at revision {}: expected {}; read the machine again and retry",
-            stored.revision, machine.revision
+            "machine `{}` is at revision {}: expected {}; read the machine again and retry",
+            machine.name, stored.revision, machine.revision
         )));
     }
+    let machine = &MachineRecord { revision: stored.revision + 1, ..machine };
+    let name = &machine.name;
     MACHINES_BY_TOKEN.repoint(transaction, &stored.token_sha256, &machine.token_sha256, name)?;
     MACHINES_BY_KEY.repoint(transaction, &own_key(&stored), &own_key(machine), name)?;
-    let changed = MachineRecord { revision: stored.revision + 1, ..machine.clone() };
-    MACHINES.put(transaction, name, &changed)?;
-    if own_claim(&stored) != own_claim(machine) || machine.retired.is_some() {
-        CLAIMS.remove(transaction, &own_claim(&stored))?;
+    MACHINES.put(transaction, name, machine)?;
+    if stored.contract != machine.contract || machine.retired.is_some() {
+        CLAIMS.remove(transaction, &own_claim(&stored));
     }
     put_claim(transaction, machine)?;
     census::recount(transaction, Some(&stored), machine)?;
-    if let Some(NewPlan { signed, said }) = plan {
+    if let Some(NewPlan { signed, said }) = &plan {
         PLANS.put(transaction, name, signed)?;
         PLANS_SENT.put(transaction, &(name.clone(), said.version), said)?;
         if let Some(forgotten) = said.version.checked_sub(PLANS_REMEMBERED) {
-            PLANS_SENT.remove(transaction, &(name.clone(), forgotten))?;
+            PLANS_SENT.remove(transaction, &(name.clone(), forgotten));
         }
     }
     let mut reach = Reach::Machine(name.clone());
-    for event in events {
+    for event in &events {
         let key = (name.clone(), event.event.number);
         if EVENTS.find(transaction, &key)?.is_none() {
             EVENTS.put(transaction, &key, event)?;
@@ -74,7 +74,7 @@ pub(super) fn change_machine(
 }
 
 pub(super) fn note_seen(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     seen: &[(MachineName, Timestamp)],
 ) -> StoreResult<()> {
     for (name, at) in seen {
@@ -91,7 +91,7 @@ pub(super) fn note_seen(
     Ok(())
 }
 
-fn put_claim(transaction: &TransactionalTree, machine: &MachineRecord) -> StoreResult<()> {
+fn put_claim(transaction: &Transaction, machine: &MachineRecord) -> StoreResult<()> {
     match machine.claim() {
         Some(claim) => CLAIMS.put(transaction, &own_claim(machine), &claim),
         None => Ok(()),

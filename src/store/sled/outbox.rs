@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
@@ -17,6 +16,7 @@ use super::{
         ANNOUNCED, DEAD, DELIVERIES, DELIVERY_NUMBER, DUE, ENDPOINTS, NUMBERS, OUTBOX,
         OUTBOX_NUMBER,
     },
+    transaction::Transaction,
 };
 use crate::policy::Notification;
 
@@ -158,10 +158,7 @@ impl Outbox for SledStore {
 }
 
 /// Writes down what is to be told, in whatever transaction it happens.
-pub(super) fn append(
-    transaction: &TransactionalTree,
-    notification: &Notification,
-) -> StoreResult<()> {
+pub(super) fn append(transaction: &Transaction, notification: &Notification) -> StoreResult<()> {
     let json = serde_json::to_vec(notification).map_err(|error| unwritable(&error))?;
     if json.len() > NOTIFICATION_BYTES_MAX {
         return Err(StoreError::Conflict(format!(
@@ -175,7 +172,7 @@ pub(super) fn append(
 
 /// Writes down what is to be told of something that a machine reported, if that is anything.
 pub(super) fn append_event(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     machine: &MachineRecord,
     event: &EventRecord,
 ) -> StoreResult<()> {
@@ -186,7 +183,7 @@ pub(super) fn append_event(
 }
 
 pub(super) fn announce_once(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     mark: &str,
     notification: &Notification,
 ) -> StoreResult<()> {
@@ -199,13 +196,13 @@ pub(super) fn announce_once(
 }
 
 pub(super) fn spread(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     number: u64,
     endpoints: &BTreeSet<String>,
     at: Timestamp,
 ) -> StoreResult<()> {
     let Some((_, notification)) = OUTBOX.find(transaction, &number)? else { return Ok(()) };
-    OUTBOX.remove(transaction, &number)?;
+    OUTBOX.remove(transaction, &number);
     let message = notification.id().map_err(|error| unwritable(&error))?;
     for endpoint in endpoints {
         if ENDPOINTS.find(transaction, endpoint)?.is_none() {
@@ -227,7 +224,7 @@ pub(super) fn spread(
 }
 
 pub(super) fn create_endpoint(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     endpoint: &EndpointRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -236,7 +233,7 @@ pub(super) fn create_endpoint(
 }
 
 pub(super) fn change_endpoint(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     change: &EndpointChange,
 ) -> StoreResult<()> {
     let EndpointChange { before, after, audit } = change;
@@ -252,20 +249,20 @@ pub(super) fn change_endpoint(
 
 /// Removes an endpoint and these of its deliveries. Whoever names them has read them before.
 pub(super) fn remove_endpoint(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     id: &str,
     deliveries: &[DeliveryRecord],
     entry: &AuditEntry,
 ) -> StoreResult<()> {
     let key = id.to_owned();
     ENDPOINTS.read(transaction, &key)?;
-    ENDPOINTS.remove(transaction, &key)?;
+    ENDPOINTS.remove(transaction, &key);
     deliveries.iter().try_for_each(|delivery| remove(transaction, delivery.number))?;
     audit::append(transaction, entry)
 }
 
 pub(super) fn settle(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     before: &DeliveryRecord,
     after: &DeliveryRecord,
     endpoint: Option<&EndpointChange>,
@@ -282,7 +279,7 @@ pub(super) fn settle(
 }
 
 /// Removes these deliveries, but for those that are tried again by now.
-pub(super) fn forget(transaction: &TransactionalTree, numbers: &[u64]) -> StoreResult<()> {
+pub(super) fn forget(transaction: &Transaction, numbers: &[u64]) -> StoreResult<()> {
     for number in numbers {
         let Some(delivery) = DELIVERIES.find(transaction, number)? else { continue };
         let is_delivered = matches!(delivery.state, DeliveryState::Delivered { .. });
@@ -293,7 +290,7 @@ pub(super) fn forget(transaction: &TransactionalTree, numbers: &[u64]) -> StoreR
     Ok(())
 }
 
-fn put(transaction: &TransactionalTree, delivery: &DeliveryRecord) -> StoreResult<()> {
+fn put(transaction: &Transaction, delivery: &DeliveryRecord) -> StoreResult<()> {
     let number = delivery.number;
     DELIVERIES.put(transaction, &number, delivery)?;
     match delivery.state {
@@ -305,14 +302,15 @@ fn put(transaction: &TransactionalTree, delivery: &DeliveryRecord) -> StoreResul
     }
 }
 
-fn remove(transaction: &TransactionalTree, number: u64) -> StoreResult<()> {
+fn remove(transaction: &Transaction, number: u64) -> StoreResult<()> {
     let Some(delivery) = DELIVERIES.find(transaction, &number)? else { return Ok(()) };
-    DELIVERIES.remove(transaction, &number)?;
+    DELIVERIES.remove(transaction, &number);
     match delivery.state {
         DeliveryState::Waiting { due_at } => DUE.remove(transaction, &due_key(&delivery, due_at)),
         DeliveryState::Dead { .. } => DEAD.remove(transaction, &number),
-        DeliveryState::Delivered { .. } => Ok(()),
+        DeliveryState::Delivered { .. } => {}
     }
+    Ok(())
 }
 
 fn unwritable(error: &serde_json::Error) -> StoreError {
@@ -325,7 +323,7 @@ fn due_key(delivery: &DeliveryRecord, due_at: Timestamp) -> (String, (u64, u64))
     (delivery.endpoint.clone(), (seconds, delivery.number))
 }
 
-fn next(transaction: &TransactionalTree, of: &'static str) -> StoreResult<u64> {
+fn next(transaction: &Transaction, of: &'static str) -> StoreResult<u64> {
     let number = NUMBERS.find(transaction, &of)?.unwrap_or(0) + 1;
     NUMBERS.put(transaction, &of, &number)?;
     Ok(number)

@@ -1,7 +1,6 @@
 //! The transactions on rollouts, and the counts that they go by.
 
 use mainstay_client::format::{ProductName, Version};
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
@@ -10,11 +9,12 @@ use super::{
     },
     audit, outbox,
     tables::{LIVE_ROLLOUTS, MACHINE_OUTCOMES, OUTCOMES, PRODUCTS, RELEASES, ROLLOUTS, STOPS},
+    transaction::Transaction,
 };
 use crate::policy::{Notification, Release, RolloutState, Status, rollout::Outcome};
 
 /// Adds the rollout of a release that becomes visible in the same transaction.
-pub(super) fn add(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
+pub(super) fn add(transaction: &Transaction, record: &RolloutRecord) -> StoreResult<()> {
     require_none_goes_on(transaction, record)?;
     let record = RolloutRecord { revision: 1, ..record.clone() };
     ROLLOUTS.add(transaction, &own_key(&record), &record)?;
@@ -22,7 +22,7 @@ pub(super) fn add(transaction: &TransactionalTree, record: &RolloutRecord) -> St
 }
 
 pub(super) fn change_rollout(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     record: &RolloutRecord,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -48,7 +48,7 @@ pub(super) fn change_rollout(
 }
 
 pub(super) fn change_stop(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     change: &StopChange,
     entry: &AuditEntry,
 ) -> StoreResult<()> {
@@ -64,10 +64,7 @@ pub(super) fn change_stop(
 
 /// While all updates are stopped no time is to go by for a rollout: its next waves would come to
 /// machines when the stop is lifted, with nobody having tried the release in the meantime.
-fn require_none_goes_on(
-    transaction: &TransactionalTree,
-    record: &RolloutRecord,
-) -> StoreResult<()> {
+fn require_none_goes_on(transaction: &Transaction, record: &RolloutRecord) -> StoreResult<()> {
     let goes_on = record.rollout.goes_on(record.changed.at);
     let stop = STOPS.find(transaction, &record.product)?;
     match stop.filter(|stop| goes_on && stop.state == StopState::Stopped) {
@@ -83,7 +80,7 @@ fn require_none_goes_on(
 /// Counts what a machine's event says of a release that it was offered, and lets the rollout heed it. Says
 /// whether that changes the rollout.
 pub(super) fn count(
-    transaction: &TransactionalTree,
+    transaction: &Transaction,
     machine: &MachineRecord,
     told: &EventRecord,
 ) -> StoreResult<bool> {
@@ -94,10 +91,13 @@ pub(super) fn count(
     }
     let of_machine = (machine.name.clone(), version.clone());
     let before = MACHINE_OUTCOMES.find(transaction, &of_machine)?;
-    MACHINE_OUTCOMES.put(transaction, &of_machine, &outcome)?;
     let key = (machine.product.clone(), version.clone());
-    let outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default().after(before, outcome);
-    OUTCOMES.put(transaction, &key, &outcomes)?;
+    let mut outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default();
+    if before != Some(outcome) {
+        MACHINE_OUTCOMES.put(transaction, &of_machine, &outcome)?;
+        outcomes = outcomes.after(before, outcome);
+        OUTCOMES.put(transaction, &key, &outcomes)?;
+    }
     let Some(before) = ROLLOUTS.find(transaction, &key)? else { return Ok(false) };
     let heeded = before.heed(outcomes, told.at);
     if let Some((rollout, entry)) = &heeded {
@@ -108,24 +108,24 @@ pub(super) fn count(
     Ok(heeded.is_some())
 }
 
-fn tell(transaction: &TransactionalTree, told: Option<&Notification>) -> StoreResult<()> {
+fn tell(transaction: &Transaction, told: Option<&Notification>) -> StoreResult<()> {
     told.map_or(Ok(()), |notification| outbox::append(transaction, notification))
 }
 
-fn put(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
+fn put(transaction: &Transaction, record: &RolloutRecord) -> StoreResult<()> {
     let record = RolloutRecord { revision: record.revision + 1, ..record.clone() };
     ROLLOUTS.put(transaction, &own_key(&record), &record)?;
     index(transaction, &record)
 }
 
 /// Keeps the rollouts that a check has to heed where it finds them without reading all.
-fn index(transaction: &TransactionalTree, record: &RolloutRecord) -> StoreResult<()> {
+fn index(transaction: &Transaction, record: &RolloutRecord) -> StoreResult<()> {
     let key = own_key(record);
     if record.rollout.state.is_live() {
-        LIVE_ROLLOUTS.put(transaction, &key, &key)
-    } else {
-        LIVE_ROLLOUTS.remove(transaction, &key)
+        return LIVE_ROLLOUTS.put(transaction, &key, &key);
     }
+    LIVE_ROLLOUTS.remove(transaction, &key);
+    Ok(())
 }
 
 fn own_key(record: &RolloutRecord) -> (ProductName, Version) {

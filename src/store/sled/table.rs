@@ -13,14 +13,12 @@ use mainstay_client::{
     tuf::PublicKey,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use sled::{
-    IVec, Tree,
-    transaction::{TransactionalTree, UnabortableTransactionError},
-};
+use sled::{IVec, Tree};
 
 use super::{
     super::{ActionId, StoreError, StoreResult},
     codec,
+    transaction::Transaction,
 };
 use crate::policy::{
     Cell, Setup,
@@ -162,25 +160,11 @@ impl Source for Tree {
     }
 }
 
-impl Source for TransactionalTree {
-    fn value(&self, key: &[u8]) -> StoreResult<Option<IVec>> {
-        self.get(key).map_err(transaction_error)
-    }
-}
-
 /// What an error of sled means to those who asked.
 pub(super) fn sled_error(error: sled::Error) -> StoreError {
     match error {
         sled::Error::Corruption { .. } => StoreError::Corrupt(error.to_string()),
         error => StoreError::Unavailable(error.to_string()),
-    }
-}
-
-fn transaction_error(error: UnabortableTransactionError) -> StoreError {
-    match error {
-        UnabortableTransactionError::Storage(error) => sled_error(error),
-        // sled 0.34.7 holds one lock for the whole of a transaction and never says so.
-        UnabortableTransactionError::Conflict => StoreError::Unavailable(error.to_string()),
     }
 }
 
@@ -209,24 +193,15 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     /// Puts the record under `key`, whatever is there.
-    pub(super) fn put(
-        &self,
-        transaction: &TransactionalTree,
-        key: &K,
-        record: &V,
-    ) -> StoreResult<()> {
+    pub(super) fn put(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
         let key = self.key(key);
         let value = codec::encode(&key, record)?;
-        transaction.insert(key, value).map(drop).map_err(transaction_error)
+        transaction.insert(key, value);
+        Ok(())
     }
 
     /// Puts the record under `key`, where there must be nothing.
-    pub(super) fn add(
-        &self,
-        transaction: &TransactionalTree,
-        key: &K,
-        record: &V,
-    ) -> StoreResult<()> {
+    pub(super) fn add(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
         match transaction.value(&self.key(key))? {
             Some(_) => Err(StoreError::Conflict(format!("{} exists already", self.shown(key)))),
             None => self.put(transaction, key, record),
@@ -234,8 +209,8 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     /// Removes the record under `key`.
-    pub(super) fn remove(&self, transaction: &TransactionalTree, key: &K) -> StoreResult<()> {
-        transaction.remove(self.key(key)).map(drop).map_err(transaction_error)
+    pub(super) fn remove(&self, transaction: &Transaction, key: &K) {
+        transaction.remove(self.key(key));
     }
 
     /// All records by key.
@@ -361,7 +336,7 @@ impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
     /// Lets `to` point to `name`, and `from` no longer.
     pub(super) fn repoint(
         &self,
-        transaction: &TransactionalTree,
+        transaction: &Transaction,
         from: &K,
         to: &K,
         name: &N,
@@ -372,7 +347,7 @@ impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
         if from == to {
             return Ok(());
         }
-        self.remove(transaction, from)?;
+        self.remove(transaction, from);
         self.add(transaction, to, name)
     }
 }

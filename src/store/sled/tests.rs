@@ -13,7 +13,6 @@ use std::{
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use mainstay_client::format::{CustomerName, Digest};
 use serde_json::Value;
-use sled::transaction::TransactionalTree;
 
 use super::{
     super::{
@@ -29,6 +28,7 @@ use super::{
         AUDIT_BY_SUBJECT, AUDIT_HEAD, CENSUS, CENSUS_TOGETHER, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
         FORMAT_NUMBER, HEADS, MACHINES_IN_USE, MACHINES_RETIRED, NUMBERS, TOKENS_BY_DIGEST,
     },
+    transaction::Transaction,
     writer::{QUEUE_CHANGES_MAX, Writer},
 };
 use crate::{measures::Commits, policy::Cell};
@@ -229,6 +229,33 @@ async fn concurrent_writes_are_made_durable_in_groups() {
     assert!(numbers.eq(1..=200));
 }
 
+/// More changes than one group has, and more keys than are written at once.
+#[tokio::test]
+async fn what_is_refused_in_a_group_takes_nothing_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    // Every third one is there already.
+    let numbers = (0..1800).map(|number| if number % 3 == 2 { number - 1 } else { number });
+    let changes =
+        numbers.map(|number| store.create_customer(customer(number), entry("customer.create")));
+    let outcomes = join_all(changes).await;
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        match outcome {
+            Ok(()) => assert_ne!(number % 3, 2),
+            Err(error) => assert!(
+                number % 3 == 2 && matches!(error, StoreError::Conflict(_)),
+                "{number}: {error:?}"
+            ),
+        }
+    }
+    drop(store);
+    let store = SledStore::open(dir.path()).unwrap();
+    assert_eq!(customer_count(&store).await, 1200);
+    let trail = store.audit(0, 9999).await.unwrap();
+    assert!(trail.iter().map(|record| record.number).eq(1..=1200));
+    assert_eq!(store.audit_head().await.unwrap(), trail.last().unwrap().head());
+}
+
 #[tokio::test]
 async fn what_is_too_much_to_wait_is_refused_and_the_rest_is_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -280,7 +307,7 @@ async fn a_change_is_acknowledged_only_after_the_sync() {
         Ok(())
     })
     .unwrap();
-    let change = |transaction: &TransactionalTree| {
+    let change = |transaction: &Transaction| {
         audit::append(transaction, &entry("x")).map(|()| Reach::Nothing)
     };
     writer.write(Box::new(change)).await.unwrap();
@@ -366,14 +393,14 @@ async fn the_first_format_is_upgraded() {
         store
             .write(move |transaction| {
                 for ContractRecord { customer, name, .. } in [0, 1].map(contract) {
-                    CONTRACTS_BY_CUSTOMER.remove(transaction, &(customer, name))?;
+                    CONTRACTS_BY_CUSTOMER.remove(transaction, &(customer, name));
                 }
                 for number in 1..=head.number {
                     let mut record = records.find(transaction, &number)?.unwrap();
                     record.as_object_mut().unwrap().remove("digest").unwrap();
                     records.put(transaction, &number, &record)?;
                 }
-                HEADS.remove(transaction, &AUDIT_HEAD)?;
+                HEADS.remove(transaction, &AUDIT_HEAD);
                 NUMBERS.put(transaction, &"audit", &head.number)?;
                 NUMBERS.put(transaction, &FORMAT_NUMBER, &1)
             })
@@ -424,7 +451,7 @@ async fn the_second_format_is_upgraded() {
             store
                 .write(move |transaction| {
                     let Cell { setup, customer } = cell.clone();
-                    CENSUS.remove(transaction, &(setup, customer))?;
+                    CENSUS.remove(transaction, &(setup, customer));
                     MACHINES_RETIRED.put(transaction, &(cell.customer.clone(), gone.clone()), &gone)
                 })
                 .await
@@ -437,7 +464,7 @@ async fn the_second_format_is_upgraded() {
             AUDIT_BY_SUBJECT.clear(database).unwrap();
             assert_eq!(listed(&store, Listed::InUse).await, []);
         }
-        let before = |transaction: &TransactionalTree| NUMBERS.put(transaction, &FORMAT_NUMBER, &2);
+        let before = |transaction: &Transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &2);
         store.write(before).await.unwrap();
         drop(store);
         fs::write(dir.path().join(MARKER), "mainstay sled format 2\n").unwrap();

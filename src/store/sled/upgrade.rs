@@ -7,16 +7,14 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use sled::{
-    Db,
-    transaction::{ConflictableTransactionError, TransactionError, TransactionalTree},
-};
+use sled::Db;
 
 use super::{
     super::{AuditHead, StoreError, StoreResult},
     audit, census,
     table::{Key, Table, sled_error},
     tables::{self, AUDIT_HEAD, CONTRACTS, CONTRACTS_BY_CUSTOMER, FORMAT_NUMBER, HEADS, NUMBERS},
+    transaction::Transaction,
 };
 
 /// The format that stores have now.
@@ -100,7 +98,7 @@ fn chain_audit(database: &Db) -> StoreResult<()> {
         })?;
     }
     write(database, |transaction| {
-        NUMBERS.remove(transaction, &AUDIT_NUMBER)?;
+        NUMBERS.remove(transaction, &AUDIT_NUMBER);
         HEADS.put(transaction, &AUDIT_HEAD, &head)
     })
 }
@@ -130,13 +128,9 @@ pub(super) fn in_groups<K: Key, V: Serialize + DeserializeOwned>(
 /// Makes a change as one transaction.
 pub(super) fn write(
     database: &Db,
-    change: impl Fn(&TransactionalTree) -> StoreResult<()>,
+    change: impl FnOnce(&Transaction) -> StoreResult<()>,
 ) -> StoreResult<()> {
-    let outcome = database.transaction(|transaction| {
-        change(transaction).map_err(ConflictableTransactionError::Abort)
-    });
-    outcome.map_err(|error| match error {
-        TransactionError::Abort(error) => error,
-        TransactionError::Storage(error) => sled_error(error),
-    })
+    let mut transaction = Transaction::over(database);
+    transaction.attempt(change)?;
+    transaction.apply().map_err(sled_error)
 }

@@ -5,27 +5,32 @@
 //! many changes as for one, everything that queued up meanwhile is the next group.
 
 use std::{
-    io,
+    io, mem,
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
-use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
 };
 
-use super::super::{Changes, Reach, StoreError, StoreResult};
+use super::{
+    super::{Changes, Reach, StoreError, StoreResult},
+    transaction::Transaction,
+};
 use crate::{clock::Stopwatch, measures::Commits};
 
 /// The most changes in one group.
 const GROUP_CHANGES_MAX: usize = 1024;
+/// From how many keys on they are written before the group's other changes are made: readers wait while sled
+/// writes.
+const KEYS_AT_ONCE: usize = 2048;
 /// The most changes that wait; what comes then is refused, and nobody waits long for nothing.
 pub(super) const QUEUE_CHANGES_MAX: usize = 8 * GROUP_CHANGES_MAX;
 
-/// A transaction, and whom it concerns. sled may run it more than once, so it must do the same each time.
-pub(super) type Change = Box<dyn Fn(&TransactionalTree) -> StoreResult<Reach> + Send>;
+/// A change of the records, which says what depends on it.
+pub(super) type Change = Box<dyn FnOnce(&Transaction) -> StoreResult<Reach> + Send>;
 
 /// The handle to the writing thread; dropping it waits until everything queued is durable.
 pub(super) struct Writer {
@@ -119,37 +124,44 @@ impl<S: FnMut() -> io::Result<()>> Room<S> {
         }
     }
 
-    /// Runs each change as a transaction, makes all of them durable, then answers all. Refusals
-    /// wait as well, since what they are founded upon may be a change of the same group.
+    /// Makes each change, makes all of them durable, then answers all. Refusals wait as well, since what
+    /// they are founded upon may be a change of the same group.
     fn commit(&mut self, group: Vec<Request>) -> Result<(), String> {
-        match self.outcomes(&group) {
+        let (changes, askers): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|Request { change, outcome }| (change, outcome)).unzip();
+        match self.outcomes(changes) {
             Ok(outcomes) => {
-                for (request, outcome) in group.into_iter().zip(outcomes) {
+                for (asker, outcome) in askers.into_iter().zip(outcomes) {
                     // A caller that has gone away does not need its answer.
-                    drop(request.outcome.send(outcome));
+                    drop(asker.send(outcome));
                 }
                 Ok(())
             }
             Err(problem) => {
-                for request in group {
+                for asker in askers {
                     let error = StoreError::Unavailable(format!(
                         "the change could not be made durable: {problem}; whether it was kept is \
                          known after a restart"
                     ));
-                    drop(request.outcome.send(Err(error)));
+                    drop(asker.send(Err(error)));
                 }
                 Err(problem)
             }
         }
     }
 
-    fn outcomes(&mut self, group: &[Request]) -> Result<Vec<StoreResult<()>>, String> {
+    fn outcomes(&mut self, changes: Vec<Change>) -> Result<Vec<StoreResult<()>>, String> {
         let stopwatch = Stopwatch::start();
-        let outcomes = group
-            .iter()
-            .map(|request| self.run(&request.change))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| error.to_string())?;
+        let mut outcomes = Vec::with_capacity(changes.len());
+        let (mut transaction, mut reaches) = (Transaction::over(&self.database), Vec::new());
+        for change in changes {
+            outcomes.push(transaction.attempt(change).map(|reach| reaches.push(reach)));
+            if transaction.keys() >= KEYS_AT_ONCE {
+                let full = mem::replace(&mut transaction, Transaction::over(&self.database));
+                self.apply(full, reaches.drain(..))?;
+            }
+        }
+        self.apply(transaction, reaches.into_iter())?;
         let changes = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         if changes > 0 {
             self.make_durable()?;
@@ -158,18 +170,14 @@ impl<S: FnMut() -> io::Result<()>> Room<S> {
         Ok(outcomes)
     }
 
-    fn run(&self, change: &Change) -> sled::Result<StoreResult<()>> {
-        let outcome = self.database.transaction(|transaction| {
-            change(transaction).map_err(ConflictableTransactionError::Abort)
-        });
-        match outcome {
-            Ok(reach) => {
-                self.changes.note(&reach);
-                Ok(Ok(()))
-            }
-            Err(TransactionError::Abort(refusal)) => Ok(Err(refusal)),
-            Err(TransactionError::Storage(error)) => Err(error),
-        }
+    fn apply(
+        &self,
+        transaction: Transaction,
+        reaches: impl Iterator<Item = Reach>,
+    ) -> Result<(), String> {
+        transaction.apply().map_err(|error| error.to_string())?;
+        reaches.for_each(|reach| self.changes.note(&reach));
+        Ok(())
     }
 
     fn make_durable(&mut self) -> Result<(), String> {

@@ -1,0 +1,102 @@
+//! What changes read and write before it is in sled's tree.
+
+#[cfg(test)]
+mod tests;
+
+use std::{cell::RefCell, collections::HashMap, mem};
+
+use sled::{Batch, IVec, Tree};
+
+use super::{super::StoreResult, table::Source};
+
+/// The writes of one change after another, which sled is then given as one.
+///
+/// A change reads what those before it have written, and one that is refused leaves nothing behind. What
+/// else it reads is the tree's; so there must be no other writer.
+///
+/// In place of sled's own transactions: sled writes one value for many changes of it, and its readers wait
+/// for the writes alone, not while changes are worked out.
+pub(super) struct Transaction {
+    tree: Tree,
+    /// The newest write of each key.
+    written: RefCell<HashMap<IVec, Write>>,
+    /// What the change that runs has replaced of it, in that order.
+    replaced: RefCell<Vec<(IVec, Option<Write>)>>,
+}
+
+enum Write {
+    Insert(IVec),
+    Remove,
+}
+
+impl Transaction {
+    /// The tree with nothing written yet.
+    pub(super) fn over(tree: &Tree) -> Self {
+        Self { tree: tree.clone(), written: RefCell::default(), replaced: RefCell::default() }
+    }
+
+    /// Makes a change, wholly or not at all.
+    pub(super) fn attempt<T>(
+        &mut self,
+        change: impl FnOnce(&Self) -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        let outcome = change(self);
+        let replaced = mem::take(self.replaced.get_mut());
+        if outcome.is_err() {
+            let written = self.written.get_mut();
+            for (key, before) in replaced.into_iter().rev() {
+                match before {
+                    Some(before) => drop(written.insert(key, before)),
+                    None => drop(written.remove(&key)),
+                }
+            }
+        }
+        outcome
+    }
+
+    /// How many keys sled is to be given.
+    pub(super) fn keys(&self) -> usize {
+        self.written.borrow().len()
+    }
+
+    /// Writes everything into the tree at once, also where a crash cuts it short.
+    pub(super) fn apply(self) -> sled::Result<()> {
+        let written = self.written.into_inner();
+        if written.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        for (key, write) in written {
+            match write {
+                Write::Insert(value) => batch.insert(key, value),
+                Write::Remove => batch.remove(key),
+            }
+        }
+        self.tree.apply_batch(batch)
+    }
+
+    /// Puts `value` under `key`.
+    pub(super) fn insert(&self, key: Vec<u8>, value: Vec<u8>) {
+        self.write(key.into(), Write::Insert(value.into()));
+    }
+
+    /// Leaves nothing under `key`.
+    pub(super) fn remove(&self, key: Vec<u8>) {
+        self.write(key.into(), Write::Remove);
+    }
+
+    fn write(&self, key: IVec, write: Write) {
+        let before = self.written.borrow_mut().insert(key.clone(), write);
+        self.replaced.borrow_mut().push((key, before));
+    }
+}
+
+impl Source for Transaction {
+    fn value(&self, key: &[u8]) -> StoreResult<Option<IVec>> {
+        match self.written.borrow().get(key) {
+            Some(Write::Insert(value)) => Ok(Some(value.clone())),
+            Some(Write::Remove) => Ok(None),
+            None => self.tree.value(key),
+        }
+    }
+}
