@@ -11,6 +11,7 @@
 
 mod changes;
 mod coder;
+mod halves;
 mod history;
 mod logistic;
 mod mixer;

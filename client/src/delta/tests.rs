@@ -281,7 +281,7 @@ fn compact_deltas_stay_what_they_are() {
     assert_eq!(changes.len() as u64, entry.packed_length);
     assert_eq!(
         Digest::of(changes).to_string(),
-        "3366ac6c4415bf39c586d59369587035730b4fc0ed2f5bf0685ffe72eae859e2"
+        "9ffa1fbd81d0b3fe8e05955ddfb68505b28ed197c7ecf81feb8548059885ef92"
     );
 }
 

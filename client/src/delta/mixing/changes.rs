@@ -32,11 +32,11 @@ pub(in crate::delta) struct Changes {
     tail: Vec<u8>,
     /// Of the letters before, in the history.
     word: u32,
-    literals: Bytes<9, 4>,
+    literals: Bytes<7, 4, { 1 << 17 }>,
 
     blocks: Flags<5>,
     differs: Flags<8>,
-    differences: Bytes<9, 3>,
+    differences: Bytes<9, 3, { 1 << 15 }>,
     trace: Trace,
 }
 
@@ -64,10 +64,10 @@ impl Changes {
             history: History::new(dictionary),
             tail: Vec::with_capacity(2 * TAIL_BYTES),
             word: 0,
-            literals: Bytes::new(18, 2048),
+            literals: Bytes::new(2048),
             blocks: Flags::new([256, 1]),
             differs: Flags::new([256, 256]),
-            differences: Bytes::new(16, 128),
+            differences: Bytes::new(128),
             trace: Trace::default(),
         }
     }
@@ -90,8 +90,10 @@ impl Changes {
         for (index, literal) in literals.iter_mut().enumerate() {
             let at = |bytes: &[u16]| bytes.get(index).copied().unwrap_or(NO_BYTE);
             let beside = [at(&beside.behind), at(&beside.ahead)];
+            let contexts = self.contexts(beside, right);
+            let places = self.literals.look_up(&contexts);
             let known = self.known(beside, right, (index, length - index));
-            *literal = self.literals.code(coder, &known, *literal)?;
+            *literal = self.literals.code(coder, places, &known, *literal)?;
             for (right, beside) in right.iter_mut().zip(beside) {
                 *right = *right << 1 | u32::from(beside == u16::from(*literal));
             }
@@ -102,13 +104,29 @@ impl Changes {
         Ok(())
     }
 
+    /// The contexts of the next literal.
+    fn contexts(&self, beside: [u16; 2], right: [u32; 2]) -> [u32; 7] {
+        let back = |distance: u32| u32::from(self.history.back(distance));
+        let one = back(1);
+        let two = one | back(2) << 8;
+        [
+            one + 0x100,
+            hash(two, 2),
+            hash(two | back(3) << 16, 3),
+            hash(self.word, one),
+            hash(beside[0].into(), 1 + (right[0] & 7)),
+            hash(back(2) | back(3) << 8, 5),
+            hash(back(3) | back(4) << 8, 6),
+        ]
+    }
+
     /// What is known of the next literal, which has so many before it and, with it, behind it.
     fn known(
         &mut self,
         beside: [u16; 2],
         right: [u32; 2],
         (before, left): (usize, usize),
-    ) -> Known<9, 4> {
+    ) -> Known<4> {
         let [close, loose] = self.history.expected();
         let same = |it: Option<(Expected, u32)>| it.map_or(0, |(_, same)| 1 + same.min(31));
         let (close_same, loose_same) = (same(close).min(16), same(loose).div_ceil(4));
@@ -120,27 +138,9 @@ impl Changes {
         let behind = expected(0, (right[0] & 15) << 2 | before.min(3) as u32);
         let ahead = expected(1, (right[1] & 15) << 3 | left.min(7) as u32);
 
-        let back = |distance: u32| u32::from(self.history.back(distance));
-        let one = back(1);
-        let two = one | back(2) << 8;
-        let three = two | back(3) << 16;
-        let four = three | back(4) << 24;
-        let [old_behind, old_ahead] = beside.map(u32::from);
         Known {
-            contexts: [
-                one + 0x100,
-                hash(two, 2),
-                hash(three, 3),
-                hash(four, 4),
-                hash(self.word, one),
-                hash(one | old_behind << 8, old_ahead),
-                hash(old_behind, 1 + (right[0] & 7)),
-                hash(back(2) | back(3) << 8, 5),
-                hash(back(3) | back(4) << 8, 6),
-            ],
             expected: [close, loose, behind, ahead],
-            set: (close_same * 16 + loose_same) as usize & 2047,
-            refinement: close.or(loose).map_or(0, |it| u32::from(it.byte)) | close_same << 8,
+            row: (close_same * 16 + loose_same) as usize & 2047,
             not: None,
         }
     }
@@ -235,8 +235,8 @@ impl Changes {
             u32::from(first) << 8 | mark,
             hash(u32::from(trace.last), trace.equal.min(255)),
         ];
-        let sets = [(blocks & 0xff) as usize, 0];
-        let is_equal = self.blocks.code(coder, &contexts, sets, blocks, is_equal)?;
+        let rows = [(blocks & 0xff) as usize, 0];
+        let is_equal = self.blocks.code(coder, &contexts, rows, is_equal)?;
         self.trace.blocks = blocks << 1 | u32::from(!is_equal);
         Ok(is_equal)
     }
@@ -261,9 +261,8 @@ impl Changes {
             mark | equal << 8 | u32::from(trace.last) << 16,
             hash(trace.by(4) | trace.by(8) << 8 | trace.by(16) << 16, mark | (seen & 1) << 8),
         ];
-        let sets = [(seen & 0xff) as usize, (equal << 4 | mark.div_ceil(8)) as usize & 255];
-        let refinement = hash(predicted | mark << 8, seen & 3);
-        self.differs.code(coder, &contexts, sets, refinement, differs)
+        let rows = [(seen & 0xff) as usize, (equal << 4 | mark.div_ceil(8)) as usize & 255];
+        self.differs.code(coder, &contexts, rows, differs)
     }
 
     fn difference<C: Coder>(&mut self, coder: &mut C, around: &Around, byte: u8) -> io::Result<u8> {
@@ -275,24 +274,21 @@ impl Changes {
             let byte = predicted.wrapping_add(it).to_le_bytes()[0];
             Some(Expected { byte, confidence: 0 })
         });
-        let known = Known {
-            contexts: [
-                predicted | mark << 8,
-                hash(predicted | by[0] << 8, 1),
-                hash(one | predicted << 8, 2),
-                hash(two | predicted << 16, 3),
-                hash(three, 4),
-                hash(predicted | next[0] << 8 | before[0] << 16, 5),
-                hash(new, predicted),
-                hash(before[0] | one << 8 | predicted << 16, 6),
-                hash(mark | by[1] << 8 | by[2] << 16, predicted),
-            ],
-            expected,
-            set: mark as usize & 127,
-            refinement: predicted | mark << 8,
-            not: Some(predicted.to_le_bytes()[0]),
-        };
-        self.differences.code(coder, &known, byte)
+        let contexts = [
+            predicted | mark << 8,
+            hash(predicted | by[0] << 8, 1),
+            hash(one | predicted << 8, 2),
+            hash(two | predicted << 16, 3),
+            hash(three, 4),
+            hash(predicted | next[0] << 8 | before[0] << 16, 5),
+            hash(new, predicted),
+            hash(before[0] | one << 8 | predicted << 16, 6),
+            hash(mark | by[1] << 8 | by[2] << 16, predicted),
+        ];
+        let known =
+            Known { expected, row: mark as usize & 127, not: Some(predicted.to_le_bytes()[0]) };
+        let places = self.differences.look_up(&contexts);
+        self.differences.code(coder, places, &known, byte)
     }
 }
 

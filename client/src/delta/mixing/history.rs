@@ -1,9 +1,11 @@
 //! What the literals resemble: what was left over of the old payload, and the literals before.
 
-use super::symbols::Expected;
+use super::symbols::{Expected, hash};
 
 /// The bytes that are remembered, a power of two.
 const HISTORY_BYTES: usize = 1 << 24;
+/// The bits of a place in them.
+const PLACE: u32 = HISTORY_BYTES as u32 - 1;
 /// How many places are remembered by what was before them, a power of two.
 const PLACES_LOG: u32 = 20;
 /// How many bytes must be the same before a place, for the two that are followed.
@@ -26,15 +28,30 @@ pub(super) struct History {
 /// The place in the history that is followed.
 struct Match {
     same_min: u32,
-    /// By the key of the bytes before, the last place; 0 where there was none.
+    /// By the key of the bytes before, the last place and, in the highest bits, what else there is of the key, so
+    /// that the bytes of another key need not be looked at; 0 where there was none.
     places: Vec<u32>,
-    /// Of so many bytes before as must be the same: those before them have been shifted out.
+    /// Of so many bytes before as must be the same, or fewer: those before them have been shifted out.
     key: u32,
+    /// The place of the key before the present one; 0 where there was none.
+    found: u32,
     /// Where the next byte is expected.
     place: u32,
     /// How many bytes before it are the same; 0 where no place is followed.
     same: u32,
     disappointments: u32,
+}
+
+impl Match {
+    /// Notes that the next byte is at `length`, and where one was that came after the same key.
+    #[inline]
+    fn note(&mut self, length: u32) {
+        let hash = hash(self.key, self.same_min);
+        let check = hash << PLACE.count_ones();
+        let noted = &mut self.places[(hash >> (u32::BITS - PLACES_LOG)) as usize];
+        self.found = if *noted & !PLACE == check { *noted & PLACE } else { 0 };
+        *noted = length & PLACE | check;
+    }
 }
 
 impl History {
@@ -44,6 +61,7 @@ impl History {
             same_min,
             places: vec![0; 1 << PLACES_LOG],
             key: 0,
+            found: 0,
             place: 0,
             same: 0,
             disappointments: 0,
@@ -66,9 +84,6 @@ impl History {
     /// Remembers `bytes`, which nobody was to expect. What was followed is not followed any more.
     pub(super) fn take_in(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            for it in &mut self.matches {
-                it.places[it.key as usize] = self.length;
-            }
             self.push(*byte);
         }
         for it in &mut self.matches {
@@ -80,24 +95,22 @@ impl History {
         self.bytes[self.length as usize & (HISTORY_BYTES - 1)] = byte;
         self.length = self.length.wrapping_add(1);
         for it in &mut self.matches {
-            let shift = PLACES_LOG / it.same_min;
-            let key = it.key.wrapping_mul(KEY_FACTOR << shift).wrapping_add(u32::from(byte) + 1);
-            it.key = key & ((1 << PLACES_LOG) - 1);
+            let shift = u32::BITS.div_ceil(it.same_min);
+            it.key = it.key.wrapping_mul(KEY_FACTOR << shift).wrapping_add(u32::from(byte) + 1);
+            it.note(self.length);
         }
     }
 
     /// What is expected to come next, and how many bytes before it are the same.
     pub(super) fn expected(&mut self) -> [Option<(Expected, u32)>; 2] {
         for index in 0..2 {
-            let key = self.matches[index].key as usize;
-            let place = self.matches[index].places[key];
-            if self.matches[index].same == 0 && place != 0 {
-                let same = self.same_before(place);
-                if same >= self.matches[index].same_min {
-                    (self.matches[index].place, self.matches[index].same) = (place, same);
+            let Match { same, found, same_min, .. } = self.matches[index];
+            if same == 0 && found != 0 {
+                let same = self.same_before(found);
+                if same >= same_min {
+                    (self.matches[index].place, self.matches[index].same) = (found, same);
                 }
             }
-            self.matches[index].places[key] = self.length;
         }
         let [close, loose] = &self.matches;
         let is_twice = close.same > 0 && close.place == loose.place;
@@ -126,7 +139,7 @@ impl History {
             let it = &mut self.matches[index];
             if is_right {
                 it.same = (it.same + 1).min(SAME_MAX);
-                it.place = it.place.wrapping_add(1);
+                it.place = (it.place + 1) & PLACE;
                 if it.same >= FORGIVEN {
                     it.disappointments = 0;
                 }

@@ -11,7 +11,7 @@ const KNOTS: [u16; 33] = [
 ];
 
 /// The largest odds; the smallest are as far below 0.
-pub(super) const ODDS_MAX: i32 = 2047;
+const ODDS_MAX: i32 = 2047;
 
 static PROBABILITIES: [u16; 4096] = probabilities();
 static ODDS: [i16; 4096] = odds();

@@ -4,7 +4,8 @@ use std::io;
 
 use super::{
     coder::Coder,
-    mixer::{Chance, Circumstances, INPUTS, Mixer, Opinions},
+    halves::{Halves, Places},
+    mixer::{Chance, INPUTS, Mixer, Opinions},
 };
 
 /// The opinion that nothing was said, from which a bias is learned.
@@ -19,15 +20,6 @@ pub(super) const fn hash(first: u32, second: u32) -> u32 {
     hash ^ hash >> 13
 }
 
-/// The chances of half a byte in one context: which context it is, and the nodes of the tree of its bits. It
-/// is one line of a processor's cache.
-#[derive(Clone)]
-#[repr(align(64))]
-struct Nibble {
-    check: u32,
-    nodes: [Chance; 15],
-}
-
 /// A byte that is expected, and how confidently.
 #[derive(Clone, Copy)]
 pub(super) struct Expected {
@@ -37,102 +29,92 @@ pub(super) struct Expected {
 }
 
 /// Says how likely the bits of a byte are in `N` contexts, where `M` bytes may be expected.
-pub(super) struct Bytes<const N: usize, const M: usize> {
-    /// A power of two of them.
-    nibbles: Vec<Nibble>,
-    expected: [Vec<Chance>; M],
+pub(super) struct Bytes<const N: usize, const M: usize, const LINES: usize> {
+    halves: Halves<LINES>,
+    expected: [[Chance; CONFIDENCES * 8]; M],
     mixer: Mixer,
 }
 
-/// How often a chance of a context is told something until it becomes no slower, and one of an expected byte.
-const TOLD_MAX: u32 = 15;
+/// How often a chance of an expected byte is told something until it becomes no slower.
 const EXPECTED_TOLD_MAX: u32 = 255;
 
-/// What a byte is coded by.
-pub(super) struct Known<const N: usize, const M: usize> {
-    pub(super) contexts: [u32; N],
+/// What a byte is coded by, beside its contexts.
+pub(super) struct Known<const M: usize> {
     pub(super) expected: [Option<Expected>; M],
     /// Which of the second set of weights count.
-    pub(super) set: usize,
-    pub(super) refinement: u32,
+    pub(super) row: usize,
     /// What the byte is not.
     pub(super) not: Option<u8>,
 }
 
-impl<const N: usize, const M: usize> Bytes<N, M> {
-    /// With 2^`nibbles_log` half bytes, and so many of the second set of weights.
-    pub(super) fn new(nibbles_log: u32, sets: usize) -> Self {
+/// Where a byte is that is to be coded.
+pub(super) struct LookedUp<const N: usize> {
+    /// Of the contexts.
+    hashes: [u32; N],
+    /// Of the first half.
+    places: Places<N>,
+}
+
+impl<const N: usize, const M: usize, const LINES: usize> Bytes<N, M, LINES> {
+    /// With so many rows in the second set of weights.
+    pub(super) fn new(rows: usize) -> Self {
         const { assert!(N + M < INPUTS) };
         Self {
-            nibbles: vec![Nibble { check: 0, nodes: [Chance::EVEN; 15] }; 1 << nibbles_log],
-            expected: std::array::from_fn(|_| vec![Chance::EVEN; CONFIDENCES * 8]),
-            mixer: Mixer::new([256, sets], 256),
+            halves: Halves::new(),
+            expected: [[Chance::EVEN; CONFIDENCES * 8]; M],
+            mixer: Mixer::new([256, rows]),
         }
+    }
+
+    /// Looks up what was in `contexts`. It is best done before anything else is looked up for the byte: memory
+    /// is waited for once.
+    pub(super) fn look_up(&mut self, contexts: &[u32; N]) -> LookedUp<N> {
+        let hashes = std::array::from_fn(|index| hash(contexts[index], index as u32));
+        let places = self.halves.look_up(&hashes, 1);
+        LookedUp { hashes, places }
     }
 
     /// Codes `byte`.
     pub(super) fn code<C: Coder>(
         &mut self,
         coder: &mut C,
-        known: &Known<N, M>,
+        LookedUp { hashes, mut places }: LookedUp<N>,
+        known: &Known<M>,
         byte: u8,
     ) -> io::Result<u8> {
-        // The bits of the byte so far, after a 1.
-        let mut all = 1_usize;
-        for half in 0..2 {
-            let places = self.places(&known.contexts, all);
-            let mut node = 1_usize;
-            for place in half * 4..half * 4 + 4 {
-                if place == 7
-                    && let Some(not) = known.not
-                    && (usize::from(not) | 256) >> 1 == all
-                {
-                    return Ok(not ^ 1);
-                }
-                let bit = byte >> (7 - place) & 1 == 1;
-                let bit = self.bit(coder, known, (places, node), (all, place), bit)?;
-                all = all << 1 | usize::from(bit);
-                node = node << 1 | usize::from(bit);
+        // The bits of the byte so far, after a 1, and those of its half.
+        let (mut all, mut node) = (1_usize, 1_usize);
+        for place in 0..8 {
+            if place == 4 {
+                places = self.halves.look_up(&hashes, all);
+                node = 1;
             }
+            if place == 7
+                && let Some(not) = known.not
+                && (usize::from(not) | 256) >> 1 == all
+            {
+                return Ok(not ^ 1);
+            }
+            let bit = byte >> (7 - place) & 1 == 1;
+            let bit = self.bit(coder, known, (&places, node), (all, place), bit)?;
+            all = all << 1 | usize::from(bit);
+            node = node << 1 | usize::from(bit);
         }
         Ok(all.to_le_bytes()[0])
-    }
-
-    /// Where the chances of the next half of a byte are, of which `all` is known. What is there of another
-    /// context gives way.
-    #[inline]
-    fn places(&mut self, contexts: &[u32; N], all: usize) -> [usize; N] {
-        let shift = u32::BITS - self.nibbles.len().ilog2();
-        let (mut places, mut checks, mut is_other) = ([0; N], [0; N], [false; N]);
-        // All are looked up before the first is looked at, so that memory is waited for once.
-        for index in 0..N {
-            let salt = (index as u32).wrapping_mul(0x0123_4567);
-            let hash = hash(contexts[index].wrapping_add(salt), all as u32);
-            places[index] = (hash >> shift) as usize;
-            checks[index] = hash & 0xffff | 0x1_0000;
-            is_other[index] = self.nibbles[places[index]].check != checks[index];
-        }
-        for index in 0..N {
-            if is_other[index] {
-                self.nibbles[places[index]] =
-                    Nibble { check: checks[index], nodes: [Chance::EVEN; 15] };
-            }
-        }
-        places
     }
 
     #[inline]
     fn bit<C: Coder>(
         &mut self,
         coder: &mut C,
-        known: &Known<N, M>,
-        (places, node): ([usize; N], usize),
+        known: &Known<M>,
+        (places, node): (&Places<N>, usize),
         (all, place): (usize, usize),
         bit: bool,
     ) -> io::Result<bool> {
         let mut opinions: Opinions = [0; INPUTS];
         for (opinion, place) in opinions.iter_mut().zip(places) {
-            *opinion = self.nibbles[place].nodes[node - 1].odds() as i16;
+            *opinion = self.halves.node(*place, node).odds() as i16;
         }
         let mut expectations = [None; M];
         for (index, expected) in known.expected.iter().enumerate() {
@@ -146,14 +128,9 @@ impl<const N: usize, const M: usize> Bytes<N, M> {
             }
         }
         opinions[N + M] = BIAS;
-        let circumstances = Circumstances {
-            sets: [all, known.set],
-            last: all,
-            refinement: hash(known.refinement, all as u32),
-        };
-        let bit = self.mixer.code(coder, &opinions, circumstances, bit)?;
+        let bit = self.mixer.code(coder, &opinions, [all, known.row], bit)?;
         for place in places {
-            self.nibbles[place].nodes[node - 1].learn(bit, TOLD_MAX);
+            self.halves.node(*place, node).learn(bit);
         }
         for (chances, expectation) in self.expected.iter_mut().zip(expectations) {
             if let Some((chance, is_yes)) = expectation {
@@ -175,12 +152,12 @@ const FLAGS: usize = 1 << 16;
 const FLAG_TOLD_MAX: u32 = 255;
 
 impl<const N: usize> Flags<N> {
-    /// With so many weights of each set.
-    pub(super) fn new(sets: [usize; 2]) -> Self {
+    /// With so many rows in each set of weights.
+    pub(super) fn new(rows: [usize; 2]) -> Self {
         const { assert!(N < INPUTS) };
         Self {
             chances: std::array::from_fn(|_| vec![Chance::EVEN; FLAGS]),
-            mixer: Mixer::new(sets, 1),
+            mixer: Mixer::new(rows),
         }
     }
 
@@ -189,8 +166,7 @@ impl<const N: usize> Flags<N> {
         &mut self,
         coder: &mut C,
         contexts: &[u32; N],
-        sets: [usize; 2],
-        refinement: u32,
+        rows: [usize; 2],
         flag: bool,
     ) -> io::Result<bool> {
         let mut opinions: Opinions = [0; INPUTS];
@@ -200,8 +176,7 @@ impl<const N: usize> Flags<N> {
             *opinion = chances[place].odds() as i16;
         }
         opinions[N] = BIAS;
-        let circumstances = Circumstances { sets, last: 0, refinement };
-        let flag = self.mixer.code(coder, &opinions, circumstances, flag)?;
+        let flag = self.mixer.code(coder, &opinions, rows, flag)?;
         for (chances, place) in self.chances.iter_mut().zip(places) {
             chances[place].learn(flag, FLAG_TOLD_MAX);
         }
