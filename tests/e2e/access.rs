@@ -1,6 +1,6 @@
 //! Who may do what: tokens, roles, activation keys.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use mainstay_client::{format::Digest, tuf::SigningKey};
 use serde_json::{Value, json};
 
@@ -41,12 +41,10 @@ fn a_request_without_a_known_token_is_refused() {
 #[test]
 fn a_token_is_refused_from_its_expiry_on() {
     let server = Server::with_product();
-    let expires_at = server.publishing_state().now + SignedDuration::from_secs(2);
-    let request = json!({ "role": "viewer", "label": "short", "expires_at": expires_at });
-    let issued: Value = server.post("/v1/tokens", &request).has_status(201).json();
-    let token = issued["token"].as_str().unwrap();
+    let issued = server.expiring_token("viewer");
+    let expires_at = issued.expires_at.unwrap();
     let refused = eventually("the expiry", || {
-        let answer = server.request("GET", "/v1/products", token, b"");
+        let answer = server.request("GET", "/v1/products", &issued.token, b"");
         (answer.status != 200).then_some(answer)
     });
     let problem = refused.refuses(401, "TOKEN_EXPIRED");

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, num::NonZeroU64, path::Path};
 
 use jiff::SignedDuration;
-use mainstay::{policy::RolloutWish, service::publish::PublishRequest};
+use mainstay::{
+    policy::RolloutWish,
+    service::{access::IssuedToken, publish::PublishRequest},
+};
 use mainstay_client::{
     format::{
         Artifact, Channel, Digest, HealthCheck, Hooks, Lines, Plan, Platform, RELEASE_FORMAT,
@@ -22,7 +25,7 @@ use mainstay_client::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{PRODUCT, Server},
+    harness::{PRODUCT, Server, eventually},
     http::Answer,
 };
 
@@ -202,6 +205,17 @@ impl Server {
     /// What a publisher builds the next release upon.
     pub(crate) fn publishing_state(&self) -> PublishingState {
         self.get(&format!("/v1/products/{PRODUCT}/publishing")).has_status(200).json()
+    }
+
+    /// Makes a token with `role` whose last second has begun.
+    pub(crate) fn expiring_token(&self, role: &str) -> IssuedToken {
+        // The server may come to read the request only when that second is over.
+        eventually("a token in its last second", || {
+            let expires_at = self.publishing_state().now + SignedDuration::from_secs(1);
+            let request = json!({ "role": role, "label": "short", "expires_at": expires_at });
+            let answer = self.post("/v1/tokens", &request);
+            (answer.status == 201).then(|| answer.json())
+        })
     }
 
     /// What is published.

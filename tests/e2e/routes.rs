@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-use mainstay::api::{Route, routes};
+use mainstay::{
+    api::{Route, routes},
+    service::access::IssuedToken,
+};
 use mainstay_client::format::Digest;
 use serde_json::{Value, json};
 
@@ -139,14 +141,10 @@ fn name(route: &Route) -> String {
 /// Those who bear a token: what they are in [`MATRIX`], and the token.
 fn bearers(scene: &Served) -> Vec<(&'static str, String)> {
     let server = &scene.server;
-    let expires_at = server.publishing_state().now + SignedDuration::from_secs(1);
-    let issue = |request: &Value| server.post("/v1/tokens", request).has_status(201).json();
-    let expired: Value =
-        issue(&json!({ "role": "admin", "label": "expired", "expires_at": expires_at }));
-    let revoked: Value = issue(&json!({ "role": "admin", "label": "revoked" }));
-    server.mainstay(&["token", "revoke", revoked["id"].as_str().unwrap()]).succeeds();
-    let [expired, revoked] =
-        [expired, revoked].map(|issued| issued["token"].as_str().unwrap().to_owned());
+    let expired = server.expiring_token("admin").token;
+    let revoked = json!({ "role": "admin", "label": "revoked" });
+    let revoked: IssuedToken = server.post("/v1/tokens", &revoked).has_status(201).json();
+    server.mainstay(&["token", "revoke", &revoked.id]).succeeds();
     eventually("the expiry", || {
         let answer = server.request("GET", "/v1/products", &expired, b"");
         (answer.status == 401).then_some(())
@@ -158,7 +156,7 @@ fn bearers(scene: &Served) -> Vec<(&'static str, String)> {
         ("garbage", format!("mmt_{}", "0".repeat(64))),
         ("garbage", format!("{} ", server.admin_token().replace("mst_", "mmt_"))),
         ("expired", expired),
-        ("revoked", revoked),
+        ("revoked", revoked.token),
         ("admin", server.admin_token()),
         ("machine", scene.own.0.token.clone()),
         ("machine", scene.other.0.token.clone()),
