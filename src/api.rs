@@ -15,12 +15,14 @@
 //! | `metrics` | what a monitoring system reads |
 //! | `openapi` | the interface described |
 //! | `route` | a route as a value: what is registered, and who may use it |
+//! | `access` | answers followed to their ends, for the access log |
 //! | `again` | checks that are answered as the ones before them, straight from a connection |
 //! | `auth` | who asks, and whether the route is for them |
 //! | `problem` | errors as RFC 9457 problem documents |
 //! | `body`, `file` | bounded strict JSON in, ranges of blobs out |
 //! | `coding` | who takes what compressed |
 
+mod access;
 mod account;
 mod action;
 mod again;

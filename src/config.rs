@@ -1,6 +1,7 @@
 //! The server's configuration: a TOML file, the environment, the command line, each above the one
 //! before. Unknown fields are refused.
 
+mod access_log;
 mod deltas;
 mod downloads;
 
@@ -15,9 +16,10 @@ use std::{
 use mainstay_client::format::Channel;
 use serde::Deserialize;
 
-use self::{deltas::DeltaSection, downloads::DownloadSection};
+use self::{access_log::AccessLogSection, deltas::DeltaSection, downloads::DownloadSection};
 
 use crate::{
+    access_log::AccessLogRules,
     outlet::{OutletConfig, mail::MailConfig, webhook::WebhookConfig},
     policy::{
         AloneLimits, Bridge, Fallback, PatchDays, Preset, RolloutRules, RolloutWish, Silence, Tier,
@@ -63,6 +65,8 @@ pub struct Config {
     pub publisher: Option<Publisher>,
     /// The location of the nginx in front that sends artifacts and deltas; without, the server does.
     pub accel: Option<AccelLocation>,
+    /// Where requests are noted; nowhere without.
+    pub access_log: Option<AccessLogRules>,
 }
 
 /// The certificate and key for TLS, as PEM files.
@@ -106,6 +110,8 @@ struct File {
     deltas: DeltaSection,
     #[serde(default)]
     downloads: DownloadSection,
+    #[serde(default)]
+    access_log: AccessLogSection,
     publisher: Option<PublisherSection>,
 }
 
@@ -265,6 +271,9 @@ pub enum ConfigError {
     /// Nobody could send downloads so.
     #[error("downloads.{0}")]
     Downloads(String),
+    /// Nothing could be logged so.
+    #[error("access_log.{0}")]
+    AccessLog(String),
     /// Rollouts would start by what makes no sense.
     #[error("{part}: {problem}")]
     Rollout {
@@ -314,6 +323,7 @@ impl Config {
             support,
             deltas,
             downloads,
+            access_log,
             publisher,
         } = file;
         if let Some(workers) = workers.filter(|workers| !(1..=1024).contains(workers)) {
@@ -342,6 +352,7 @@ impl Config {
             deltas: deltas.rules()?,
             publisher: publisher.map(PublisherSection::publisher).transpose()?,
             accel: downloads.accel()?,
+            access_log: access_log.rules(dir)?,
         })
     }
 }

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    access_log::AccessLog,
     measures::Job,
     service::{Service, ServiceError, chain, repository::Renewals},
 };
@@ -16,6 +17,9 @@ use crate::{
 /// How often it is looked whether anything is to be done. After a computer was suspended, or its clock set,
 /// machines are given what has expired for so long at the most.
 const INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long lines of the access log wait for others.
+const ACCESS_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the log is told what only the vendor can renew.
 const WARNING_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
@@ -34,6 +38,17 @@ pub async fn run(service: Arc<Service>) {
         write_seen(&service).await;
         renew(&service).await;
         finish_rollouts(&service).await;
+    }
+}
+
+/// Writes the access log. It ends when its task is aborted.
+pub async fn write_access_log(log: Arc<AccessLog>) {
+    loop {
+        let _either = tokio::time::timeout(ACCESS_LOG_INTERVAL, log.until_due()).await;
+        if log.has_lines() {
+            let log = Arc::clone(&log);
+            let _written = tokio::task::spawn_blocking(move || log.write()).await;
+        }
     }
 }
 

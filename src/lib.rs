@@ -12,7 +12,7 @@
 //! | [`service`] | the use cases: load → decide → persist |
 //! | [`api`] | HTTP: authenticate → parse → service → encode |
 //! | [`store`] | the ports to records and blobs, their adapters, the suite that every adapter passes |
-//! | [`server`], [`jobs`], [`config`], [`limits`], [`clock`], [`measures`] | the running process |
+//! | [`server`], [`jobs`], [`config`], [`limits`], [`clock`], [`measures`], [`access_log`] | the running process |
 //! | [`outlet`] | the way out of notifications: webhooks and mail |
 //! | [`cli`] | the vendor's and the technician's commands, and the quickstart |
 //! | [`manual`] | operations, threat model, storage, wire formats |
@@ -21,6 +21,7 @@
 //! client crate, whose verification is the definition of valid: the server runs that same code on
 //! everything before it accepts it.
 
+pub mod access_log;
 pub mod api;
 pub mod cli;
 pub mod clock;

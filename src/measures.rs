@@ -178,6 +178,7 @@ pub struct Measures {
     commits: Commits,
     tries: [Counter; TryOutcome::ALL.len()],
     deltas: DeltaMeasures,
+    access_lines_lost: Counter,
 }
 
 #[derive(Debug)]
@@ -255,6 +256,9 @@ impl Default for Measures {
         registry.register_with_unit("store_commit_duration", help, Unit::Seconds, duration);
         let tries = try_measures(&mut registry);
         let deltas = delta_measures(&mut registry);
+        let access_lines_lost = Counter::default();
+        let help = "Lines of the access log that could not be written";
+        registry.register("access_log_lost_lines", help, access_lines_lost.clone());
         Self {
             registry,
             requests,
@@ -265,6 +269,7 @@ impl Default for Measures {
             commits,
             tries,
             deltas,
+            access_lines_lost,
         }
     }
 }
@@ -387,6 +392,11 @@ impl Measures {
         [self.deltas.downloads.clone(), self.deltas.saved.clone()]
     }
 
+    /// Counts the lines of the access log that could not be written.
+    pub fn access_lines_lost(&self) -> Counter {
+        self.access_lines_lost.clone()
+    }
+
     /// What the store's writer counts.
     pub fn commits(&self) -> &Commits {
         &self.commits
@@ -425,6 +435,7 @@ mod tests {
         let [downloads, saved] = measures.delta_downloads();
         downloads.inc();
         saved.inc_by(900);
+        measures.access_lines_lost().inc();
         let text = text(&measures);
         for line in [
             "mainstay_requests_total{route=\"check\",status=\"2xx\"} 1\n",
@@ -445,6 +456,7 @@ mod tests {
             "mainstay_deltas_kept_bytes 70\n",
             "mainstay_delta_downloads_total 1\n",
             "mainstay_delta_saved_bytes_total 900\n",
+            "mainstay_access_log_lost_lines_total 1\n",
             "mainstay_store_changes_total 3\n",
             "mainstay_store_commit_duration_seconds_count 1\n",
         ] {

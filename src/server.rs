@@ -28,6 +28,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
+    access_log::AccessLog,
     clock::{Clock, random_hex},
     config::{Config, TlsConfig},
     jobs,
@@ -87,7 +88,7 @@ pub struct Server {
     scheme: &'static str,
     running: actix_server::Server,
     handle: ServerHandle,
-    jobs: [tokio::task::JoinHandle<()>; 3],
+    jobs: Vec<tokio::task::JoinHandle<()>>,
     deltas: tokio::task::JoinHandle<()>,
     service: Arc<Service>,
 }
@@ -125,7 +126,8 @@ impl Server {
         let deliveries = tokio::spawn(jobs::deliveries::run(Arc::clone(&service)));
         let actions = tokio::spawn(jobs::actions::run(Arc::clone(&service)));
         let deltas = tokio::spawn(jobs::deltas::run(Arc::clone(&service)));
-        let jobs = [tokio::spawn(jobs::run(Arc::clone(&service))), deliveries, actions];
+        let mut jobs = vec![tokio::spawn(jobs::run(Arc::clone(&service))), deliveries, actions];
+        jobs.extend(service.access_log().cloned().map(jobs::write_access_log).map(tokio::spawn));
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         Ok(Self { address, scheme, handle: running.handle(), running, jobs, deltas, service })
     }
@@ -158,6 +160,9 @@ impl Server {
             let _aborted = job.await;
         }
         jobs::write_seen(&service).await;
+        if let Some(log) = service.access_log() {
+            log.write();
+        }
         served.map_err(|source| ServerError::Io { what: "serving".to_owned(), source })
     }
 }
@@ -175,6 +180,10 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     let webhook_key = webhook_key.map_err(io("the server's keys".to_owned()))?;
     let outlet = Outlet::new(webhook_key, &config.outlet).map_err(ServerError::Outlet)?;
     let measures = Arc::<Measures>::default();
+    let access_log = config.access_log.clone().map(|rules| {
+        let what = format!("the access log {}", rules.path.display());
+        AccessLog::open(rules, measures.access_lines_lost()).map(Arc::new).map_err(io(what))
+    });
     let meta = Arc::new(SledStore::open_measured(&records, measures.commits().clone())?);
     let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs"))?);
     let service = Service::new(
@@ -193,7 +202,8 @@ async fn open_service(config: &Config) -> Result<Service, ServerError> {
     .with_alone(config.alone)
     .with_deltas(config.deltas, server_name(&dir.join(NAME_FILE))?)
     .with_publisher(config.publisher.clone())
-    .with_accel(config.accel.clone());
+    .with_accel(config.accel.clone())
+    .with_access_log(access_log.transpose()?);
     let token_file = dir.join(ADMIN_TOKEN_FILE);
     service
         .make_first_token(|token| {

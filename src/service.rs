@@ -66,6 +66,7 @@ pub use self::{
 };
 pub(crate) use crate::policy::instant;
 use crate::{
+    access_log::AccessLog,
     clock::Clock,
     limits::Limits,
     measures::Measures,
@@ -110,6 +111,7 @@ pub struct Service {
     publisher: Option<Publisher>,
     deltas: delta::Deltas,
     accel: Option<AccelLocation>,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 impl Service {
@@ -157,6 +159,7 @@ impl Service {
             publisher: None,
             deltas: delta::Deltas::new(DeltaRules::default(), "server".to_owned()),
             accel: None,
+            access_log: None,
         }
     }
 
@@ -212,6 +215,17 @@ impl Service {
     #[must_use]
     pub fn with_accel(self, accel: Option<AccelLocation>) -> Self {
         Self { accel, ..self }
+    }
+
+    /// The same where requests are noted in `log`; without one they are not.
+    #[must_use]
+    pub fn with_access_log(self, access_log: Option<Arc<AccessLog>>) -> Self {
+        Self { access_log, ..self }
+    }
+
+    /// Where requests are noted.
+    pub fn access_log(&self) -> Option<&Arc<AccessLog>> {
+        self.access_log.as_ref()
     }
 
     /// The limits in force.

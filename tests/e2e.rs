@@ -30,6 +30,8 @@ mod proxy;
 
 #[path = "e2e/access.rs"]
 mod access;
+#[path = "e2e/access_log.rs"]
+mod access_log;
 #[path = "e2e/actions.rs"]
 mod actions;
 #[path = "e2e/attack.rs"]

@@ -1,10 +1,11 @@
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::IpAddr};
 
 use actix_http::ServiceConfig;
 use bytes::BytesMut;
 
 use super::{auth::borne_token, body::headers_of_encoded, coding::prefers_zstd};
 use crate::{
+    access_log::{Access, shortened},
     clock::Stopwatch,
     measures::RouteClass,
     service::{
@@ -23,16 +24,19 @@ pub struct PlainCheck<'a> {
     pub authorization: &'a str,
     /// The value of `Accept-Encoding`.
     pub accept_encoding: Option<&'a str>,
+    /// The value of `User-Agent`.
+    pub user_agent: Option<&'a str>,
     /// The body.
     pub body: &'a [u8],
 }
 
 /// The answer in HTTP/1.1 to a check that is to be answered as the one before it. Nothing has happened where
-/// there is none: the routes are to answer, whatever they say to it.
+/// there is none: the routes are to answer, whatever they say to it. It is noted as sent.
 pub fn check_again(
     service: &Service,
     check: PlainCheck<'_>,
     config: &ServiceConfig,
+    address: Option<IpAddr>,
 ) -> Option<BytesMut> {
     let (stopwatch, now) = (Stopwatch::start(), service.now());
     let last = service.last_answer(borne_token(check.authorization)?, now)?;
@@ -42,8 +46,24 @@ pub fn check_again(
         return None;
     }
     service.require_pace_again(&last, now).ok()?;
-    let answer = written(service.answer_again(&last, question, now)?, config);
-    service.measures().answered(RouteClass::Check, 200, stopwatch.elapsed());
+    let encoded = service.answer_again(&last, question, now)?;
+    let answer = written(encoded, config);
+    let took = stopwatch.elapsed();
+    service.measures().answered(RouteClass::Check, 200, took);
+    if let Some(log) = service.access_log() {
+        log.note(&Access {
+            at: now,
+            address,
+            who: Some(last.machine().as_str().into()),
+            method: "POST".into(),
+            path: "/v1/check".into(),
+            status: 200,
+            bytes: encoded.body.len() as u64,
+            broken_off: false,
+            took,
+            user_agent: check.user_agent.map(shortened),
+        });
+    }
     Some(answer)
 }
 
@@ -66,16 +86,20 @@ fn written(Encoded { body, is_zstd }: Encoded<&[u8]>, config: &ServiceConfig) ->
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, net::Ipv4Addr, sync::Arc};
+
     use actix_http::ServiceConfigBuilder;
     use actix_web::{Responder as _, test::TestRequest};
     use mainstay_client::format::{
         Channel,
         wire::{CheckRequest, CheckResponse, KnownMetadata},
     };
+    use prometheus_client::metrics::counter::Counter;
     use tokio::task::LocalSet;
 
     use super::*;
     use crate::{
+        access_log::{AccessLog, AccessLogRules},
         api::body::ok_encoded,
         clock::Clock,
         policy::Tier,
@@ -85,13 +109,21 @@ mod tests {
         },
     };
 
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
     #[tokio::test]
     async fn an_answer_is_given_again_as_it_was_given_and_no_more_often_than_allowed() {
         let world = World::new().await;
         world.publish(0, Channel::Major, "1.0.0").await.unwrap();
         let key = world.customer("globex", Tier::Basic).await;
         let token = world.enroll(&key, 7).await.unwrap().token;
-        let service = world.by(Clock::fixed(after_days(1)));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("access.log");
+        let rules = AccessLogRules { path: path.clone(), file_bytes: u64::MAX, files: 1 };
+        let log = Arc::new(AccessLog::open(rules, Counter::default()).unwrap());
+        let service = world.by(Clock::fixed(after_days(1))).with_access_log(Some(Arc::clone(&log)));
+        let machine = service.authenticate_machine(&token).await.unwrap();
+        let name = machine.name.to_string();
         let request = CheckRequest {
             product: product(),
             platform: platform(),
@@ -101,7 +133,6 @@ mod tests {
             facts: None,
             waits: None,
         };
-        let machine = service.authenticate_machine(&token).await.unwrap();
         let Answered { response, holds } = service.answer_check(machine, &request).await.unwrap();
         let given = Encoded { body: response.plan.into(), is_zstd: true };
         let question = Question { body: b"a", takes_zstd: true };
@@ -111,6 +142,7 @@ mod tests {
         let check = PlainCheck {
             authorization: &authorization,
             accept_encoding: Some("zstd"),
+            user_agent: Some("test/1"),
             body: question.body,
         };
         let others = [
@@ -121,7 +153,7 @@ mod tests {
         ];
         let again = async {
             let config = ServiceConfigBuilder::new().build();
-            let ask = |check| check_again(&service, check, &config);
+            let ask = |check| check_again(&service, check, &config, Some(ADDRESS));
             // What is not answered does not count.
             assert!(others.into_iter().cycle().take(2000).all(|other| ask(other).is_none()));
             std::iter::from_fn(|| ask(check)).collect::<Vec<_>>()
@@ -152,5 +184,14 @@ mod tests {
         let counted =
             format!("mainstay_requests_total{{route=\"check\",status=\"2xx\"}} {}\n", again.len());
         assert!(told.contains(&counted), "{told}");
+        log.write();
+        let line = format!(
+            "{{\"at\":\"{}\",\"address\":\"{ADDRESS}\",\"who\":\"{name}\",\"method\":\"POST\",\
+             \"path\":\"/v1/check\",\"status\":200,\"bytes\":{length},\"microseconds\":",
+            after_days(1)
+        );
+        let written = fs::read_to_string(path).unwrap();
+        assert_eq!(written.matches(&line).count(), again.len(), "{written}");
+        assert_eq!(written.lines().count(), again.len());
     }
 }

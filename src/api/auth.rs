@@ -4,10 +4,10 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::header, web};
 use futures_util::future::Either;
 
-use super::{Route, problem::ApiError};
+use super::{Route, access::Asks, problem::ApiError};
 use crate::{
     service::{
         Actor, ErrorClass, Service, ServiceError,
@@ -78,6 +78,11 @@ pub(super) fn borne_token(authorization: &str) -> Option<&str> {
     authorization.strip_prefix("Bearer ")
 }
 
+/// Notes who asks, for the access log.
+fn note_asker(request: &HttpRequest, who: &str) {
+    request.extensions_mut().insert(Asks(who.to_owned()));
+}
+
 async fn bearer(request: &HttpRequest) -> Result<Bearer, ApiError> {
     let unauthenticated =
         |message: &str| ServiceError::new(ErrorClass::Unauthenticated, "UNAUTHENTICATED", message);
@@ -87,12 +92,15 @@ async fn bearer(request: &HttpRequest) -> Result<Bearer, ApiError> {
     })?;
     if token.starts_with(MACHINE_TOKEN_PREFIX) {
         let machine = service.authenticate_machine(token).await?;
+        note_asker(request, machine.name.as_str());
         return Ok(Bearer::Machine(Box::new(machine)));
     }
     if !token.starts_with(TOKEN_PREFIX) {
         return Err(unauthenticated("the token is not one of this server").into());
     }
-    Ok(Bearer::Staff(service.authenticate(token, address(request)).await?))
+    let actor = service.authenticate(token, address(request)).await?;
+    note_asker(request, &actor.id);
+    Ok(Bearer::Staff(actor))
 }
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -134,6 +142,7 @@ fn known(request: &HttpRequest) -> Result<Option<Arc<LastAnswer>>, ApiError> {
     let now = service.now();
     let last = token(request).and_then(|token| service.last_answer(token, now));
     if let Some(answer) = &last {
+        note_asker(request, answer.machine().as_str());
         service.require_pace_again(answer, now)?;
     }
     Ok(last)

@@ -1,6 +1,6 @@
 use actix_web::{
     Error,
-    body::MessageBody,
+    body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     guard,
     http::Method,
@@ -8,7 +8,13 @@ use actix_web::{
     web,
 };
 
-use super::{Shared, auth, openapi::Operation, problem::ApiError};
+use super::{
+    Shared,
+    access::{self, Followed},
+    auth,
+    openapi::Operation,
+    problem::ApiError,
+};
 use crate::{
     clock::Stopwatch,
     measures::RouteClass,
@@ -122,24 +128,29 @@ impl Route {
     }
 }
 
-/// Counts a request and its answer by what it is for. That somebody was turned away is written down
-/// before they are told.
+/// Counts a request and its answer by what it is for, and has it noted in the access log. That somebody was
+/// turned away is written down before they are told.
 pub(super) async fn count(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<Followed>, Error> {
     let stopwatch = Stopwatch::start();
     let service = request.app_data::<Shared>().cloned();
     let route = request.app_data::<&'static Route>();
     let class = route.map_or(RouteClass::Unknown, |route| RouteClass::of(route.path));
+    let came_at = service.as_ref().map(|service| service.now());
     let answer = next.call(request).await?;
-    if let Some(service) = service {
-        if let Some(denial) = denial(&answer) {
-            service.record_denial(denial).await.map_err(ApiError::from)?;
-        }
-        service.measures().answered(class, answer.status().as_u16(), stopwatch.elapsed());
+    let Some((service, at)) = service.zip(came_at) else {
+        return Ok(answer.map_body(|_, body| body.into()));
+    };
+    if let Some(denial) = denial(&answer) {
+        service.record_denial(denial).await.map_err(ApiError::from)?;
     }
-    Ok(answer)
+    service.measures().answered(class, answer.status().as_u16(), stopwatch.elapsed());
+    Ok(match service.access_log() {
+        Some(log) => access::follow(log, answer, at, stopwatch),
+        None => answer.map_body(|_, body| body.into()),
+    })
 }
 
 /// Who was turned away from what, where somebody was.

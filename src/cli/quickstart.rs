@@ -20,9 +20,7 @@ use super::{
     serve::{runtime, stop_signal},
 };
 use crate::{
-    config::Config,
-    outlet::OutletConfig,
-    policy::{AloneLimits, RolloutRules, Silence, Tiers, delta::DeltaRules},
+    config::{Config, Overrides},
     server::{ADMIN_TOKEN_FILE, Server, ServerError},
     store::ProductRecord,
 };
@@ -132,21 +130,8 @@ impl Background {
     }
 
     fn start_at(dir: &Path, listen: SocketAddr) -> Result<Self, CliError> {
-        let dir = dir.to_owned();
-        let config = Config {
-            dir,
-            listen,
-            tls: None,
-            workers: None,
-            tiers: Tiers::default(),
-            silence: Silence::default(),
-            outlet: OutletConfig::default(),
-            rollouts: RolloutRules::default(),
-            alone: AloneLimits::default(),
-            deltas: DeltaRules::default(),
-            publisher: None,
-            accel: None,
-        };
+        let overrides = Overrides { listen: Some(listen), file: None };
+        let config = Config::load(dir, &overrides)?;
         let runtime = runtime()?;
         let (started, starting) = mpsc::channel();
         let (stop, stopping) = oneshot::channel();

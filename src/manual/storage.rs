@@ -4,13 +4,13 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `records/` | sled: products, releases, customers, contracts, tokens (as SHA-256), machines, plans, events, audit, endpoints and what is sent to them, what was tried of deltas (`deltas`) and what they have saved (`delta-downloads`) |
-//! | `records/` | sled: products, releases, rollouts, customers, contracts, tokens (as SHA-256), machines, plans, events, audit |
+//! | `records/` | sled: products, releases, rollouts, customers, contracts, tokens (as SHA-256), machines, plans, events, audit, endpoints and what is sent to them, what was tried of deltas (`deltas`) and what they have saved (`delta-downloads`) |
 //! | `blobs/` | artifacts, manifests, metadata and deltas, each under its own SHA-256; never changed. Deltas are made in memory: nothing of one is here before it is whole |
 //! | `uploads/` | blobs that have not arrived whole; safe to remove while the server stands |
 //! | `keys/` | the server's online keys: timestamp, snapshot, director (0600); `keys/2/`, … their later generations; `keys/webhooks.key`: what the secrets of webhooks are derived from |
 //! | `server.name` | a random name, by which the server claims what it makes in the background; not to be copied to another server on the same records |
 //! | `admin.token` | the first administrator's token (0600); remove it once you have made others |
+//! | `access.log`, `access.log.1`, … | who asked what ([`operations`](super::operations#access-log)); need not be kept |
 //! | `mainstay.toml` | the configuration, if any |
 //!
 //! # What an acknowledged change survives

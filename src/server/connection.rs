@@ -173,8 +173,10 @@ impl<L: Line> Connections<L> {
                 Begun::Other => return Ok(Served::Begun),
             };
             let length = plain.length;
-            let again =
-                plain.check.and_then(|it| api::check_again(&self.service, it, &self.config));
+            let again = plain.check.and_then(|check| {
+                let address = peer.map(|peer| peer.ip());
+                api::check_again(&self.service, check, &self.config, address)
+            });
             if let Some(answer) = again {
                 received.advance(length);
                 line.write_all(&answer).await?;

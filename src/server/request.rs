@@ -79,6 +79,7 @@ struct Head<'a> {
     content_length: Option<&'a [u8]>,
     authorization: Option<&'a [u8]>,
     accept_encoding: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
 }
 
 impl<'a> Head<'a> {
@@ -97,6 +98,8 @@ impl<'a> Head<'a> {
                 &mut head.authorization
             } else if is("Accept-Encoding") {
                 &mut head.accept_encoding
+            } else if is("User-Agent") {
+                &mut head.user_agent
             } else if UNUSUAL.into_iter().any(is) {
                 return None;
             } else {
@@ -113,8 +116,12 @@ impl<'a> Head<'a> {
         self.host?;
         let is_kept = self.connection.is_none_or(|it| it.eq_ignore_ascii_case(b"keep-alive"));
         let authorization = text(self.authorization?).filter(|_| is_kept)?;
-        let accept_encoding = self.accept_encoding.and_then(text);
-        Some(PlainCheck { authorization, accept_encoding, body })
+        Some(PlainCheck {
+            authorization,
+            accept_encoding: self.accept_encoding.and_then(text),
+            user_agent: self.user_agent.and_then(text),
+            body,
+        })
     }
 }
 
@@ -143,12 +150,16 @@ mod tests {
 
     #[test]
     fn a_request_is_known_once_it_is_whole() {
-        let text = check("Accept-Encoding: zstd\r\n");
+        let text = check("Accept-Encoding: zstd\r\nUser-Agent: test/1\r\n");
         for length in 1..text.len() {
             assert_eq!(begun(&text.as_bytes()[..length]), Begun::Part, "{length} bytes");
         }
-        let body = BODY.as_bytes();
-        let plain = PlainCheck { authorization: "Bearer a", accept_encoding: Some("zstd"), body };
+        let plain = PlainCheck {
+            authorization: "Bearer a",
+            accept_encoding: Some("zstd"),
+            user_agent: Some("test/1"),
+            body: BODY.as_bytes(),
+        };
         for behind in ["", "P", "GET / HTTP/1.1\r\n\r\n"] {
             let received = text.clone() + behind;
             let whole = Begun::Whole(Plain { length: text.len(), check: Some(plain) });
@@ -168,6 +179,7 @@ mod tests {
             check("Content-Length: 1\r\n"),
             check("Authorization: Bearer b\r\n"),
             check("Host: other\r\n"),
+            check("User-Agent: a\r\nuser-agent: b\r\n"),
             check("Accept-Encoding: gzip\r\nAccept-Encoding: zstd\r\n"),
             check(&"A: b\r\n".repeat(HEADERS_MAX)),
             check("a b: c\r\n"),

@@ -10,6 +10,7 @@ use super::{
     delta::DeltaDownload,
     repository::{ServedFile, ServedKind},
 };
+use crate::access_log::Answering;
 
 /// The bytes of a file, piece by piece.
 pub type Pieces = BoxStream<'static, io::Result<bytes::Bytes>>;
@@ -32,7 +33,7 @@ impl Service {
     ) -> ServiceResult<Option<FilePart>> {
         let opened = self.blobs.open(&file.sha256, range.end).await?;
         let tally = self.counted(file, &range);
-        Ok(opened.map(|file| FilePart { file, range, tally }))
+        Ok(opened.map(|file| FilePart { file, range, tally, answering: None }))
     }
 
     /// By which address the nginx in front finds a file that it is to send; nothing where the server sends
@@ -62,6 +63,7 @@ pub struct FilePart {
     file: File,
     range: Range<u64>,
     tally: Tally,
+    answering: Option<Answering>,
 }
 
 impl FilePart {
@@ -75,10 +77,18 @@ impl FilePart {
         self.range.clone()
     }
 
+    /// Has the request noted that it answers, once this has gone.
+    pub fn follow(&mut self, answering: Option<Answering>) {
+        self.answering = answering;
+    }
+
     /// Notes that the next `bytes` bytes were sent.
     pub fn note_sent(&mut self, bytes: u64) {
         self.range.start = self.range.start.saturating_add(bytes).min(self.range.end);
         self.tally.note(bytes);
+        if let Some(answering) = &mut self.answering {
+            answering.note_sent(bytes);
+        }
     }
 }
 

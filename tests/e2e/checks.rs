@@ -40,7 +40,7 @@ fn check(headers: &[(&str, &str)], body: &str) -> String {
 }
 
 /// A machine that has been given an answer that holds: its check.
-fn known(server: &Server) -> (BareMachine, String) {
+pub(crate) fn known(server: &Server) -> (BareMachine, String) {
     let machine = paying(server);
     let check = check(&[("Authorization", &bearer(&machine.0.token))], &question());
     let mut conversation = Conversation::with(server);

@@ -21,7 +21,7 @@ use crate::{
 const LARGE: usize = 32 << 20;
 
 /// A server with an artifact of [`LARGE`] bytes and more: its address, its bytes and their file.
-fn with_large_artifact() -> (Server, String, Vec<u8>, PathBuf) {
+pub(crate) fn with_large_artifact() -> (Server, String, Vec<u8>, PathBuf) {
     let server = opened();
     let tree = server.tree("1.0.1");
     fs::write(tree.join("large"), noise(LARGE)).unwrap();
