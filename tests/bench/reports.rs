@@ -1,7 +1,8 @@
 //! How many reports of machines the embedded store makes durable, and how long each waits for that, next
 //! to appending to a file and `fdatasync` in the same folder, in turns. Each report is authenticated and
-//! taken in as the server does it, without HTTP: one event, which is counted among the outcomes of the
-//! release that it tells of. Prints a table.
+//! taken in as the server does it, without HTTP: one event, which tells of a release that the machine confirms.
+//! In each round every machine tells of a release that is new to it, which is counted in the census and among
+//! the release's outcomes, and then of the same one again, which is not. Prints a table.
 //!
 //! `cargo run --release --example reports -- [machines] [rounds]`; the store is a temporary one, in `TMPDIR`.
 
@@ -47,30 +48,32 @@ const APPENDED_BYTES: usize = 4096;
 async fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse().unwrap());
     let machines: usize = arguments.next().unwrap_or(10_000);
-    let rounds = arguments.next().unwrap_or(7);
+    let rounds: usize = arguments.next().unwrap_or(7);
     let dir = tempfile::tempdir().unwrap();
-    let service = filled(dir.path(), machines).await;
+    let service = filled(dir.path(), machines, rounds).await;
 
     let mut raw = Appending::begin(dir.path());
-    let (mut rates, mut waits, mut appends) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..rounds {
-        appends.push(Times::of((0..APPENDS).map(|_| raw.append()).collect()));
-        let request = report(1 + round as u64);
-        let started = Instant::now();
-        let reports = (0..machines).map(|number| timed(&service, number, &request));
-        let times = stream::iter(reports).buffer_unordered(AT_ONCE).collect().await;
-        rates.push(machines as f64 / started.elapsed().as_secs_f64());
-        waits.push(Times::of(times));
+    let (mut appends, mut news, mut again) =
+        (Figures::default(), Figures::default(), Figures::default());
+    for round in 1..=rounds {
+        let times = Times::of((0..APPENDS).map(|_| raw.append()).collect());
+        appends.add(times.rate(), times);
+        for (figures, number) in [(&mut news, 2 * round - 1), (&mut again, 2 * round)] {
+            let request = report(number, round);
+            let started = Instant::now();
+            let reports = (0..machines).map(|machine| timed(&service, machine, &request));
+            let times = stream::iter(reports).buffer_unordered(AT_ONCE).collect().await;
+            figures.add(machines as f64 / started.elapsed().as_secs_f64(), Times::of(times));
+        }
     }
     println!(
         "{machines} machines, {AT_ONCE} reports at once, {rounds} rounds: median (least to most)\n"
     );
     println!("| | each second | ms, p50 | ms, p99 |");
     println!("|---|---|---|---|");
-    line("append and `fdatasync`", &appends.iter().map(Times::rate).collect::<Vec<_>>(), &appends);
-    line("reports, durable", &rates, &waits);
-    let ratio = Spread::of(&rates).median / Spread::of(appends.iter().map(Times::rate)).median;
-    println!("\nreports for each append: {ratio:.1}");
+    appends.print("append and `fdatasync`");
+    news.print("reports of a version new to the machine, durable");
+    again.print("reports of the same version again, durable");
 }
 
 /// How long it takes until a machine's report is acknowledged.
@@ -81,11 +84,12 @@ async fn timed(service: &Service, number: usize, request: &ReportRequest) -> Dur
     begun.elapsed()
 }
 
-/// A server's use cases over a store in which there are so many machines.
-async fn filled(dir: &Path, machines: usize) -> Service {
+/// A server's use cases over a store in which there are so many machines, which were offered a version for each
+/// round.
+async fn filled(dir: &Path, machines: usize, rounds: usize) -> Service {
     let store = Arc::new(SledStore::open(&dir.join("records")).unwrap());
     let created = stream::iter(0..machines)
-        .map(|number| store.create_machine(machine(number), enrolled(now())));
+        .map(|number| store.create_machine(machine(number, rounds), enrolled(now())));
     created.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.unwrap();
     let blobs = Arc::new(ObjectBlobs::local(&dir.join("blobs")).unwrap());
     let keys = OnlineKeys::open_or_create(&dir.join("keys")).unwrap();
@@ -129,41 +133,45 @@ impl Times {
     }
 }
 
-/// The rounds' figures.
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
+/// What the rounds came to.
+#[derive(Default)]
+struct Figures {
+    rates: Vec<f64>,
+    times: Vec<Times>,
 }
 
-impl Spread {
-    fn of(figures: impl IntoIterator<Item = impl std::borrow::Borrow<f64>>) -> Self {
-        let mut sorted: Vec<f64> = figures.into_iter().map(|figure| *figure.borrow()).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        Self { median: sorted[sorted.len() / 2], least: sorted[0], most: sorted[sorted.len() - 1] }
+impl Figures {
+    fn add(&mut self, rate: f64, times: Times) {
+        self.rates.push(rate);
+        self.times.push(times);
     }
 
-    fn shown(&self, digits: usize) -> String {
-        let Self { median, least, most } = self;
-        format!("{median:.digits$} ({least:.digits$} to {most:.digits$})")
+    fn print(&self, what: &str) {
+        let percentile = |percentile| {
+            spread(self.times.iter().map(|times| times.milliseconds(percentile)).collect(), 2)
+        };
+        let rates = spread(self.rates.clone(), 0);
+        println!("| {what} | {rates} | {} | {} |", percentile(50), percentile(99));
     }
 }
 
-fn line(what: &str, rates: &[f64], times: &[Times]) {
-    let percentile =
-        |percentile| Spread::of(times.iter().map(|times| times.milliseconds(percentile))).shown(2);
-    println!(
-        "| {what} | {} | {} | {} |",
-        Spread::of(rates).shown(0),
-        percentile(50),
-        percentile(99)
-    );
+/// The median of some figures, and the least and the most.
+fn spread(mut figures: Vec<f64>, digits: usize) -> String {
+    figures.sort_unstable_by(f64::total_cmp);
+    let (median, most) = (figures[figures.len() / 2], figures[figures.len() - 1]);
+    format!("{median:.digits$} ({:.digits$} to {most:.digits$})", figures[0])
 }
 
-fn report(number: u64) -> ReportRequest {
-    let event = json!({ "number": number, "kind": "confirmed", "to": "1.1.0" });
-    serde_json::from_value(json!({ "product": PRODUCT, "running": "1.1.0", "events": [event] }))
+/// The report, with the event of this number, of a machine that confirms the version of a round.
+fn report(number: usize, round: usize) -> ReportRequest {
+    let version = version(round);
+    let event = json!({ "number": number, "kind": "confirmed", "to": version });
+    serde_json::from_value(json!({ "product": PRODUCT, "running": version, "events": [event] }))
         .unwrap()
+}
+
+fn version(round: usize) -> String {
+    format!("1.{round}.0")
 }
 
 fn token(number: usize) -> String {
@@ -174,7 +182,7 @@ fn now() -> Timestamp {
     "2026-11-29T12:00:00Z".parse().unwrap()
 }
 
-fn machine(number: usize) -> MachineRecord {
+fn machine(number: usize, rounds: usize) -> MachineRecord {
     let digest = Digest::of(token(number).as_bytes());
     let customer = format!("customer-{}", number % CUSTOMERS);
     serde_json::from_value(json!({
@@ -190,8 +198,8 @@ fn machine(number: usize) -> MachineRecord {
         "enrolled_at": now(),
         "seen_at": now(),
         "agent": "0.1.0",
-        "running": "1.1.0",
-        "offered": ["1.1.0"],
+        "running": version(0),
+        "offered": (1..=rounds).map(version).collect::<Vec<_>>(),
         "confirmed": [],
         "blocks": [],
         "order": null,
