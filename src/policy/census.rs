@@ -10,11 +10,11 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::format::{CustomerName, Platform, ProductName, Version};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What machines run, and on what. The order is that of the versions; where nothing runs comes first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Setup {
     /// The product.
     pub product: ProductName,
@@ -25,8 +25,8 @@ pub struct Setup {
 }
 
 /// The machines of one customer that run the same on the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Cell {
     /// What they run, and on what.
     pub setup: Setup,
@@ -122,10 +122,29 @@ impl Day {
     }
 }
 
+impl Move {
+    /// The cell in which something is counted differently.
+    pub fn cell(&self) -> &Cell {
+        let (Self::Leaves(counted) | Self::Joins(counted)) = self;
+        &counted.cell
+    }
+}
+
 impl Count {
     /// On how many different days the machines of one count may have been heard of last: eleven years.
     /// What is older is told as a little younger, so that a count always fits into a record.
     pub const DAYS_MAX: usize = 4000;
+
+    /// Counts one machine fewer or more, of those of a cell that is counted here.
+    pub fn make(&mut self, step: &Move) -> Result<(), Uncounted> {
+        match step {
+            Move::Leaves(counted) => self.leave(counted),
+            Move::Joins(counted) => {
+                self.join(counted);
+                Ok(())
+            }
+        }
+    }
 
     /// Counts one machine more.
     pub fn join(&mut self, counted: &Counted) {
@@ -195,8 +214,11 @@ pub struct NoPlace {
 impl fmt::Display for Setup {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { product, version, platform } = self;
-        let version = version.as_ref().map(ToString::to_string).unwrap_or_default();
-        write!(formatter, "{product}/{version}/{platform}")
+        write!(formatter, "{product}/")?;
+        if let Some(version) = version {
+            write!(formatter, "{version}")?;
+        }
+        write!(formatter, "/{platform}")
     }
 }
 
@@ -238,9 +260,9 @@ impl FromStr for Cell {
     }
 }
 
-impl From<Setup> for String {
-    fn from(setup: Setup) -> Self {
-        setup.to_string()
+impl Serialize for Setup {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -252,9 +274,9 @@ impl TryFrom<String> for Setup {
     }
 }
 
-impl From<Cell> for String {
-    fn from(cell: Cell) -> Self {
-        cell.to_string()
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

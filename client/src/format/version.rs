@@ -53,7 +53,7 @@ impl FromStr for Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0.to_string())
+        self.0.fmt(formatter)
     }
 }
 

@@ -43,17 +43,10 @@ fn scanned<'a>(machines: impl Iterator<Item = &'a Counted>) -> Census {
 
 fn apply(census: &mut Census, moves: Vec<Move>) {
     for step in moves {
-        match step {
-            Move::Joins(counted) => {
-                census.entry(counted.cell.clone()).or_default().join(&counted);
-            }
-            Move::Leaves(counted) => {
-                let count = census.get_mut(&counted.cell).unwrap();
-                count.leave(&counted).unwrap();
-                if count.is_empty() {
-                    census.remove(&counted.cell);
-                }
-            }
+        let count = census.entry(step.cell().clone()).or_default();
+        count.make(&step).unwrap();
+        if count.is_empty() {
+            census.remove(step.cell());
         }
     }
 }

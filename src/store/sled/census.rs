@@ -20,7 +20,7 @@ use super::{
 };
 use crate::policy::{
     Cell, Count, Counted, Day, Setup,
-    census::{Move, Uncounted, difference},
+    census::{Move, difference},
 };
 
 /// Lists and counts a machine as it is `after` a change, no longer as it was `before` it.
@@ -34,19 +34,10 @@ pub(super) fn recount(
         return Ok(());
     }
     list(transaction, before, after)?;
-    let counted_before = before.and_then(MachineRecord::counted);
-    for step in difference(counted_before, after.counted()) {
-        match step {
-            Move::Leaves(counted) => {
-                change(transaction, &counted.cell, |count| count.leave(&counted))?;
-            }
-            Move::Joins(counted) => change(transaction, &counted.cell, |count| {
-                count.join(&counted);
-                Ok(())
-            })?,
-        }
-    }
-    Ok(())
+    let steps = difference(before.and_then(MachineRecord::counted), after.counted());
+    steps
+        .chunk_by(|one, next| one.cell() == next.cell())
+        .try_for_each(|steps| change(transaction, steps))
 }
 
 /// Where one machine is listed.
@@ -94,16 +85,12 @@ fn list(
     }
 }
 
-/// Changes both counts in which the machines of a cell are.
-fn change(
-    transaction: &Transaction,
-    cell: &Cell,
-    step: impl Fn(&mut Count) -> Result<(), Uncounted>,
-) -> StoreResult<()> {
+/// Changes both counts in which the machines of a cell are, by steps within it.
+fn change(transaction: &Transaction, steps: &[Move]) -> StoreResult<()> {
+    let Some(cell) = steps.first().map(Move::cell) else { return Ok(()) };
     let Cell { setup, customer } = cell;
-    let cell_key = (setup.clone(), customer.clone());
-    change_one(transaction, &CENSUS, &cell_key, cell, &step)?;
-    change_one(transaction, &CENSUS_TOGETHER, setup, setup, &step)
+    change_one(transaction, &CENSUS, &(setup.clone(), customer.clone()), cell, steps)?;
+    change_one(transaction, &CENSUS_TOGETHER, setup, setup, steps)
 }
 
 fn change_one<K, P>(
@@ -111,23 +98,25 @@ fn change_one<K, P>(
     table: &Table<K, (P, Count)>,
     key: &K,
     place: &P,
-    step: &impl Fn(&mut Count) -> Result<(), Uncounted>,
+    steps: &[Move],
 ) -> StoreResult<()>
 where
     K: Key,
     P: Clone + Serialize + DeserializeOwned,
 {
-    let (_, mut count) = table.find(transaction, key)?.unwrap_or((place.clone(), Count::default()));
-    if let Err(problem) = step(&mut count) {
-        // A machine must not be cut off because it was miscounted.
-        tracing::error!(count = table.shown(key), %problem, "the census is not exact");
-        return Ok(());
+    let stored = table.find(transaction, key)?;
+    let (place, mut count) = stored.unwrap_or_else(|| (place.clone(), Count::default()));
+    for step in steps {
+        if let Err(problem) = count.make(step) {
+            // A machine must not be cut off because it was miscounted.
+            tracing::error!(count = table.shown(key), %problem, "the census is not exact");
+        }
     }
     if count.is_empty() {
         table.remove(transaction, key);
         return Ok(());
     }
-    table.put(transaction, key, &(place.clone(), count))
+    table.put(transaction, key, &(place, count))
 }
 
 /// How many machines of all customers together there are with each setup of a product, in order.

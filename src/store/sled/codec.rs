@@ -9,39 +9,46 @@
 //! sled has checksums of its own, but of log entries and pages. This one goes with the record and
 //! covers its key, so a value that turns up in the wrong place is noticed as well.
 
+use std::cell::RefCell;
+
 use mainstay_client::format::Hasher;
 use serde::{Serialize, de::DeserializeOwned};
+use sled::IVec;
 
 use super::super::{StoreError, StoreResult};
 
 /// The largest value, in bytes. How sled is opened depends on it (see `opening`).
 pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024;
 
-/// As large as most records are.
-const VALUE_BYTES_USUAL: usize = 2048;
-
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 1 + CHECKSUM_BYTES;
 
+thread_local! {
+    /// Where a value is made before its length is known, so that it takes its own room once.
+    static DRAFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The value that stands for `record` under `key`.
-pub(super) fn encode(key: &[u8], record: &impl Serialize) -> StoreResult<Vec<u8>> {
-    let mut value = Vec::with_capacity(VALUE_BYTES_USUAL);
-    value.push(VERSION);
-    value.extend_from_slice(&[0; CHECKSUM_BYTES]);
-    serde_json::to_writer(&mut value, record).map_err(|error| {
-        StoreError::Conflict(format!("{} cannot be written as JSON: {error}", place(key)))
-    })?;
-    let checksum = checksum(key, &value[HEAD_BYTES..]);
-    value[1..HEAD_BYTES].copy_from_slice(&checksum);
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(StoreError::Conflict(format!(
-            "{} would take {} bytes: expected at most {VALUE_BYTES_MAX}; nothing was changed",
-            place(key),
-            value.len()
-        )));
-    }
-    Ok(value)
+pub(super) fn encode(key: &[u8], record: &impl Serialize) -> StoreResult<IVec> {
+    DRAFT.with_borrow_mut(|value| {
+        value.clear();
+        value.push(VERSION);
+        value.extend_from_slice(&[0; CHECKSUM_BYTES]);
+        serde_json::to_writer(&mut *value, record).map_err(|error| {
+            StoreError::Conflict(format!("{} cannot be written as JSON: {error}", place(key)))
+        })?;
+        let checksum = checksum(key, &value[HEAD_BYTES..]);
+        value[1..HEAD_BYTES].copy_from_slice(&checksum);
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(StoreError::Conflict(format!(
+                "{} would take {} bytes: expected at most {VALUE_BYTES_MAX}; nothing was changed",
+                place(key),
+                value.len()
+            )));
+        }
+        Ok(value.as_slice().into())
+    })
 }
 
 /// The record that `value` under `key` stands for.

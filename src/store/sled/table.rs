@@ -3,7 +3,7 @@
 //! All tables share one tree, told apart by the table's name in front of the key: so one sled
 //! transaction can span whatever it has to, and there are no trees to create or to lose.
 
-use std::{fmt::Display, marker::PhantomData, ops::Bound};
+use std::{fmt::Display, io::Write as _, marker::PhantomData, ops::Bound};
 
 use mainstay_client::{
     format::{
@@ -25,6 +25,9 @@ use crate::policy::{
     delta::{DeltaPair, profile_name},
 };
 
+/// As long as most keys are, with the table's name.
+const KEY_BYTES_USUAL: usize = 128;
+
 /// What a table is keyed by.
 pub(super) trait Key {
     /// Appends the bytes by which the key is found and ordered.
@@ -38,7 +41,7 @@ macro_rules! text_keys {
     ($($kind:ty),+) => {$(
         impl Key for $kind {
             fn append_to(&self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(self.to_string().as_bytes());
+                append_text(self, bytes);
             }
 
             fn shown(&self) -> String {
@@ -46,6 +49,12 @@ macro_rules! text_keys {
             }
         }
     )+};
+}
+
+/// Without a text of its own.
+fn append_text(text: &(impl Display + ?Sized), bytes: &mut Vec<u8>) {
+    // There is room in memory for whatever is written.
+    let _written = write!(bytes, "{text}");
 }
 
 text_keys!(
@@ -116,7 +125,7 @@ impl Key for DeltaPair {
         product.append_to(bytes);
         for part in [&platform as &dyn Display, from, to, &profile_name(*profile)] {
             bytes.push(0);
-            bytes.extend_from_slice(part.to_string().as_bytes());
+            append_text(part, bytes);
         }
     }
 
@@ -196,7 +205,7 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
     pub(super) fn put(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
         let key = self.key(key);
         let value = codec::encode(&key, record)?;
-        transaction.insert(key, value);
+        transaction.insert(&key, value);
         Ok(())
     }
 
@@ -210,7 +219,7 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
 
     /// Removes the record under `key`.
     pub(super) fn remove(&self, transaction: &Transaction, key: &K) {
-        transaction.remove(self.key(key));
+        transaction.remove(&self.key(key));
     }
 
     /// All records by key.
@@ -265,7 +274,9 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn key(&self, key: &K) -> Vec<u8> {
-        let mut bytes = self.prefix();
+        let mut bytes = Vec::with_capacity(KEY_BYTES_USUAL);
+        bytes.extend_from_slice(self.name.as_bytes());
+        bytes.push(b'/');
         key.append_to(&mut bytes);
         bytes
     }

@@ -76,12 +76,12 @@ impl Transaction {
     }
 
     /// Puts `value` under `key`.
-    pub(super) fn insert(&self, key: Vec<u8>, value: Vec<u8>) {
-        self.write(key.into(), Write::Insert(value.into()));
+    pub(super) fn insert(&self, key: &[u8], value: IVec) {
+        self.write(key.into(), Write::Insert(value));
     }
 
     /// Leaves nothing under `key`.
-    pub(super) fn remove(&self, key: Vec<u8>) {
+    pub(super) fn remove(&self, key: &[u8]) {
         self.write(key.into(), Write::Remove);
     }
 

@@ -30,12 +30,12 @@ fn change(transaction: &Transaction, steps: &[Step]) -> StoreResult<Vec<u8>> {
     let mut read = Vec::new();
     for step in steps {
         match step {
-            Step::Insert(key, value) => transaction.insert(vec![*key], vec![*value]),
-            Step::Remove(key) => transaction.remove(vec![*key]),
+            Step::Insert(key, value) => transaction.insert(&[*key], [*value].as_slice().into()),
+            Step::Remove(key) => transaction.remove(&[*key]),
             Step::Copy(from, to) => {
                 if let Some(value) = transaction.value(&[*from])? {
                     read.extend_from_slice(&value);
-                    transaction.insert(vec![*to], value.to_vec());
+                    transaction.insert(&[*to], value);
                 }
             }
             Step::RequireNone(key) => {
