@@ -461,6 +461,9 @@ pub trait MetaStore: Outbox + ActionStore + DeltaStore {
     /// The machine called `name`.
     async fn machine(&self, name: &MachineName) -> StoreResult<MachineRecord>;
 
+    /// The revision of the machine called `name`, for less than reading all of its record.
+    async fn machine_revision(&self, name: &MachineName) -> StoreResult<u64>;
+
     /// The machine of which the token's secret has this digest.
     async fn machine_by_token(&self, digest: &Digest) -> StoreResult<MachineRecord>;
 

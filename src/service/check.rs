@@ -163,8 +163,7 @@ impl Service {
             Recorded::Changed => moment.after_change(),
             // It was read before the moment, and may have been changed in between.
             Recorded::Stays => {
-                let present = self.meta.machine(&machine.name).await?;
-                if present.revision != machine.revision {
+                if self.meta.machine_revision(&machine.name).await? != machine.revision {
                     return Ok(None);
                 }
                 moment

@@ -53,9 +53,9 @@ use self::{
     tables::{
         ACTIVATION_KEYS, ACTIVATION_KEYS_BY_DIGEST, ADVISORIES, AUDIT, AUDIT_BY_SUBJECT, BUNDLES,
         CLAIMS, COMPONENTS, CONTRACTS, CONTRACTS_BY_CUSTOMER, CUSTOMERS, EVENTS, LIFTED_SAFEGUARDS,
-        LIVE_ROLLOUTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, ORGANISATIONS, OUTCOMES,
-        PLANS, PLANS_SENT, PRIVATE_CHANNELS, PRODUCTS, RELEASES, REPOSITORY_FILES, ROLLOUTS,
-        SAFEGUARDS, SBOMS, STOPS, TOKENS, TOKENS_BY_DIGEST,
+        LIVE_ROLLOUTS, MACHINE_REVISIONS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN,
+        ORGANISATIONS, OUTCOMES, PLANS, PLANS_SENT, PRIVATE_CHANNELS, PRODUCTS, RELEASES,
+        REPOSITORY_FILES, ROLLOUTS, SAFEGUARDS, SBOMS, STOPS, TOKENS, TOKENS_BY_DIGEST,
     },
     transaction::Transaction,
     writer::Writer,
@@ -565,6 +565,10 @@ impl MetaStore for SledStore {
 
     async fn machine(&self, name: &MachineName) -> StoreResult<MachineRecord> {
         MACHINES.read(&*self.database, name)
+    }
+
+    async fn machine_revision(&self, name: &MachineName) -> StoreResult<u64> {
+        Ok(MACHINE_REVISIONS.read(&*self.database, name)?.revision)
     }
 
     async fn machine_by_token(&self, digest: &Digest) -> StoreResult<MachineRecord> {

@@ -25,6 +25,7 @@ pub(super) async fn machines(store: &dyn MetaStore, scope: &str) {
     let base = fixture(store, scope, "machines").await;
     let [second, first] = [machine(&base, "2"), machine(&base, "1")];
     missing(store.machine(&first.name).await);
+    missing(store.machine_revision(&first.name).await);
     missing(store.machine_by_token(&first.token_sha256).await);
     missing(store.machine_by_key(&first.product, &first.public_key).await);
     missing(store.change_machine(change(&first)).await);
@@ -411,4 +412,5 @@ async fn assert_found(store: &dyn MetaStore, machine: &MachineRecord) {
     for found in found {
         assert_eq!(found.unwrap(), *machine);
     }
+    assert_eq!(store.machine_revision(&machine.name).await.unwrap(), machine.revision);
 }

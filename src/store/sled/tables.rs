@@ -8,6 +8,7 @@ use mainstay_client::{
     },
     tuf::PublicKey,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
@@ -74,6 +75,16 @@ pub(super) const ACTIVATION_KEYS_BY_DIGEST: Table<Digest, String> =
     Table::new("activation-keys-by-digest", "activation key");
 
 pub(super) const MACHINES: Table<MachineName, MachineRecord> = Table::new("machines", "machine");
+/// Of the same records the revision alone.
+pub(super) const MACHINE_REVISIONS: Table<MachineName, MachineRevision> =
+    Table::new("machines", "machine");
+
+/// What is read of a machine's record where nothing else is asked for. It is never written.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MachineRevision {
+    pub(super) revision: u64,
+}
+
 pub(super) const MACHINES_BY_TOKEN: Table<Digest, MachineName> =
     Table::new("machines-by-token", "machine with a token");
 pub(super) const MACHINES_BY_KEY: Table<(ProductName, PublicKey), MachineName> =
