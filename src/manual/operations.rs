@@ -604,7 +604,7 @@
 //! - A file that is not in the system's memory is read from the disk while other connections of the same
 //!   worker wait. A TLS client that stalls holds up to 64 KiB of what was encrypted for it.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
-//! - On two cores the embedded store makes 9,200 to 22,000 reports a second durable, by what they tell
+//! - On two cores the embedded store makes 10,000 to 20,000 reports a second durable, by what they tell
 //!   ([`measurements`](super::measurements)); more than 8,192 that wait are refused with 503.
 //! - There is no console, no export of the store, and no scale-out over PostgreSQL.
 //! - An update takes longer than its slowest stage alone: its one pass 1.24 times in memory and 2.3 times on a
