@@ -10,7 +10,7 @@ use crate::{
     measures::RouteClass,
     service::{
         Service,
-        answer::{Encoded, Question},
+        answer::{Encoded, Question, Text},
     },
 };
 
@@ -58,7 +58,7 @@ pub fn check_again(
             method: "POST".into(),
             path: "/v1/check".into(),
             status: 200,
-            bytes: encoded.body.len() as u64,
+            bytes: encoded.body.length() as u64,
             broken_off: false,
             took,
             user_agent: check.user_agent.map(shortened),
@@ -68,8 +68,8 @@ pub fn check_again(
 }
 
 /// The same as [`ok_encoded`](super::body::ok_encoded) says it.
-fn written(Encoded { body, is_zstd }: Encoded<&[u8]>, config: &ServiceConfig) -> BytesMut {
-    let mut answer = BytesMut::with_capacity(HEAD_BYTES + body.len());
+fn written(Encoded { body, is_zstd }: Encoded<&Text>, config: &ServiceConfig) -> BytesMut {
+    let mut answer = BytesMut::with_capacity(HEAD_BYTES + body.length());
     answer.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     for (name, value) in headers_of_encoded(is_zstd) {
         for part in [name.as_str(), ": ", value, "\r\n"] {
@@ -77,10 +77,10 @@ fn written(Encoded { body, is_zstd }: Encoded<&[u8]>, config: &ServiceConfig) ->
         }
     }
     // There is room for whatever is written.
-    let _written = write!(answer, "content-length: {}\r\n", body.len());
+    let _written = write!(answer, "content-length: {}\r\n", body.length());
     config.write_date_header(&mut answer, false);
     answer.extend_from_slice(b"\r\n");
-    answer.extend_from_slice(body);
+    body.append_to(&mut answer);
     answer
 }
 

@@ -59,7 +59,7 @@ async fn check(
     let question = Question { body: &body, takes_zstd };
     let machine = match asker {
         Asker::Known(last) => match service.answer_again(&last, question, service.now()) {
-            Some(answer) => return Ok(body::ok_encoded(answer.owned())),
+            Some(answer) => return Ok(body::ok_encoded(answer.written())),
             None => service.machine_that_asked(&last).boxed_local().await?,
         },
         Asker::Machine(machine) => *machine,

@@ -246,7 +246,8 @@
 //! minute where its contract has a number of seats), and no longer than until something changes that the
 //! answer depends on: what is published or how far it has spread, any contract, customer or safeguard, the
 //! machine's own record, or the hour at which something begins or ends. What is changed counts from the moment
-//! at which whoever changed it is told, as ever. The answers take 32 MiB at most; the others are decided anew.
+//! at which whoever changed it is told, as ever. The answers take 32 MiB at most, which is enough for those of
+//! some 20,000 machines that are told much the same; the others are decided anew.
 //! When such a machine was last heard of is written every 20 seconds with that of others, and when the server
 //! is told to stop; after a crash those of the last seconds are as they were at the check before.
 //!

@@ -5,6 +5,12 @@
 //! An answer holds for the machine that asks the same again, as long as no record has changed on which it
 //! depends ([`Changes`](crate::store::Changes)) and no instant has come at which something else would be
 //! decided. When such a machine was last heard of is noted in memory, and written with that of others.
+//!
+//! Of what machines ask and are told, that is kept which tells it from what others ask and are told.
+
+#[cfg(test)]
+mod tests;
+mod text;
 
 use std::{
     collections::HashMap,
@@ -18,13 +24,16 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::format::{MachineName, wire::CheckResponse};
 
+use self::text::Models;
+pub use self::text::Text;
 use super::{Service, ServiceResult, check::SEEN_STEP, pace::Busy};
 use crate::store::{MachineRecord, Moment};
 
 /// How long an answer holds at most.
 pub(super) const ANSWER_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// What an answer takes in memory beside its bytes and its question's, about.
-const ANSWER_OVERHEAD_BYTES: usize = 300;
+/// What an answer takes in memory beside the bytes of its own and its question's, about: the token, what it
+/// depends on, and how far its machine is ahead.
+const ANSWER_OVERHEAD_BYTES: usize = 550;
 /// Of how many machines it is written in one step when they were last heard of.
 const SEEN_WRITTEN: usize = 256;
 
@@ -65,19 +74,18 @@ pub struct Encoded<B = Bytes> {
     pub is_zstd: bool,
 }
 
-impl Encoded<&[u8]> {
-    /// The same as a copy.
-    pub fn owned(self) -> Encoded {
-        Encoded { body: Bytes::copy_from_slice(self.body), is_zstd: self.is_zstd }
+impl Encoded<&Text> {
+    /// The same, written out.
+    pub fn written(self) -> Encoded {
+        Encoded { body: self.body.to_bytes(), is_zstd: self.is_zstd }
     }
 }
 
 /// An answer that was given.
 #[derive(Debug)]
 pub struct LastAnswer {
-    /// What was asked, and behind it the answer: what is read together lies together.
-    text: Box<[u8]>,
-    asked_length: usize,
+    asked: Text,
+    body: Text,
     takes_zstd: bool,
     is_zstd: bool,
     holds: Holds,
@@ -94,13 +102,22 @@ impl LastAnswer {
 
     /// Whether this is what was asked.
     pub fn answers(&self, question: Question<'_>) -> bool {
-        let (asked, _) = self.parts();
-        question == Question { body: asked, takes_zstd: self.takes_zstd }
+        question.takes_zstd == self.takes_zstd && self.asked.is(question.body)
     }
 
-    /// What was asked, and the answer.
-    fn parts(&self) -> (&[u8], &[u8]) {
-        self.text.split_at_checked(self.asked_length).unwrap_or_default()
+    /// The same with others of the models.
+    fn again(&self, models: &mut Models) -> (Self, usize) {
+        let (asked, of_asked) = models.text(&self.asked.to_bytes());
+        let (body, of_body) = models.text(&self.body.to_bytes());
+        let Self { takes_zstd, is_zstd, ref holds, ref busy, ref seen_at, .. } = *self;
+        let seen_at = AtomicI64::new(seen_at.load(Ordering::Relaxed));
+        let (holds, busy) = (holds.clone(), Arc::clone(busy));
+        (Self { asked, body, takes_zstd, is_zstd, holds, busy, seen_at }, of_asked + of_body)
+    }
+
+    /// What it takes in memory without the models.
+    fn own_bytes(&self) -> usize {
+        self.asked.own_bytes() + self.body.own_bytes() + ANSWER_OVERHEAD_BYTES
     }
 }
 
@@ -127,7 +144,7 @@ impl Service {
         answer: &'a LastAnswer,
         question: Question<'_>,
         now: Timestamp,
-    ) -> Option<Encoded<&'a [u8]>> {
+    ) -> Option<Encoded<&'a Text>> {
         if !answer.answers(question) {
             return None;
         }
@@ -136,8 +153,7 @@ impl Service {
             answer.seen_at.store(now.as_second(), Ordering::Relaxed);
             self.answers.note_seen(answer.machine(), now);
         }
-        let (_, body) = answer.parts();
-        Some(Encoded { body, is_zstd: answer.is_zstd })
+        Some(Encoded { body: &answer.body, is_zstd: answer.is_zstd })
     }
 
     /// The machine to which an answer was given that is not good for what it asks now.
@@ -147,17 +163,16 @@ impl Service {
 
     /// Keeps the answer to `question` of the machine that bears `token`.
     pub fn keep_answer(&self, token: &str, question: Question<'_>, answer: &Encoded, holds: Holds) {
-        let Question { body: asked, takes_zstd } = question;
-        let answer = LastAnswer {
-            text: [asked, &answer.body].concat().into(),
-            asked_length: asked.len(),
-            takes_zstd,
-            is_zstd: answer.is_zstd,
-            busy: self.paces.of(&holds.machine, self.clock.now()),
-            seen_at: AtomicI64::new(holds.seen_at.as_second()),
-            holds,
-        };
-        self.answers.keep(token, answer);
+        let busy = self.paces.of(&holds.machine, self.clock.now());
+        self.answers.keep(token, |models| {
+            let (asked, of_asked) = models.text(question.body);
+            let (body, of_body) = models.text(&answer.body);
+            let seen_at = AtomicI64::new(holds.seen_at.as_second());
+            let Question { takes_zstd, .. } = question;
+            let is_zstd = answer.is_zstd;
+            let kept = LastAnswer { asked, body, takes_zstd, is_zstd, holds, busy, seen_at };
+            (kept, of_asked + of_body)
+        });
     }
 
     /// Writes down when machines were last heard of that were given an answer again.
@@ -185,9 +200,17 @@ pub(super) struct Answers {
 /// When the newer answers take half of the room, they become the older ones.
 #[derive(Default)]
 struct Kept {
-    newer: HashMap<Box<str>, Arc<LastAnswer>>,
-    newer_bytes: usize,
-    older: HashMap<Box<str>, Arc<LastAnswer>>,
+    newer: Generation,
+    older: Generation,
+}
+
+/// Answers, and the models of what was asked and answered.
+#[derive(Default)]
+struct Generation {
+    answers: HashMap<Box<str>, Arc<LastAnswer>>,
+    models: Models,
+    /// What both take in memory. No other generation's answers have these models, so that they go with it.
+    bytes: usize,
 }
 
 impl Answers {
@@ -197,18 +220,17 @@ impl Answers {
 
     fn find(&self, token: &str) -> Option<Arc<LastAnswer>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = kept.newer.get(token) {
+        if let Some(found) = kept.newer.answers.get(token) {
             return Some(Arc::clone(found));
         }
-        let found = kept.older.remove(token)?;
-        kept.add(token, Arc::clone(&found), self.bytes_max);
-        Some(found)
+        let found = kept.older.answers.remove(token)?;
+        Some(kept.add(token, |models| found.again(models), self.bytes_max))
     }
 
-    fn keep(&self, token: &str, answer: LastAnswer) {
+    fn keep(&self, token: &str, answer: impl FnOnce(&mut Models) -> (LastAnswer, usize)) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.older.remove(token);
-        kept.add(token, Arc::new(answer), self.bytes_max);
+        kept.older.answers.remove(token);
+        kept.add(token, answer, self.bytes_max);
     }
 
     fn note_seen(&self, machine: &MachineName, at: Timestamp) {
@@ -225,18 +247,23 @@ impl Answers {
 }
 
 impl Kept {
-    fn add(&mut self, token: &str, answer: Arc<LastAnswer>, bytes_max: usize) {
-        let bytes = weight(&answer);
-        let before = self.newer.insert(token.into(), answer);
-        self.newer_bytes += bytes;
-        self.newer_bytes -= before.as_deref().map_or(0, weight);
-        if self.newer_bytes > bytes_max / 2 {
-            self.older = std::mem::take(&mut self.newer);
-            self.newer_bytes = 0;
+    /// Adds an answer, which is made with the models of the others and tells how many bytes new ones take.
+    fn add(
+        &mut self,
+        token: &str,
+        answer: impl FnOnce(&mut Models) -> (LastAnswer, usize),
+        bytes_max: usize,
+    ) -> Arc<LastAnswer> {
+        let Generation { answers, models, bytes } = &mut self.newer;
+        let (answer, of_models) = answer(models);
+        let answer = Arc::new(answer);
+        *bytes += answer.own_bytes() + of_models;
+        if let Some(before) = answers.insert(token.into(), Arc::clone(&answer)) {
+            *bytes -= before.own_bytes();
         }
+        if *bytes > bytes_max / 2 {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        answer
     }
-}
-
-fn weight(answer: &LastAnswer) -> usize {
-    answer.text.len() + ANSWER_OVERHEAD_BYTES
 }
