@@ -7,7 +7,6 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -181,8 +180,13 @@ fn open_sled(dir: &Path) -> StoreResult<sled::Db> {
         .segment_size(SEGMENT_BYTES)
         .cache_capacity(CACHE_BYTES)
         .flush_every_ms(None);
-    // sled answers some damage with a panic.
-    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+    // On a thread of its own: sled answers some damage with a panic, and reads through large buffers, which are
+    // freed for the next thread to use, the writing one, and not kept for one that has no use for them.
+    let opened = thread::scope(|scope| {
+        let opening = thread::Builder::new().name("store-opening".to_owned());
+        opening.spawn_scoped(scope, || config.open()).map(thread::ScopedJoinHandle::join)
+    });
+    match opened.map_err(|error| unavailable(dir, &error))? {
         Ok(Ok(database)) => Ok(database),
         Ok(Err(sled::Error::Io(error))) => Err(unavailable(dir, &error)),
         Ok(Err(error)) => Err(lost(dir, &format!("the sled database does not open: {error}"))),
