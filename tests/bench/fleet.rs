@@ -42,8 +42,10 @@ async fn main() {
     let created = stream::iter(0..machines)
         .map(|number| store.create_machine(fleet.machine(number), enrolled(now())));
     created.buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(())).await.unwrap();
-    for number in 0..machines.min(requests_max) {
-        let request = serde_json::to_string(&fleet.check(number)).unwrap();
+    let requests = machines.min(requests_max);
+    for number in 0..requests {
+        // They are far from one another in the store.
+        let request = serde_json::to_string(&fleet.check(number * machines / requests)).unwrap();
         writeln!(file, "{request}").unwrap();
     }
     file.flush().unwrap();
