@@ -18,12 +18,13 @@ const LIMITS: Limits = Limits {
 };
 /// The streams of both profiles or of *fast*.
 const STREAMS: [u8; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, DEFLATED];
-/// The stream of what is opened, which only deltas of the second version have.
+/// The stream of what is opened, which deltas of the first version do not have.
 const DEFLATED: u8 = 11;
 /// The one stream of the profile *compact* that is coded otherwise, and the streams it is in place of.
 const CHANGES: u8 = 10;
-/// In the second byte of an input: the profile is *compact*.
+/// In the second byte of an input: the profile is *compact*; what is opened may be of programs other than zlib.
 const COMPACT: u8 = 0x10;
+const OF_PROGRAMS: u8 = 0x20;
 const REPLACED: [u8; 3] = [3, 4, 5];
 
 /// Whatever a delta holds, there is an error, or what it says that it makes; and never more is written than
@@ -46,7 +47,7 @@ fn check(old: &[u8], delta: &[u8], expected: &PayloadIdentity) {
     assert!(!applied || Digest::of(&made) == expected.sha256);
 }
 
-/// What zlib makes of what is [`inflated`] at level 6.
+/// What zlib and `gzip` make of what is [`inflated`] at level 6.
 const PACKED: [u8; 9] = [0x4b, 0x4c, 0xa4, 0x3d, 0x48, 0x22, 0x19, 0x00, 0x00];
 
 fn inflated() -> Vec<u8> {
@@ -99,7 +100,12 @@ fn sound(old: &[u8], bytes: &[u8]) -> Vec<u8> {
         streams.push(Stream { id: CHANGES, coding: &[3], length, packed: rest });
         streams.sort_by_key(|it| it.id);
     }
-    let version = if streams.iter().any(|it| it.id == DEFLATED) { 2 } else { 1 };
+    let is_opened = streams.iter().any(|it| it.id == DEFLATED);
+    let version = match (is_opened, low & OF_PROGRAMS) {
+        (false, _) => 1,
+        (true, 0) => 2,
+        (true, _) => 3,
+    };
     let mut delta = b"\x8fMSDELTA\r\n".to_vec();
     delta.extend([version, is_compact.into()]);
     number(&mut delta, old.len() as u64);
@@ -169,16 +175,21 @@ pub(crate) fn seeds() -> Seeds {
     let mut jump = Vec::new();
     number(&mut jump, 2 * (800 + length) as u64);
     let packed = u8::try_from(PACKED.len()).unwrap();
-    let said = [&[1][..], &start, &[packed], &bytes, &[6, 0, packed], &bytes].concat();
-    let opened = seed(
-        PACKED.len() + 9,
-        &[(0, &[0]), (1, &bytes), (2, &jump), (3, &[0; 9]), (DEFLATED, &said)],
-    );
+    let opened = |setting: u8| {
+        let said = [&[1][..], &start, &[packed], &bytes, &[setting, 0, packed], &bytes].concat();
+        seed(
+            PACKED.len() + 9,
+            &[(0, &[0]), (1, &bytes), (2, &jump), (3, &[0; 9]), (DEFLATED, &said)],
+        )
+    };
+    let mut opened_by_gzip = opened(0x36);
+    opened_by_gzip[1] |= OF_PROGRAMS;
     vec![
         ("literals", literals),
         ("copy", copy),
         ("program", program),
-        ("opened", opened),
+        ("opened", opened(6)),
+        ("opened_by_gzip", opened_by_gzip),
         ("mixed", mixed),
         ("mixed_copy", mixed_copy),
     ]

@@ -11,9 +11,6 @@ use crate::{format::Digest, pack::PayloadIdentity};
 /// What every delta begins with: a byte that no text has, a name, and line ends that a transfer as text
 /// would damage.
 const MAGIC: &[u8; 10] = b"\x8fMSDELTA\r\n";
-/// The version of the format, and that of deltas in which deflate streams are opened.
-const VERSION: u8 = 1;
-const VERSION_OPENED: u8 = 2;
 /// More bytes than any header has.
 const HEADER_BYTES_MAX: usize = 1024;
 
@@ -55,11 +52,45 @@ impl fmt::Display for Profile {
     }
 }
 
+/// The version of the format, by which a program knows that it is too old for what is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// No deflate stream is opened.
+    Closed,
+    /// Those that zlib makes are.
+    OfZlib,
+    /// Those of other programs are too.
+    OfPrograms,
+}
+
+impl Version {
+    const NEWEST: Self = Self::OfPrograms;
+
+    const fn as_byte(self) -> u8 {
+        match self {
+            Self::Closed => 1,
+            Self::OfZlib => 2,
+            Self::OfPrograms => 3,
+        }
+    }
+
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Closed),
+            2 => Some(Self::OfZlib),
+            3 => Some(Self::OfPrograms),
+            _ => None,
+        }
+    }
+}
+
 /// What a delta says of itself at its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// How its streams are packed.
     pub profile: Profile,
+    /// What a program must know to apply it.
+    pub(super) version: Version,
     /// What it is applied to.
     pub old: PayloadIdentity,
     /// What it makes.
@@ -98,17 +129,11 @@ impl Header {
         Ok(header)
     }
 
-    /// The format's version, by which a program knows that it is too old for what is opened.
-    fn version(&self) -> u8 {
-        let is_opened = self.streams.iter().any(|it| it.id == StreamId::Deflated);
-        if is_opened { VERSION_OPENED } else { VERSION }
-    }
-
     /// The header's bytes.
     #[cfg(feature = "delta-make")]
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend([self.version(), self.profile.as_byte()]);
+        bytes.extend([self.version.as_byte(), self.profile.as_byte()]);
         for payload in [&self.old, &self.new] {
             number::put(&mut bytes, payload.length);
             bytes.extend(payload.sha256.as_bytes());
@@ -150,10 +175,9 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn header(&mut self, magic_length: u64) -> Result<Header, Error> {
         let all = self.bytes.len();
-        let version = self.byte()?;
-        if ![VERSION, VERSION_OPENED].contains(&version) {
-            return Err(Reason::Version { newest: VERSION_OPENED, found: version }.into());
-        }
+        let found = self.byte()?;
+        let newest = Version::NEWEST.as_byte();
+        let version = Version::from_byte(found).ok_or(Reason::Version { newest, found })?;
         let profile =
             Profile::from_byte(self.byte()?).ok_or(malformed("its profile is unknown"))?;
         let (old, new) = (self.payload()?, self.payload()?);
@@ -170,12 +194,11 @@ impl Parser<'_> {
             streams.push(entry);
         }
         let length = magic_length + (all - self.bytes.len()) as u64;
-        let header = Header { profile, old, new, streams, length };
-        if header.version() == version {
-            Ok(header)
-        } else {
-            Err(malformed("its streams are those of another version"))
+        let is_opened = streams.iter().any(|it| it.id == StreamId::Deflated);
+        if is_opened == (version == Version::Closed) {
+            return Err(malformed("its streams are those of another version"));
         }
+        Ok(Header { profile, version, old, new, streams, length })
     }
 
     fn stream(&mut self) -> Result<StreamEntry, Error> {

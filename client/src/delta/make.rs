@@ -67,8 +67,8 @@ pub fn make(
     }
     let (entries, packed): (Vec<_>, Vec<_>) =
         streams.into_iter().map(|it| (it.entry, it.bytes)).unzip();
-    let header =
-        Header { profile, old: old_identity, new: new_identity, streams: entries, length: 0 };
+    let (version, old, new) = (openings.version(), old_identity, new_identity);
+    let header = Header { profile, version, old, new, streams: entries, length: 0 };
     Ok([header.to_bytes(), packed.concat()].concat())
 }
 

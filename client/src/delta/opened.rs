@@ -15,6 +15,7 @@ use super::{
     Error, Header, Limits, ReadAt,
     deflate::{Deflater, Setting, inflate},
     error::Reason,
+    header::Version,
     read_at::Section,
     stream::{StreamId, StreamReader},
 };
@@ -59,7 +60,22 @@ impl Openings {
                 .ok_or(Reason::Malformed { what: "a deflate stream is of no known setting" })?;
             openings.new.push((places.next(&mut stream)?, setting));
         }
+        if openings.version() != header.version {
+            let what = "a deflate stream is of a setting of another version";
+            return Err(Reason::Malformed { what }.into());
+        }
         Ok(openings)
+    }
+
+    /// What a program must know to open and close them.
+    pub(super) fn version(&self) -> Version {
+        if self.old.is_empty() && self.new.is_empty() {
+            Version::Closed
+        } else if self.new.iter().all(|(_, setting)| setting.is_of_zlib()) {
+            Version::OfZlib
+        } else {
+            Version::OfPrograms
+        }
     }
 
     #[cfg(feature = "delta-make")]

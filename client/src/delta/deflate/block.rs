@@ -3,8 +3,8 @@ use super::{
     setting::Setting,
     symbols::{
         CODE_BITS_MAX, CODE_LENGTH_BITS_MAX, CODE_LENGTH_ORDER, CODE_LENGTHS, DISTANCE_CODES,
-        END_OF_BLOCK, FIXED_DISTANCE_BITS, Group, LENGTHS, LITERALS, distance_code, distance_group,
-        fixed_literal_bits, length_code, length_group,
+        END_OF_BLOCK, FIXED_DISTANCE_BITS, Group, LENGTH_MIN, LENGTHS, LITERALS, Symbol,
+        distance_code, distance_group, fixed_literal_bits, length_code, length_group,
     },
 };
 
@@ -73,18 +73,12 @@ fn distance_extra(code: usize) -> usize {
     distance_group(code).extra_bits
 }
 
-/// One symbol of a block.
-#[derive(Clone, Copy)]
-enum Symbol {
-    Literal(u8),
-    /// The length less 3, and the distance less 1.
-    Match(u8, u16),
-}
-
 /// The symbols since the block before.
 pub(super) struct Block {
+    setting: Setting,
     symbols: Vec<Symbol>,
-    symbols_max: usize,
+    /// How many bytes they stand for.
+    bytes: usize,
     literals: [u32; LITERALS],
     distances: [u32; DISTANCE_CODES],
 }
@@ -92,8 +86,9 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new(setting: Setting) -> Self {
         let mut block = Self {
+            setting,
             symbols: Vec::new(),
-            symbols_max: setting.symbols_max(),
+            bytes: 0,
             literals: [0; LITERALS],
             distances: [0; DISTANCE_CODES],
         };
@@ -103,24 +98,55 @@ impl Block {
 
     fn clear(&mut self) {
         self.symbols.clear();
+        self.bytes = 0;
         self.literals = [0; LITERALS];
         self.literals[END_OF_BLOCK] = 1;
         self.distances = [0; DISTANCE_CODES];
     }
 
-    /// Appends a literal, and says whether the block is full.
-    pub(super) fn literal(&mut self, byte: u8) -> bool {
-        self.literals[usize::from(byte)] += 1;
-        self.symbols.push(Symbol::Literal(byte));
-        self.symbols.len() == self.symbols_max
+    #[cfg(any(test, feature = "delta-make"))]
+    pub(super) fn symbols(&self) -> &[Symbol] {
+        &self.symbols
     }
 
-    /// Appends a match of `length` less 3, `distance` less 1, and says whether the block is full.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends a literal, and says whether the block ends with it.
+    pub(super) fn literal(&mut self, byte: u8) -> bool {
+        self.literals[usize::from(byte)] += 1;
+        self.push(Symbol::Literal(byte), 1)
+    }
+
+    /// Appends a match of `length` less 3, `distance` less 1, and says whether the block ends with it.
     pub(super) fn matched(&mut self, length: u8, distance: u16) -> bool {
         self.literals[LENGTHS + length_code(length.into())] += 1;
         self.distances[distance_code(distance.into())] += 1;
-        self.symbols.push(Symbol::Match(length, distance));
-        self.symbols.len() == self.symbols_max
+        self.push(Symbol::Match(length, distance), LENGTH_MIN + usize::from(length))
+    }
+
+    fn push(&mut self, symbol: Symbol, bytes: usize) -> bool {
+        let bytes_before = self.bytes;
+        self.symbols.push(symbol);
+        self.bytes += bytes;
+        self.symbols.len() == self.setting.symbols_max() || self.ends_early(bytes_before)
+    }
+
+    /// Whether the block, which stood for `bytes_before` without its last symbol, ends because it has few matches and
+    /// is packed well all the same: what comes may have other codes.
+    fn ends_early(&self, bytes_before: usize) -> bool {
+        let symbols = self.symbols.len();
+        let Some(counted) = self.setting.early_end(symbols) else { return false };
+        let bytes = bytes_before + counted;
+        let matches: u32 = self.distances.iter().sum();
+        let distance_bits: usize = (0..)
+            .zip(self.distances)
+            .map(|(code, count)| {
+                count as usize * (usize::from(FIXED_DISTANCE_BITS) + distance_extra(code))
+            })
+            .sum();
+        (matches as usize) < symbols / 2 && symbols + distance_bits / 8 < bytes / 2
     }
 
     /// Writes the block the way that takes the fewest bytes, and begins another. `stored` is what it stands

@@ -1,3 +1,5 @@
+#[cfg(any(test, feature = "delta-make"))]
+use super::symbols::Symbol;
 use super::{
     block::{BitWriter, Block},
     setting::{Search, Setting},
@@ -13,38 +15,40 @@ const DISTANCE_MAX: usize = WINDOW_BYTES - AHEAD_MIN;
 /// A match of three bytes that is farther away is none where matches are put off.
 const TOO_FAR: usize = 4096;
 
-/// Deflates as zlib does that was given all at once.
+/// Deflates as the program of a setting does that was given all at once.
 pub(in crate::delta) struct Deflater {
+    setting: Setting,
     search: Search,
     window: Vec<u8>,
     /// Where in the window the next byte is, and how many are there.
     next: usize,
     ahead: usize,
     hashes: Hashes,
-    /// Where in the window the block began, which may be before its beginning.
-    block_start: Option<usize>,
     block: Block,
     /// The match at the byte before, of at least three bytes, or the best of those looked for; and whether the
     /// byte before waits for what is found at the next.
     length: usize,
     from: usize,
     is_waiting: bool,
+    /// Whether it is known that nothing more comes.
+    is_at_end: bool,
     bits: BitWriter,
 }
 
 impl Deflater {
     pub(in crate::delta) fn new(setting: Setting) -> Self {
         Self {
+            setting,
             search: setting.search(),
             window: vec![0; 2 * WINDOW_BYTES],
             next: 0,
             ahead: 0,
             hashes: Hashes::new(setting.hash_bits()),
-            block_start: Some(0),
             block: Block::new(setting),
             length: LENGTH_MIN - 1,
             from: 0,
             is_waiting: false,
+            is_at_end: false,
             bits: BitWriter::default(),
         }
     }
@@ -74,6 +78,27 @@ impl Deflater {
         std::mem::take(&mut self.bits.bytes)
     }
 
+    /// Whether the first `bytes` become symbols like the first of `symbols`, as far as is cheap to see.
+    #[cfg(any(test, feature = "delta-make"))]
+    pub(super) fn begins(&mut self, bytes: &[u8], symbols: &[Symbol]) -> bool {
+        const CHUNK_BYTES: usize = 1 << 10;
+        const CHUNKS: usize = 16;
+        // Before the first block can end, and while all is in the window.
+        const SYMBOLS_MAX: usize = 3000;
+        for mut chunk in bytes.chunks(CHUNK_BYTES).take(CHUNKS) {
+            self.fill(&mut chunk);
+            self.run(false);
+            let begun = self.block.symbols();
+            if !symbols.starts_with(begun) {
+                return false;
+            }
+            if begun.len() > SYMBOLS_MAX {
+                break;
+            }
+        }
+        true
+    }
+
     /// Fills the window, of which the first half gives way once matches are too far for it. When that happens
     /// decides about a match here and there.
     fn fill(&mut self, bytes: &mut &[u8]) {
@@ -81,7 +106,6 @@ impl Deflater {
             self.window.copy_within(WINDOW_BYTES.., 0);
             self.next -= WINDOW_BYTES;
             self.from = self.from.wrapping_sub(WINDOW_BYTES);
-            self.block_start = self.block_start.and_then(|it| it.checked_sub(WINDOW_BYTES));
             self.hashes.slide();
         }
         let end = self.next + self.ahead;
@@ -91,13 +115,25 @@ impl Deflater {
         *bytes = later;
     }
 
+    /// Fills the window where nothing more comes.
+    fn fill_at_end(&mut self) {
+        if !self.setting.looks_beyond_end() {
+            self.fill(&mut &[][..]);
+        } else if !self.is_at_end {
+            self.fill(&mut &[][..]);
+            let end = self.next + self.ahead;
+            self.window[end..].iter_mut().take(LENGTH_MIN - 1).for_each(|it| *it = 0);
+        }
+        self.is_at_end = true;
+    }
+
     fn run(&mut self, is_end: bool) {
         loop {
             if self.ahead < AHEAD_MIN {
                 if !is_end {
                     return;
                 }
-                self.fill(&mut &[][..]);
+                self.fill_at_end();
                 if self.ahead == 0 {
                     return;
                 }
@@ -106,13 +142,15 @@ impl Deflater {
         }
     }
 
-    /// Remembers the three bytes at `next`, if there are so many, and says where the same may have been.
+    /// Remembers the three bytes at `next`, if there are so many, and says where the same may have been: nowhere, where
+    /// the window has no room for a match, as `gzip` leaves it at the end.
     fn remember(&mut self) -> Option<usize> {
         if self.ahead < LENGTH_MIN {
             return None;
         }
         let before = self.hashes.remember(&self.window, self.next)?;
-        (self.next - before <= DISTANCE_MAX).then_some(before)
+        let has_room = self.next + AHEAD_MIN <= self.window.len();
+        (has_room && self.next - before <= DISTANCE_MAX).then_some(before)
     }
 
     fn step(&mut self) {
@@ -175,12 +213,13 @@ impl Deflater {
         self.ahead -= 1;
     }
 
-    /// The length of the longest match that is longer than `least`, or the lesser of that and what is ahead. It is
+    /// The length of the longest match that is longer than `least`, or of that, but at most what is ahead. It is
     /// looked for at `place` and where the same hash was before.
     fn longest_match(&mut self, mut place: usize, least: usize) -> usize {
         let Search { good, nice, chain, .. } = self.search;
-        let length_max = self.ahead.min(LENGTH_MAX);
-        let (nice, mut longest) = (nice.min(self.ahead), least);
+        let length_max =
+            if self.setting.looks_beyond_end() { LENGTH_MAX } else { self.ahead.min(LENGTH_MAX) };
+        let mut longest = least;
         if longest >= length_max {
             return length_max;
         }
@@ -193,7 +232,7 @@ impl Deflater {
                 let length = old.iter().zip(new).take_while(|(old, new)| old == new).count();
                 if length > longest {
                     (self.from, longest) = (place, length);
-                    if length >= nice || length == length_max {
+                    if length >= nice.min(length_max) {
                         break;
                     }
                 }
@@ -203,7 +242,7 @@ impl Deflater {
                 break;
             }
         }
-        longest
+        longest.min(self.ahead)
     }
 
     fn matched(&mut self, length: usize, distance: usize) -> bool {
@@ -213,9 +252,10 @@ impl Deflater {
     }
 
     fn end_block(&mut self, is_last: bool) {
-        let stored = self.block_start.map(|start| &self.window[start..self.next]);
+        // The block may have begun before the window does.
+        let start = self.next.checked_sub(self.block.bytes());
+        let stored = start.map(|start| &self.window[start..self.next]);
         self.block.end(stored, is_last, &mut self.bits);
-        self.block_start = Some(self.next);
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     code::codes,
     symbols::{
         CODE_BITS_MAX, CODE_LENGTH_ORDER, CODE_LENGTHS, DISTANCE_CODES, END_OF_BLOCK,
-        FIXED_DISTANCE_BITS, LENGTH_CODES, LENGTH_MIN, LENGTHS, LITERALS, distance_group,
+        FIXED_DISTANCE_BITS, LENGTH_CODES, LENGTH_MIN, LENGTHS, LITERALS, Symbol, distance_group,
         fixed_literal_bits, length_group,
     },
 };
@@ -24,26 +24,57 @@ pub(in crate::delta) fn inflate(
     let begin = inflated.len();
     let end = begin.saturating_add(length_max);
     let mut output = Output { bytes: inflated, begin, end };
-    let mut bits = BitReader { bytes: packed, bits: 0, count: 0, read: 0 };
+    let mut bits = BitReader::new(packed);
     loop {
-        let is_last = bits.take(1)? == 1;
-        match bits.take(2)? {
-            0 => stored(&mut bits, &mut output)?,
-            1 => {
-                let literals: Vec<u8> = (0..LITERALS + 2).map(fixed_literal_bits).collect();
-                let distances = [FIXED_DISTANCE_BITS; DISTANCE_CODES];
-                block(&mut bits, &mut output, &Code::of(&literals)?, &Code::of(&distances)?)?;
-            }
-            2 => {
-                let (literals, distances) = code_lengths(&mut bits)?;
-                block(&mut bits, &mut output, &Code::of(&literals)?, &Code::of(&distances)?)?;
-            }
-            _ => return Err(ErrorKind::InvalidData.into()),
+        let (is_last, codes) = header(&mut bits)?;
+        match codes {
+            Some(codes) => block(&mut bits, &mut output, &codes)?,
+            None => stored(&mut bits, &mut output)?,
         }
         if is_last {
             return Ok(bits.read - (bits.count / 8) as u64);
         }
     }
+}
+
+/// Up to `symbols_max` symbols of the block that the stream `packed` begins with, and whether it is the only one;
+/// `None` where that is stored.
+///
+/// # Errors
+///
+/// Those of reading, and [`InvalidData`](ErrorKind::InvalidData) where it is no stream.
+#[cfg(any(test, feature = "delta-make"))]
+pub(super) fn first_block(
+    packed: impl Read,
+    symbols_max: usize,
+) -> io::Result<Option<(Vec<Symbol>, bool)>> {
+    let mut bits = BitReader::new(packed);
+    let (is_last, codes) = header(&mut bits)?;
+    let Some(codes) = codes else { return Ok(None) };
+    let mut symbols = Vec::new();
+    while symbols.len() < symbols_max {
+        let Some(symbol) = codes.take(&mut bits)? else { break };
+        symbols.push(symbol);
+    }
+    Ok(Some((symbols, is_last)))
+}
+
+/// Whether a block is the last, and its codes; `None` where it is stored.
+fn header(bits: &mut BitReader<impl Read>) -> io::Result<(bool, Option<Codes>)> {
+    let is_last = bits.take(1)? == 1;
+    let codes = match bits.take(2)? {
+        0 => None,
+        1 => {
+            let literals: Vec<u8> = (0..LITERALS + 2).map(fixed_literal_bits).collect();
+            Some(Codes::of(&literals, &[FIXED_DISTANCE_BITS; DISTANCE_CODES])?)
+        }
+        2 => {
+            let (literals, distances) = code_lengths(bits)?;
+            Some(Codes::of(&literals, &distances)?)
+        }
+        _ => return Err(ErrorKind::InvalidData.into()),
+    };
+    Ok((is_last, codes))
 }
 
 struct BitReader<R> {
@@ -55,6 +86,10 @@ struct BitReader<R> {
 }
 
 impl<R: Read> BitReader<R> {
+    const fn new(bytes: R) -> Self {
+        Self { bytes, bits: 0, count: 0, read: 0 }
+    }
+
     /// Sees to it that `count` bits are there, if so many come.
     fn fill(&mut self, count: usize) -> io::Result<()> {
         while self.count < count {
@@ -131,27 +166,50 @@ fn stored(bits: &mut BitReader<impl Read>, output: &mut Output<'_>) -> io::Resul
 fn block(
     bits: &mut BitReader<impl Read>,
     output: &mut Output<'_>,
-    literals: &Code,
-    distances: &Code,
+    codes: &Codes,
 ) -> io::Result<()> {
-    loop {
-        let symbol = literals.take(bits)?;
+    while let Some(symbol) = codes.take(bits)? {
+        match symbol {
+            Symbol::Literal(byte) => output.push(byte)?,
+            Symbol::Match(length, distance) => {
+                output.copy(usize::from(length) + LENGTH_MIN, usize::from(distance) + 1)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The codes of a block.
+struct Codes {
+    literals: Code,
+    distances: Code,
+}
+
+impl Codes {
+    fn of(literals: &[u8], distances: &[u8]) -> io::Result<Self> {
+        Ok(Self { literals: Code::of(literals)?, distances: Code::of(distances)? })
+    }
+
+    /// The next symbol; `None` at the end of the block.
+    fn take(&self, bits: &mut BitReader<impl Read>) -> io::Result<Option<Symbol>> {
+        let symbol = self.literals.take(bits)?;
         if symbol < END_OF_BLOCK {
-            output.push(symbol.to_le_bytes()[0])?;
-            continue;
+            return Ok(Some(Symbol::Literal(symbol.to_le_bytes()[0])));
         }
         if symbol == END_OF_BLOCK {
-            return Ok(());
+            return Ok(None);
         }
         let code = symbol - LENGTHS;
         if code >= LENGTH_CODES {
             return Err(ErrorKind::InvalidData.into());
         }
         let group = length_group(code);
-        let length = group.first + bits.take(group.extra_bits)? + LENGTH_MIN;
-        let group = distance_group(distances.take(bits)?);
-        let distance = group.first + bits.take(group.extra_bits)? + 1;
-        output.copy(length, distance)?;
+        let length = group.first + bits.take(group.extra_bits)?;
+        let group = distance_group(self.distances.take(bits)?);
+        let distance = group.first + bits.take(group.extra_bits)?;
+        let length = u8::try_from(length).map_err(|_| ErrorKind::InvalidData)?;
+        let distance = u16::try_from(distance).map_err(|_| ErrorKind::InvalidData)?;
+        Ok(Some(Symbol::Match(length, distance)))
     }
 }
 

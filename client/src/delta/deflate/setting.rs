@@ -1,10 +1,22 @@
-/// What zlib was told when it made a stream: its level, and how much memory it takes.
+/// Which program made a stream, and what it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delta) struct Setting {
+    program: Program,
     /// 1 to 9.
     level: u8,
-    /// 8 or 9.
-    memory_level: u8,
+}
+
+/// Which program made a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    /// zlib with the memory level 8, which is its usual one.
+    Zlib8,
+    /// zlib with the memory level 9.
+    Zlib9,
+    /// Info-ZIP's `zip`.
+    Zip,
+    /// GNU's `gzip`.
+    Gzip,
 }
 
 /// How hard matches are looked for.
@@ -40,23 +52,29 @@ const fn search(good: usize, lazy: usize, nice: usize, chain: usize, puts_off: b
 }
 
 impl Setting {
-    /// All of them, those first that are met most often.
+    /// All of them, those first that are met most often; zlib's before those of other programs that may make the same, so
+    /// that older machines too understand the delta.
     #[cfg(any(test, feature = "delta-make"))]
     pub(in crate::delta) fn all() -> impl Iterator<Item = Self> {
-        [8, 9].into_iter().flat_map(|memory_level| {
-            [6, 9, 1, 5, 8, 7, 4, 3, 2].map(|level| Self { level, memory_level })
-        })
+        Program::ALL
+            .into_iter()
+            .flat_map(|program| [6, 9, 1, 5, 8, 7, 4, 3, 2].map(|level| Self { program, level }))
     }
 
-    /// The level, and 16 where the memory level is 9.
+    /// The level, and 16 times the number of the program.
     #[cfg(any(test, feature = "delta-make"))]
     pub(in crate::delta) const fn as_byte(self) -> u8 {
-        self.level | (self.memory_level - 8) << 4
+        self.level | (self.program as u8) << 4
     }
 
     pub(in crate::delta) fn from_byte(byte: u8) -> Option<Self> {
-        let (level, memory_level) = (byte & 0xf, 8 + (byte >> 4));
-        ((1..=9).contains(&level) && memory_level <= 9).then_some(Self { level, memory_level })
+        let program = *Program::ALL.get(usize::from(byte >> 4))?;
+        let level = byte & 0xf;
+        (1..=9).contains(&level).then_some(Self { program, level })
+    }
+
+    pub(in crate::delta) const fn is_of_zlib(self) -> bool {
+        matches!(self.program, Program::Zlib8 | Program::Zlib9)
     }
 
     pub(super) fn search(self) -> Search {
@@ -65,11 +83,34 @@ impl Setting {
 
     /// The bits of the hash of three bytes by which they are found.
     pub(super) const fn hash_bits(self) -> u32 {
-        self.memory_level as u32 + 7
+        if matches!(self.program, Program::Zlib9) { 16 } else { 15 }
     }
 
     /// The most symbols of a block.
     pub(super) const fn symbols_max(self) -> usize {
-        (1 << (self.memory_level + 6)) - 1
+        if matches!(self.program, Program::Zlib8) { (1 << 14) - 1 } else { (1 << 15) - 1 }
     }
+
+    /// Where a block of so many symbols may end early, how many bytes of the last symbol count.
+    pub(super) fn early_end(self, symbols: usize) -> Option<usize> {
+        const STEP: usize = 1 << 12;
+        let may_end = !self.is_of_zlib() && self.level > 2 && symbols.is_multiple_of(STEP);
+        may_end.then(|| usize::from(self.search().puts_off))
+    }
+
+    /// Whether a block that is not the last may have so many symbols.
+    #[cfg(any(test, feature = "delta-make"))]
+    pub(super) fn may_end_at(self, symbols: usize) -> bool {
+        symbols == self.symbols_max() || self.early_end(symbols).is_some()
+    }
+
+    /// Whether a match may go on in the window behind what has come, so that of equally long ones another is taken.
+    pub(super) const fn looks_beyond_end(self) -> bool {
+        matches!(self.program, Program::Gzip)
+    }
+}
+
+impl Program {
+    /// In the order of their numbers.
+    const ALL: [Self; 4] = [Self::Zlib8, Self::Zlib9, Self::Zip, Self::Gzip];
 }

@@ -19,6 +19,14 @@ const LONGEST: usize = 255;
 pub(super) const CODE_LENGTH_ORDER: [usize; CODE_LENGTHS] =
     [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
+/// One symbol of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Symbol {
+    Literal(u8),
+    /// The length less 3, and the distance less 1.
+    Match(u8, u16),
+}
+
 /// A group of lengths or distances that share a code, and are told apart by bits behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Group {

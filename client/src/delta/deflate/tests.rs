@@ -3,8 +3,17 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::format::Digest;
 
-/// What zlib makes of the same contents: `tests/interop/deflate.py` writes it.
-const ZLIB: &str = include_str!("../../../../fixtures/deflate/zlib");
+/// What the programs make of the same contents with which settings: `tests/interop/deflate.py` writes it.
+const TABLES: [(&str, &[u8]); 3] = [
+    (
+        include_str!("../../../../fixtures/deflate/zlib"),
+        &[1, 2, 3, 4, 5, 6, 7, 8, 9, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19],
+    ),
+    (include_str!("../../../../fixtures/deflate/zip"), &[0x21, 0x23, 0x26, 0x29]),
+    (include_str!("../../../../fixtures/deflate/gzip"), &[0x31, 0x33, 0x36, 0x39]),
+];
+/// In a table: the program stores the content.
+const STORED: &str = "-";
 
 fn deflated(setting: Setting, bytes: &[u8], chunk_bytes: usize) -> Vec<u8> {
     let mut deflater = Deflater::new(setting);
@@ -28,7 +37,7 @@ impl Noise {
     }
 }
 
-/// The contents that the table is about.
+/// The contents that the tables are about.
 fn content(kind: &str, length: usize) -> Vec<u8> {
     let mut source = Noise(1);
     let mut made = Vec::new();
@@ -38,6 +47,7 @@ fn content(kind: &str, length: usize) -> Vec<u8> {
             "noise" => made.push(source.byte()),
             "letters" => made.push(b'a' + source.byte() % 4),
             "words" => made.extend(format!("word{} ", u32::from(source.byte()).pow(2)).bytes()),
+            "numbers" => made.extend([source.byte() % 8, 0, 0, 0, 0]),
             "copies" if made.is_empty() || source.byte().is_multiple_of(4) => {
                 for _ in 0..=source.byte() % 64 {
                     made.push(source.byte());
@@ -58,27 +68,55 @@ fn content(kind: &str, length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_deflated_is_what_zlib_makes() {
-    for line in ZLIB.lines() {
-        let mut words = line.split(' ');
-        let (kind, length) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
-        let content = content(kind, length);
-        for (number, digest) in (0..18).zip(words) {
-            let setting = Setting::from_byte((number / 9) << 4 | (1 + number % 9)).unwrap();
-            let packed = deflated(setting, &content, 10_000);
-            let found = Digest::of(&packed).to_string();
-            assert_eq!(&found[..8], digest, "{kind} {length} {setting:?}");
-            let (back, used) = inflated(&packed, length).unwrap();
-            assert!(back == content && used == packed.len() as u64, "{kind} {length} {setting:?}");
+fn what_is_deflated_is_what_the_programs_make() {
+    for (table, settings) in TABLES {
+        for line in table.lines() {
+            let mut words = line.split(' ');
+            let (kind, length) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
+            let content = content(kind, length);
+            let settings = settings.iter().map(|it| Setting::from_byte(*it).unwrap());
+            for (setting, digest) in settings.zip(words).filter(|(_, digest)| *digest != STORED) {
+                let packed = deflated(setting, &content, 10_000);
+                let found = Digest::of(&packed).to_string();
+                assert_eq!(&found[..8], digest, "{kind} {length} {setting:?}");
+                let (back, used) = inflated(&packed, length).unwrap();
+                let is_all = used == packed.len() as u64;
+                assert!(back == content && is_all, "{kind} {length} {setting:?}");
+            }
         }
     }
+}
+
+#[test]
+fn the_first_block_tells_who_may_have_made_it() {
+    for kind in ["zeros", "letters", "words", "numbers", "copies"] {
+        let content = content(kind, 70_000);
+        for setting in [0x03, 0x16, 0x26, 0x39].map(|it| Setting::from_byte(it).unwrap()) {
+            let packed = deflated(setting, &content, content.len());
+            let first = FirstBlock::of(&packed).unwrap();
+            assert!(first.may_be_of(setting, &content), "{kind} {setting:?}");
+        }
+    }
+    let content = content("words", 200_000);
+    let likely = |packed: &[u8]| -> Vec<u8> {
+        let first = FirstBlock::of(packed).unwrap();
+        let settings = Setting::all().filter(|it| first.may_be_of(*it, &content));
+        settings.map(Setting::as_byte).collect()
+    };
+    let made_by =
+        |setting: u8| deflated(Setting::from_byte(setting).unwrap(), &content, content.len());
+    assert_eq!(likely(&made_by(0x06)), [6]);
+    assert_eq!(likely(&made_by(0x36)), [0x16, 0x26, 0x36]);
+    // One literal, and the end of a block that is not the last, as none of them ends it.
+    assert_eq!(likely(&[0x4a, 0x04, 0x00]), [0; 0]);
+    assert!(FirstBlock::of(&[1, 0, 0, 0xff, 0xff]).is_none());
 }
 
 #[test]
 fn how_it_comes_in_does_not_matter() {
     for kind in ["zeros", "words", "copies"] {
         let content = content(kind, 150_000);
-        for setting in [1, 6].map(|it| Setting::from_byte(it).unwrap()) {
+        for setting in [1, 6, 0x29, 0x39].map(|it| Setting::from_byte(it).unwrap()) {
             let at_once = deflated(setting, &content, content.len());
             assert!(deflated(setting, &content, 777) == at_once, "{kind} {setting:?}");
         }
@@ -88,7 +126,7 @@ fn how_it_comes_in_does_not_matter() {
 #[test]
 fn settings_have_bytes() {
     let all: Vec<Setting> = Setting::all().collect();
-    assert_eq!(all.len(), 18);
+    assert_eq!(all.len(), 36);
     for byte in 0..=u8::MAX {
         let setting = Setting::from_byte(byte);
         assert_eq!(setting.map(Setting::as_byte), setting.map(|_| byte));
@@ -120,7 +158,7 @@ proptest! {
 
     #[test]
     fn what_is_deflated_comes_back(
-        pieces in vec((0..4_u8, 1..3000_usize, 0..5000_usize), 0..20), byte in 0..18_u8
+        pieces in vec((0..4_u8, 1..3000_usize, 0..5000_usize), 0..20), number in 0..36_usize
     ) {
         let noise = content("noise", 5000);
         let mut bytes: Vec<u8> = Vec::new();
@@ -131,7 +169,7 @@ proptest! {
                 _ => bytes.extend(noise.iter().skip(from).take(length % 50)),
             }
         }
-        let setting = Setting::all().nth(byte.into()).unwrap();
+        let setting = Setting::all().nth(number).unwrap();
         let packed = deflated(setting, &bytes, 1000);
         prop_assert_eq!(inflated(&packed, bytes.len()).unwrap(), (bytes, packed.len() as u64));
     }

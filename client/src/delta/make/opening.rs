@@ -11,7 +11,7 @@ use super::{
 };
 use crate::delta::{
     Error, Limits, Progress, Watch,
-    deflate::{Deflater, Setting, inflate},
+    deflate::{Deflater, FirstBlock, Setting, inflate},
     opened::{Deflated, Openings},
     progress::tell,
 };
@@ -84,7 +84,10 @@ fn opened_new<'a>(
         // Whoever packed one has most likely packed the next.
         let mut likely = settings.last().copied().into_iter().chain(Setting::all());
         let packed = &payload[stream.range.clone()];
-        if let Some(setting) = likely.find(|it| becomes(&inflated, *it, packed)) {
+        let first = FirstBlock::of(packed);
+        let may_be =
+            |it: &Setting| first.as_ref().is_none_or(|first| first.may_be_of(*it, &inflated));
+        if let Some(setting) = likely.find(|it| may_be(it) && becomes(&inflated, *it, packed)) {
             opening.open(stream, &inflated);
             settings.push(setting);
         }
