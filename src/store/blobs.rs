@@ -39,7 +39,11 @@ pub struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
     /// Where the files are, where objects are files.
     dir: Option<PathBuf>,
+    /// How a file becomes one of these.
+    rename: Rename,
 }
+
+type Rename = fn(&Path, &Path) -> io::Result<()>;
 
 impl ObjectBlobs {
     /// Blobs as files below `dir`, which is created where it is missing. What was not stored whole when a
@@ -55,12 +59,12 @@ impl ObjectBlobs {
         let files = LocalFileSystem::new_with_prefix(dir)
             .map_err(|error| unavailable(&error))?
             .with_fsync(true);
-        Ok(Self { objects: Arc::new(files), dir: Some(dir.to_owned()) })
+        Ok(Self { objects: Arc::new(files), dir: Some(dir.to_owned()), rename: rename_file })
     }
 
     /// Blobs that are gone with the process.
     pub fn memory() -> Self {
-        Self { objects: Arc::new(InMemory::new()), dir: None }
+        Self { objects: Arc::new(InMemory::new()), dir: None, rename: rename_file }
     }
 
     async fn upload(&self, digest: &Digest, content: &mut Content) -> StoreResult<()> {
@@ -159,7 +163,9 @@ impl BlobStore for ObjectBlobs {
             |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
         if let Some(dir) = &self.dir {
             let (from, to, digest) = (path.to_owned(), dir.join(path_of(digest).as_ref()), *digest);
-            let moved = tokio::task::spawn_blocking(move || move_in(&from, &to, &digest)).await;
+            let rename = self.rename;
+            let moved =
+                tokio::task::spawn_blocking(move || move_in(&from, &to, &digest, rename)).await;
             match moved.map_err(io::Error::other).flatten() {
                 Ok(found) => return found,
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
@@ -173,9 +179,13 @@ impl BlobStore for ObjectBlobs {
     }
 }
 
+fn rename_file(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
 /// Moves the file `from` to where the blob `digest` is to be, durably, or refuses it where it has another
 /// digest.
-fn move_in(from: &Path, to: &Path, digest: &Digest) -> io::Result<StoreResult<()>> {
+fn move_in(from: &Path, to: &Path, digest: &Digest, rename: Rename) -> io::Result<StoreResult<()>> {
     let mut file = File::open(from)?;
     let mut hasher = Hasher::new();
     let mut piece = vec![0; READ_BYTES];
@@ -192,7 +202,7 @@ fn move_in(from: &Path, to: &Path, digest: &Digest) -> io::Result<StoreResult<()
     file.sync_all()?;
     let folder = to.parent().unwrap_or(to);
     directory::create_durably(folder)?;
-    fs::rename(from, to)?;
+    rename(from, to)?;
     directory::sync(folder)?;
     Ok(Ok(()))
 }
@@ -342,4 +352,23 @@ fn read_piece(mut file: File, range: Range<u64>) -> io::Result<(Bytes, (File, Ra
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok((piece.into(), (file, range.start + length..range.end)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract;
+
+    /// As between two file systems.
+    fn cross(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::CrossesDevices.into())
+    }
+
+    #[tokio::test]
+    async fn a_file_of_another_file_system_is_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ObjectBlobs::local(&folder.path().join("blobs")).unwrap();
+        let store = ObjectBlobs { rename: cross, ..store };
+        contract::blob_store(&store, "across file systems").await;
+    }
 }
