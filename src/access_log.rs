@@ -53,7 +53,7 @@ pub struct Access<'a> {
     pub at: Timestamp,
     /// From where.
     pub address: Option<IpAddr>,
-    /// The machine, or the staff's token by its identifier.
+    /// The machine, or the staff's token by its identifier and label.
     pub who: Option<Cow<'a, str>>,
     /// The method.
     pub method: Cow<'a, str>,
@@ -89,7 +89,7 @@ impl Access<'_> {
     }
 }
 
-/// As JSON. It is written out by hand, since it is for every request: names, methods and addresses are plain.
+/// As JSON. It is written out by hand, since it is for every request: methods and addresses are plain.
 impl fmt::Display for Access<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, address, who, method, path, status, bytes, .. } = self;
@@ -98,7 +98,7 @@ impl fmt::Display for Access<'_> {
             write!(formatter, ",\"address\":\"{address}\"")?;
         }
         if let Some(who) = who {
-            write!(formatter, ",\"who\":\"{who}\"")?;
+            write!(formatter, ",\"who\":{}", Quoted(who))?;
         }
         write!(
             formatter,

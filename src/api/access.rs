@@ -20,7 +20,7 @@ use crate::{
     service::sending::FilePart,
 };
 
-/// Who asks, once that is known: a machine's name, or the identifier of a token.
+/// Who asks, once that is known: a machine's name, or a token's identifier and label.
 pub(super) struct Asks(pub(super) String);
 
 /// Has `log` note a request, which came at `at`, once its `answer` has gone.

@@ -166,6 +166,9 @@
 //! enough for 10,000 answers. Of a check, two thirds are the kernel's, one `recv` and one `send`, and half of
 //! the rest is waiting for memory.
 //!
+//! Since each is written to the access log as well, in a run of three rounds of 5 s: 114,380 (113,536 to 118,977), 0.85 × of
+//! nginx's from memory and 1.82 × of its with a file, 2.59 ms at p99, 94 MB and 10.3 KiB for each idle connection.
+//!
 //! Since whether a machine's record has changed meanwhile is told by its revision alone, 15,488 checks that are decided
 //! anew take a CPU second, where it was 14,809 (2026-11-30, medians of five rounds in turns, ahead of other programs).
 //!

@@ -111,14 +111,14 @@
 //! `access.log` in the server's directory (0600) has a line for each request that was answered, of one JSON object:
 //!
 //! ```json
-//! {"at":"2026-11-30T16:30:34Z","address":"192.0.2.7","who":"mch-41d8cd98f00b","method":"GET","path":"/repo/my-app/targets/bugfix/1.0.1/…","status":206,"bytes":1048576,"broken_off":true,"microseconds":81023,"user_agent":"mainstay-agent/0.1.0"}
+//! {"at":"2026-11-30T16:30:34Z","address":"192.0.2.7","who":"m-f11fb91ec309","method":"GET","path":"/repo/my-app/targets/bugfix/1.0.1/…","status":206,"bytes":1048576,"broken_off":true,"microseconds":81023,"user_agent":"mainstay-agent/0.1.0"}
 //! ```
 //!
 //! | member | what |
 //! |---|---|
 //! | `at` | when the request came, to the second |
 //! | `address` | from where the connection came; behind a proxy that is the proxy |
-//! | `who` | the machine, or the identifier of a token (`mainstay token list`); absent where nobody was known |
+//! | `who` | the machine, or a token by its identifier and label (`mainstay token list`); absent where nobody was known |
 //! | `method`, `path` | what was asked, the query with it; at most 1,024 bytes of it |
 //! | `status` | of the answer |
 //! | `bytes` | of the answer's body, as it travels: those that the connection took; 0 where an nginx in front sends the file |
