@@ -270,13 +270,14 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
     }
 
     fn prefix(&self) -> Vec<u8> {
-        [self.name.as_bytes(), b"/"].concat()
-    }
-
-    fn key(&self, key: &K) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(KEY_BYTES_USUAL);
         bytes.extend_from_slice(self.name.as_bytes());
         bytes.push(b'/');
+        bytes
+    }
+
+    fn key(&self, key: &K) -> Vec<u8> {
+        let mut bytes = self.prefix();
         key.append_to(&mut bytes);
         bytes
     }
