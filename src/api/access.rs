@@ -3,6 +3,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use actix_web::{
@@ -23,21 +24,19 @@ use crate::{
 /// Who asks, once that is known: a machine's name, or a token's identifier and label.
 pub(super) struct Asks(pub(super) String);
 
-/// Has `log` note a request, which came at `at`, once its `answer` has gone.
-pub(super) fn follow(
-    log: &Arc<AccessLog>,
+/// The same answer, with which `answering` ends.
+pub(super) fn followed(
     mut answer: ServiceResponse<BoxBody>,
-    at: Timestamp,
-    stopwatch: Stopwatch,
+    mut answering: Option<Answering>,
 ) -> ServiceResponse<Followed> {
-    let mut answering = Some(answering(log, &answer, at, stopwatch));
     if let Some(part) = answer.response_mut().extensions_mut().get_mut::<FilePart>() {
         part.follow(answering.take());
     }
     answer.map_body(|_, body| Followed { body, answering })
 }
 
-fn answering(
+/// A request that came at `at` and now has its answer, for `log` to note.
+pub(super) fn answering_of(
     log: &Arc<AccessLog>,
     answer: &ServiceResponse<BoxBody>,
     at: Timestamp,
@@ -61,7 +60,7 @@ fn answering(
         status: answer.status().as_u16(),
         bytes: 0,
         broken_off: false,
-        took: stopwatch.elapsed(),
+        took: Duration::ZERO,
         user_agent: user_agent(request).map(shortened),
     };
     log.follow(access, stopwatch, length)
@@ -75,12 +74,6 @@ fn user_agent(request: &HttpRequest) -> Option<&str> {
 pub(super) struct Followed {
     body: BoxBody,
     answering: Option<Answering>,
-}
-
-impl From<BoxBody> for Followed {
-    fn from(body: BoxBody) -> Self {
-        Self { body, answering: None }
-    }
 }
 
 impl MessageBody for Followed {

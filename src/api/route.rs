@@ -10,7 +10,7 @@ use actix_web::{
 
 use super::{
     Shared,
-    access::{self, Followed},
+    access::{Followed, answering_of, followed},
     auth,
     openapi::Operation,
     problem::ApiError,
@@ -140,17 +140,15 @@ pub(super) async fn count(
     let class = route.map_or(RouteClass::Unknown, |route| RouteClass::of(route.path));
     let came_at = service.as_ref().map(|service| service.now());
     let answer = next.call(request).await?;
-    let Some((service, at)) = service.zip(came_at) else {
-        return Ok(answer.map_body(|_, body| body.into()));
-    };
-    if let Some(denial) = denial(&answer) {
-        service.record_denial(denial).await.map_err(ApiError::from)?;
+    let mut answering = None;
+    if let Some((service, at)) = service.zip(came_at) {
+        if let Some(denial) = denial(&answer) {
+            service.record_denial(denial).await.map_err(ApiError::from)?;
+        }
+        service.measures().answered(class, answer.status().as_u16(), stopwatch.elapsed());
+        answering = service.access_log().map(|log| answering_of(log, &answer, at, stopwatch));
     }
-    service.measures().answered(class, answer.status().as_u16(), stopwatch.elapsed());
-    Ok(match service.access_log() {
-        Some(log) => access::follow(log, answer, at, stopwatch),
-        None => answer.map_body(|_, body| body.into()),
-    })
+    Ok(followed(answer, answering))
 }
 
 /// Who was turned away from what, where somebody was.
