@@ -2,7 +2,8 @@
 //!
 //! | page | for whom |
 //! |---|---|
-//! | [`operations`] | whoever runs the server: start, configure, watch, back up, stop |
+//! | [`operations`] | whoever runs the server: start, configure, back up, stop |
+//! | [`watching`] | whoever watches it: health, measures, the access log |
 //! | [`machines`] | whoever looks after machines: the agent, its documents and exit codes |
 //! | [`events`] | whoever is to be told what happens, by webhook or by mail |
 //! | [`entitlements`] | whoever makes contracts, or must say why a machine gets a release |
@@ -32,4 +33,5 @@ pub mod support;
 pub mod testing;
 pub mod threat_model;
 pub mod trees;
+pub mod watching;
 pub mod wire_formats;

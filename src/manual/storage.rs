@@ -10,7 +10,7 @@
 //! | `keys/` | the server's online keys: timestamp, snapshot, director (0600); `keys/2/`, … their later generations; `keys/webhooks.key`: what the secrets of webhooks are derived from |
 //! | `server.name` | a random name, by which the server claims what it makes in the background; not to be copied to another server on the same records |
 //! | `admin.token` | the first administrator's token (0600); remove it once you have made others |
-//! | `access.log`, `access.log.1`, … | who asked what ([`operations`](super::operations#access-log)); need not be kept |
+//! | `access.log`, `access.log.1`, … | who asked what ([`watching`](super::watching#access-log)); need not be kept |
 //! | `mainstay.toml` | the configuration, if any |
 //!
 //! # What an acknowledged change survives
