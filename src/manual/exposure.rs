@@ -173,7 +173,7 @@
 //!   out that are not.
 //! - A release is found by its components only from when somebody has attached them. What machines have beside
 //!   the release is not looked at.
-//! - A document that lists so many components under one name that they do not fit into a record (64 KiB) is
+//! - A document that lists so many components under one name that they do not fit into a record (64 KiB, and 20 compressed) is
 //!   refused.
 //!
 //! - What a machine says that it runs is believed, and so is what it says that it waits for.

@@ -25,11 +25,15 @@
 //! crash or power cut at any instant leaves each release whole or absent.
 //!
 //! sled 0.34 is used knowing its faults: its own flush is `sync_file_range` and not fsync, so the
-//! server fsyncs itself; its timed flusher is off; and its segments are 8 MiB, because a page that
+//! server fsyncs itself; its timed flusher is off; and its segments are 2 MiB, because a page that
 //! outgrows a quarter of a segment would be spilled to a file that sled never fsyncs. Records carry a
 //! version and a checksum, and one that does not hold what was written is an error that names it. A
-//! database that does not open is never made anew. A store of an older format (1 or 2) is upgraded when
+//! database that does not open is never made anew. A store of an older format (1 to 3) is upgraded when
 //! it is opened; copy the directory first if you may want to go back.
+//!
+//! A record is JSON of at most 64 KiB, compressed with a dictionary of what records have in common to 20 KiB at most; a
+//! change for which that does not suffice is refused, and says so. A store that was created with format 1 to 3 keeps its
+//! segments of 8 MiB, two of which are in memory, and its records are compressed as they change.
 //!
 //! How many machines run what is counted in the transactions that change machines (the census), and so is
 //! the order in which they are listed: no count and no listing reads machines that are not asked for. A

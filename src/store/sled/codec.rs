@@ -1,9 +1,9 @@
-//! How a record stands in sled: a version, a checksum, and JSON.
+//! How a record stands in sled: a form, a checksum, and JSON, compressed but for the shortest.
 //!
 //! ```text
-//! byte 0      the version of this form
-//! bytes 1-8   the first bytes of SHA-256(version, key, 0, JSON)
-//! bytes 9-    JSON
+//! byte 0      the form: 1 has JSON as it is, 2 has it compressed (see `packing`)
+//! bytes 1-8   the first bytes of SHA-256(form, key, 0, what follows)
+//! bytes 9-    JSON, or what became of it
 //! ```
 //!
 //! sled has checksums of its own, but of log entries and pages. This one goes with the record and
@@ -15,65 +15,92 @@ use mainstay_client::format::Hasher;
 use serde::{Serialize, de::DeserializeOwned};
 use sled::IVec;
 
-use super::super::{StoreError, StoreResult};
+use super::{
+    super::{StoreError, StoreResult},
+    packing,
+};
 
-/// The largest value, in bytes. How sled is opened depends on it (see `opening`).
-pub(super) const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes of JSON that a record may have.
+pub(super) const JSON_BYTES_MAX: usize = 64 << 10;
+/// The most bytes of a value, in which that is compressed. How sled is opened depends on it (see `opening`).
+pub(super) const VALUE_BYTES_MAX: usize = 20 << 10;
 
-const VERSION: u8 = 1;
+const PLAIN: u8 = 1;
+const PACKED: u8 = 2;
+/// From how many bytes of JSON on it is compressed: what is shorter has little to gain.
+const PACKED_BYTES_MIN: usize = 64;
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 1 + CHECKSUM_BYTES;
 
 thread_local! {
-    /// Where a value is made before its length is known, so that it takes its own room once.
-    static DRAFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where JSON and values are made before their length is known, so that they take their own room once.
+    static DRAFT: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 /// The value that stands for `record` under `key`.
 pub(super) fn encode(key: &[u8], record: &impl Serialize) -> StoreResult<IVec> {
-    DRAFT.with_borrow_mut(|value| {
-        value.clear();
-        value.push(VERSION);
-        value.extend_from_slice(&[0; CHECKSUM_BYTES]);
-        serde_json::to_writer(&mut *value, record).map_err(|error| {
+    DRAFT.with_borrow_mut(|(json, value)| {
+        json.clear();
+        serde_json::to_writer(&mut *json, record).map_err(|error| {
             StoreError::Conflict(format!("{} cannot be written as JSON: {error}", place(key)))
         })?;
-        let checksum = checksum(key, &value[HEAD_BYTES..]);
-        value[1..HEAD_BYTES].copy_from_slice(&checksum);
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(StoreError::Conflict(format!(
-                "{} would take {} bytes: expected at most {VALUE_BYTES_MAX}; nothing was changed",
-                place(key),
-                value.len()
-            )));
+        require_room(key, "", json.len(), JSON_BYTES_MAX)?;
+        let form = if json.len() < PACKED_BYTES_MIN { PLAIN } else { PACKED };
+        value.clear();
+        value.push(form);
+        value.extend_from_slice(&[0; CHECKSUM_BYTES]);
+        if form == PACKED {
+            packing::append(json, value)?;
+        } else {
+            value.extend_from_slice(json);
         }
+        require_room(key, ", compressed", value.len(), VALUE_BYTES_MAX)?;
+        let checksum = checksum(form, key, &value[HEAD_BYTES..]);
+        value[1..HEAD_BYTES].copy_from_slice(&checksum);
         Ok(value.as_slice().into())
     })
+}
+
+fn require_room(key: &[u8], how: &str, bytes: usize, bytes_max: usize) -> StoreResult<()> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "{} would take {bytes} bytes{how}: expected at most {bytes_max}; nothing was changed",
+        place(key)
+    )))
 }
 
 /// The record that `value` under `key` stands for.
 pub(super) fn decode<V: DeserializeOwned>(key: &[u8], value: &[u8]) -> StoreResult<V> {
     let corrupt = |problem: String| StoreError::Corrupt(format!("{}: {problem}", place(key)));
-    let Some((version, rest)) = value.split_first() else {
+    let Some((form, rest)) = value.split_first() else {
         return Err(corrupt("the value is empty".to_owned()));
     };
-    if *version != VERSION {
-        return Err(corrupt(format!("the record has form {version}: expected {VERSION}")));
+    if ![PLAIN, PACKED].contains(form) {
+        let problem = format!("the record has form {form}: expected {PLAIN} or {PACKED}");
+        return Err(corrupt(problem));
     }
-    match rest.split_first_chunk() {
-        Some((found, json)) if *found == checksum(key, json) => {
-            serde_json::from_slice(json).map_err(|error| corrupt(error.to_string()))
+    let record = match rest.split_first_chunk() {
+        Some((found, rest)) if *found == checksum(*form, key, rest) => {
+            if *form == PACKED {
+                packing::with_unpacked(rest, |json| serde_json::from_slice(json))
+                    .map_err(|error| corrupt(error.to_string()))?
+            } else {
+                serde_json::from_slice(rest)
+            }
         }
-        _ => Err(corrupt("the checksum does not match the record".to_owned())),
-    }
+        _ => return Err(corrupt("the checksum does not match the record".to_owned())),
+    };
+    record.map_err(|error| corrupt(error.to_string()))
 }
 
-fn checksum(key: &[u8], json: &[u8]) -> [u8; CHECKSUM_BYTES] {
+fn checksum(form: u8, key: &[u8], rest: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = Hasher::new();
-    hasher.update(&[VERSION]);
+    hasher.update(&[form]);
     hasher.update(key);
     hasher.update(&[0]);
-    hasher.update(json);
+    hasher.update(rest);
     let digest = hasher.finish();
     digest.as_bytes().first_chunk().copied().unwrap_or_default()
 }

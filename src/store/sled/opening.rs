@@ -36,10 +36,12 @@ const CLOSING_MAX: Duration = Duration::from_secs(10);
 const CLOSING_POLL: Duration = Duration::from_millis(2);
 
 /// sled writes a page above a quarter of a segment to a file of its own, which it never syncs. A
-/// leaf page holds up to 16 records and a few more before it is split, so the segment is chosen
-/// for the largest page to stay in the log: 8 MiB / 4 = 32 × 64 KiB.
-const SEGMENT_BYTES: usize = 8 << 20;
-const _: () = assert!(SEGMENT_BYTES / 4 >= 32 * VALUE_BYTES_MAX);
+/// leaf page has at most 17 records before it is split, and three more where it takes in a neighbour, so the
+/// segment is chosen for the largest page to stay in the log. No larger, for sled holds two in memory.
+const SEGMENT_BYTES: usize = 2 << 20;
+const _: () = assert!(SEGMENT_BYTES / 4 >= 25 * VALUE_BYTES_MAX);
+/// Those of stores that were created before records were compressed. They stay as they are.
+const SEGMENT_BYTES_BEFORE: usize = 8 << 20;
 
 /// An open database.
 pub(super) struct Opened {
@@ -177,7 +179,7 @@ fn await_closing(dir: &Path) -> StoreResult<()> {
 fn open_sled(dir: &Path) -> StoreResult<sled::Db> {
     let config = sled::Config::new()
         .path(dir)
-        .segment_size(SEGMENT_BYTES)
+        .segment_size(segment_bytes(dir)?)
         .cache_capacity(CACHE_BYTES)
         .flush_every_ms(None);
     // On a thread of its own: sled answers some damage with a panic, and reads through large buffers, which are
@@ -191,6 +193,20 @@ fn open_sled(dir: &Path) -> StoreResult<sled::Db> {
         Ok(Err(sled::Error::Io(error))) => Err(unavailable(dir, &error)),
         Ok(Err(error)) => Err(lost(dir, &format!("the sled database does not open: {error}"))),
         Err(_) => Err(lost(dir, "the sled database does not open: sled panicked")),
+    }
+}
+
+/// How long the segments of the database in `dir` are, or will be.
+fn segment_bytes(dir: &Path) -> StoreResult<usize> {
+    let path = dir.join(SETTINGS);
+    match fs::read(&path) {
+        Ok(settings) => {
+            let before = format!("segment_size: {SEGMENT_BYTES_BEFORE}\n");
+            let is_before = settings.starts_with(before.as_bytes());
+            Ok(if is_before { SEGMENT_BYTES_BEFORE } else { SEGMENT_BYTES })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(SEGMENT_BYTES),
+        Err(error) => Err(unavailable(&path, &error)),
     }
 }
 

@@ -11,24 +11,29 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
-use mainstay_client::format::{CustomerName, Digest};
+use mainstay_client::format::{
+    CustomerName, Digest,
+    wire::{Event, EventKind},
+};
 use serde_json::Value;
 
 use super::{
     super::{
-        AuditEntry, AuditRecord, ContractRecord, CustomerRecord, Listed, MachineChange,
-        MachineRecord, MetaStore, Reach, Selection, StoreError,
+        AuditEntry, AuditRecord, ContractRecord, CustomerRecord, EventRecord, Listed,
+        MachineChange, MachineRecord, MetaStore, Reach, Selection, StoreError,
         contract::{self, at, entry},
     },
     SledStore, audit,
-    codec::VALUE_BYTES_MAX,
+    codec::{self, JSON_BYTES_MAX, VALUE_BYTES_MAX},
     opening::{self, MARKER},
+    packing::DICTIONARY,
     table::Table,
     tables::{
         AUDIT_BY_SUBJECT, AUDIT_HEAD, CENSUS, CENSUS_TOGETHER, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
         FORMAT_NUMBER, HEADS, MACHINES_IN_USE, MACHINES_RETIRED, NUMBERS, TOKENS_BY_DIGEST,
     },
     transaction::Transaction,
+    upgrade,
     writer::{QUEUE_CHANGES_MAX, Writer},
 };
 use crate::{measures::Commits, policy::Cell};
@@ -43,8 +48,17 @@ fn customer(number: usize) -> CustomerRecord {
     }
 }
 
-fn large_entry(number: usize, bytes: usize) -> AuditEntry {
-    AuditEntry { detail: format!("{number}").repeat(bytes), ..entry("large") }
+fn large_entry(detail: String) -> AuditEntry {
+    AuditEntry { detail, ..entry("large") }
+}
+
+/// Text of which each byte tells half a byte, so that no compression makes it shorter than half.
+fn noise(seed: usize, bytes: usize) -> String {
+    let digests =
+        (0..bytes.div_ceil(64)).map(|part| Digest::of(format!("{seed} {part}").as_bytes()));
+    let mut text: String = digests.map(|digest| digest.to_string()).collect();
+    text.truncate(bytes);
+    text
 }
 
 async fn customer_count(store: &SledStore) -> usize {
@@ -113,11 +127,11 @@ async fn a_changed_record_is_noticed() {
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let mut newer = good.clone();
-    newer[0] = 2;
+    newer[0] = 3;
     let cases = [
         (swapped, "checksum"),
         (flipped, "checksum"),
-        (newer, "form 2: expected 1"),
+        (newer, "form 3: expected 1 or 2"),
         (good[..5].to_vec(), "checksum"),
         (Vec::new(), "empty"),
     ];
@@ -169,14 +183,20 @@ async fn a_value_too_large_is_refused_and_nothing_changes() {
     let dir = filled().await;
     let store = SledStore::open(dir.path()).unwrap();
     // The customer is fine; the audit record that follows in the same transaction is not.
-    let change = store.create_customer(customer(99), large_entry(1, VALUE_BYTES_MAX));
-    let error = change.await.unwrap_err();
-    assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
-    assert!(error.to_string().contains("expected at most 65536; nothing was changed"), "{error}");
-    assert!(store.customer(&customer(99).name).await.is_err());
-    assert_eq!(store.audit(0, 100).await.unwrap().len(), 50);
+    let cases = [
+        ("1".repeat(JSON_BYTES_MAX), " bytes: expected at most 65536; nothing was changed"),
+        (noise(1, 48 << 10), ", compressed: expected at most 20480; nothing was changed"),
+    ];
+    for (detail, expected) in cases {
+        let change = store.create_customer(customer(99), large_entry(detail));
+        let error = change.await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(store.customer(&customer(99).name).await.is_err());
+        assert_eq!(store.audit(0, 100).await.unwrap().len(), 50);
+    }
 
-    store.create_customer(customer(99), large_entry(1, 60_000)).await.unwrap();
+    store.create_customer(customer(99), large_entry("1".repeat(60_000))).await.unwrap();
     assert_eq!(store.audit(50, 100).await.unwrap()[0].number, 51, "the number was not used up");
 }
 
@@ -185,15 +205,78 @@ async fn a_value_too_large_is_refused_and_nothing_changes() {
 async fn pages_full_of_the_largest_values_stay_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(dir.path()).unwrap();
-    for _ in 0..5 {
-        let writes = (0..40).map(|_| store.record_audit(large_entry(1, VALUE_BYTES_MAX - 400)));
+    for round in 0..5 {
+        let entries = (0..40).map(|number| large_entry(noise(40 * round + number, 36 << 10)));
+        let writes = entries.map(|entry| store.record_audit(entry));
         join_all(writes).await.into_iter().for_each(Result::unwrap);
+    }
+    for entry in store.database.scan_prefix("audit/") {
+        let bytes = entry.unwrap().1.len();
+        assert!(bytes > VALUE_BYTES_MAX * 9 / 10, "{bytes}");
     }
     let spilled = fs::read_dir(dir.path().join("blobs")).unwrap().count();
     assert_eq!(spilled, 0);
     drop(store);
     let store = SledStore::open(dir.path()).unwrap();
     assert_eq!(store.audit(0, 1000).await.unwrap().len(), 200);
+}
+
+/// Four bytes for each character are as much as a detail can have.
+#[test]
+fn the_longest_that_a_machine_can_report_is_written() {
+    let characters = noise(1, 5 * Event::DETAIL_CHARS_MAX);
+    let characters = characters.as_bytes().chunks(5).map(|digits| {
+        let number = u32::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap();
+        char::from_u32(0x10000 + number).unwrap()
+    });
+    let event = Event {
+        number: 1,
+        kind: EventKind::Undone,
+        from: None,
+        to: "1.0.0".parse().unwrap(),
+        order: None,
+        detail: characters.collect(),
+        fetched: None,
+    };
+    let record = EventRecord { at: at(0), event };
+    let key = b"events/machine";
+    let value = codec::encode(key, &record).unwrap();
+    assert!(value.len() > Event::DETAIL_CHARS_MAX * 2, "{}", value.len());
+    assert_eq!(codec::decode::<EventRecord>(key, &value).unwrap(), record);
+}
+
+/// Otherwise nobody could read what was compressed with it.
+#[test]
+fn the_dictionary_is_what_it_was() {
+    assert_eq!(
+        Digest::of(DICTIONARY).to_string(),
+        "9760a3b247a2d669fc552888bf4cee0428e450e791964aa44ea8b8f06c932cc6"
+    );
+}
+
+/// As those from before records were compressed: longer segments, and records as they are.
+#[tokio::test]
+async fn a_store_from_before_compression_is_upgraded() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = sled::Config::new().path(dir.path()).segment_size(8 << 20);
+    let key = b"customers/customer-0007";
+    let json = serde_json::to_vec(&customer(7)).unwrap();
+    let checksum = Digest::of(&[&[1], &key[..], &[0], &json].concat());
+    let database = config.open().unwrap();
+    database.insert(key, [&[1], &checksum.as_bytes()[..8], &json].concat()).unwrap();
+    upgrade::write(&database, |transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &3)).unwrap();
+    database.flush().unwrap();
+    drop(database);
+    fs::write(dir.path().join(MARKER), "mainstay sled format 3\n").unwrap();
+
+    for _ in 0..2 {
+        let store = SledStore::open(dir.path()).unwrap();
+        assert_eq!(store.customer(&customer(7).name).await.unwrap(), customer(7));
+        store.record_audit(entry("x")).await.unwrap();
+        drop(store);
+        let marker = fs::read_to_string(dir.path().join(MARKER)).unwrap();
+        assert_eq!(marker, "mainstay sled format 4\n");
+    }
 }
 
 #[tokio::test]
@@ -363,10 +446,10 @@ fn overwrite(dir: &Path, byte: u8) {
 #[tokio::test]
 async fn another_format_is_refused() {
     let dir = filled().await;
-    fs::write(dir.path().join(MARKER), "mainstay sled format 4\n").unwrap();
+    fs::write(dir.path().join(MARKER), "mainstay sled format 5\n").unwrap();
     let error = refusal(dir.path()).to_string();
     assert!(
-        error.contains("says `mainstay sled format 4`: expected `mainstay sled format 3`"),
+        error.contains("says `mainstay sled format 5`: expected `mainstay sled format 4`"),
         "{error}"
     );
 }
@@ -412,7 +495,7 @@ async fn the_first_format_is_upgraded() {
             fs::write(&marker, "mainstay sled format 1\n").unwrap();
         }
         let store = SledStore::open(dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 3\n");
+        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 4\n");
         assert_eq!(store.audit_head().await.unwrap(), head);
         let last = store.audit(head.number - 1, 9).await.unwrap();
         assert_eq!(last.iter().map(AuditRecord::head).collect::<Vec<_>>(), [head]);

@@ -1,7 +1,8 @@
 //! From the formats before to this one.
 //!
 //! Format 2 has the index of contracts by their customers, and chains the audit records. Format 3 has the
-//! census, the order in which machines are listed, and the index of audit records by their subjects.
+//! census, the order in which machines are listed, and the index of audit records by their subjects. Format 4
+//! has compressed records; those from before are read as they are, and compressed when they change.
 //! Whatever of an upgrade was done when it broke off is done again: what it writes is the same each time,
 //! and the format's number comes last.
 
@@ -18,7 +19,7 @@ use super::{
 };
 
 /// The format that stores have now.
-pub(super) const FORMAT: u64 = 3;
+pub(super) const FORMAT: u64 = 4;
 /// The oldest format that is upgraded.
 pub(super) const FORMAT_OLDEST: u64 = 1;
 
