@@ -18,9 +18,12 @@
 //! A change is acknowledged when it is durable: one writer thread groups what is waiting, makes the changes
 //! in memory, gives sled what came of them, flushes sled, then fsyncs the database file, and only then answers.
 //! Each change of a group is a transaction of its own, which sees those before it: one that is refused takes none
-//! of the others with it. sled writes a record once that many changes of a group have changed, and many
-//! changes at once: each is there whole or not at all, whoever reads and wherever a crash comes. A group has at most 1,024 changes, and 8,192 may wait; what comes then is refused (503 `BUSY`,
-//! `Retry-After`) and has changed nothing. A server that is told to stop writes what waits. Blobs are
+//! of the others with it. sled writes a record once that many changes of a group have changed, and all of a group
+//! at once: each change is there whole or not at all, whoever reads and wherever a crash comes. A group has at most
+//! 1,024 changes, or as many as write 2,048 records, and 8,192 may wait; what comes then is refused (503 `BUSY`,
+//! `Retry-After`) and has changed nothing. sled is given no more before that is durable: where it was given several
+//! groups between two fsyncs, a power cut could leave a database that sled did not open (of 150 that were made of the
+//! writes up to an fsync and some of those after it, 5; with one group between two, none of 240). A server that is told to stop writes what waits. Blobs are
 //! fsynced, renamed into place, and their directories fsynced, before a release can name them. So a
 //! crash or power cut at any instant leaves each release whole or absent.
 //!

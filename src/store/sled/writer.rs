@@ -5,7 +5,7 @@
 //! many changes as for one, everything that queued up meanwhile is the next group.
 
 use std::{
-    io, mem,
+    io,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -23,9 +23,10 @@ use crate::{clock::Stopwatch, measures::Commits};
 
 /// The most changes in one group.
 const GROUP_CHANGES_MAX: usize = 1024;
-/// From how many keys on they are written before the group's other changes are made: readers wait while sled
-/// writes.
-const KEYS_AT_ONCE: usize = 2048;
+/// From how many keys on a group takes in no more changes: readers wait while sled writes. What sled is given at
+/// once is made durable before it is given more. For as it begins a segment of its log it notes there what it holds for
+/// durable, which all that it has written before is *not*; but what it is being given is not among that.
+pub(super) const GROUP_KEYS_MAX: usize = 2048;
 /// The most changes that wait; what comes then is refused, and nobody waits long for nothing.
 pub(super) const QUEUE_CHANGES_MAX: usize = 8 * GROUP_CHANGES_MAX;
 
@@ -106,13 +107,7 @@ struct Room<S> {
 impl<S: FnMut() -> io::Result<()>> Room<S> {
     fn serve(mut self, mut requests: mpsc::Receiver<Request>) {
         while let Some(first) = requests.blocking_recv() {
-            let mut group = vec![first];
-            while group.len() < GROUP_CHANGES_MAX
-                && let Ok(next) = requests.try_recv()
-            {
-                group.push(next);
-            }
-            if let Err(problem) = self.commit(group) {
+            if let Err(problem) = self.commit(first, &mut requests) {
                 // After a failed fsync nobody knows what is on disk, and a second one that
                 // succeeds proves nothing. Only opening the database again tells.
                 tracing::error!(%problem, "the store stops writing");
@@ -124,60 +119,49 @@ impl<S: FnMut() -> io::Result<()>> Room<S> {
         }
     }
 
-    /// Makes each change, makes all of them durable, then answers all. Refusals wait as well, since what
-    /// they are founded upon may be a change of the same group.
-    fn commit(&mut self, group: Vec<Request>) -> Result<(), String> {
-        let (changes, askers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|Request { change, outcome }| (change, outcome)).unzip();
-        match self.outcomes(changes) {
-            Ok(outcomes) => {
-                for (asker, outcome) in askers.into_iter().zip(outcomes) {
-                    // A caller that has gone away does not need its answer.
-                    drop(asker.send(outcome));
-                }
-                Ok(())
-            }
-            Err(problem) => {
-                for asker in askers {
-                    let error = StoreError::Unavailable(format!(
-                        "the change could not be made durable: {problem}; whether it was kept is \
-                         known after a restart"
-                    ));
-                    drop(asker.send(Err(error)));
-                }
-                Err(problem)
-            }
-        }
-    }
-
-    fn outcomes(&mut self, changes: Vec<Change>) -> Result<Vec<StoreResult<()>>, String> {
-        let stopwatch = Stopwatch::start();
-        let mut outcomes = Vec::with_capacity(changes.len());
-        let (mut transaction, mut reaches) = (Transaction::over(&self.database), Vec::new());
-        for change in changes {
-            outcomes.push(transaction.attempt(change).map(|reach| reaches.push(reach)));
-            if transaction.keys() >= KEYS_AT_ONCE {
-                let full = mem::replace(&mut transaction, Transaction::over(&self.database));
-                self.apply(full, reaches.drain(..))?;
-            }
-        }
-        self.apply(transaction, reaches.into_iter())?;
-        let changes = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        if changes > 0 {
-            self.make_durable()?;
-            self.commits.note(changes, stopwatch.elapsed());
-        }
-        Ok(outcomes)
-    }
-
-    fn apply(
-        &self,
-        transaction: Transaction,
-        reaches: impl Iterator<Item = Reach>,
+    /// Makes changes, those that wait after the first one too, and makes all of them durable, then answers all.
+    /// Refusals wait as well, since what they are founded upon may be a change of the same group.
+    fn commit(
+        &mut self,
+        first: Request,
+        requests: &mut mpsc::Receiver<Request>,
     ) -> Result<(), String> {
+        let stopwatch = Stopwatch::start();
+        let mut transaction = Transaction::over(&self.database);
+        let (mut askers, mut reaches, mut next) = (Vec::new(), Vec::new(), Some(first));
+        while let Some(Request { change, outcome: asker }) = next {
+            let outcome = transaction.attempt(change).map(|reach| reaches.push(reach));
+            askers.push((asker, outcome));
+            let is_full = askers.len() == GROUP_CHANGES_MAX || transaction.keys() >= GROUP_KEYS_MAX;
+            next = if is_full { None } else { requests.try_recv().ok() };
+        }
+        let written = self.write(transaction, &reaches);
+        if written.is_ok() && !reaches.is_empty() {
+            self.commits.note(reaches.len(), stopwatch.elapsed());
+        }
+        for (asker, outcome) in askers {
+            let outcome = match &written {
+                Ok(()) => outcome,
+                Err(problem) => Err(StoreError::Unavailable(format!(
+                    "the change could not be made durable: {problem}; whether it was kept is known \
+                     after a restart"
+                ))),
+            };
+            // A caller that has gone away does not need its answer.
+            drop(asker.send(outcome));
+        }
+        written
+    }
+
+    fn write(&mut self, transaction: Transaction, reaches: &[Reach]) -> Result<(), String> {
+        if reaches.is_empty() {
+            return Ok(());
+        }
         transaction.apply().map_err(|error| error.to_string())?;
-        reaches.for_each(|reach| self.changes.note(&reach));
-        Ok(())
+        for reach in reaches {
+            self.changes.note(reach);
+        }
+        self.make_durable()
     }
 
     fn make_durable(&mut self) -> Result<(), String> {
