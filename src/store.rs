@@ -61,6 +61,7 @@ pub use self::{
     sled::SledStore,
 };
 
+use self::record::Whereabouts;
 use crate::policy::{Cell, Claim, Count, Outcomes, Setup};
 
 /// Of how many of a machine's newest plans it is remembered what they said. A plan that says what the

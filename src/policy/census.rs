@@ -5,7 +5,11 @@
 //! heard of. When it changes, [`difference`] says where it leaves and where it joins, so that nobody
 //! has to look at all machines: what all differences come to is what counting everybody would find.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_client::format::{CustomerName, Platform, ProductName, Version};
@@ -98,6 +102,16 @@ pub struct Figures {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a machine was to leave a count of none")]
 pub struct Uncounted;
+
+impl Stage {
+    /// That of a machine on which `running` runs, and which has confirmed these versions.
+    pub fn of(running: Option<&Version>, confirmed: &BTreeSet<Version>) -> Self {
+        match running {
+            Some(running) if confirmed.contains(running) => Self::Confirmed,
+            _ => Self::Installed,
+        }
+    }
+}
 
 impl Day {
     /// The day of an instant; the first one for what was before it.

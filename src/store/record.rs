@@ -22,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use advisory::{AdvisoryChange, AdvisoryRecord, ComponentsRecord, SbomChange, SbomRecord};
+pub(in crate::store) use machine::Whereabouts;
 pub use machine::{
     CloneRecord, EventRecord, HoldRecord, MachineBlock, MachineRecord, MemoryRecord, OrderRecord,
     OrderState, PinEnd, PinRecord, PlanRecord,

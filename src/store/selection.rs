@@ -60,7 +60,7 @@ impl Selection {
 
     /// Whether the machine is in it.
     pub fn has(&self, machine: &MachineRecord) -> bool {
-        let Counted { cell, .. } = machine.place();
+        let Counted { cell, .. } = machine.whereabouts().place();
         self.has_setup(&cell.setup)
             && self.has_customer(&cell.customer)
             && self.ring.is_none_or(|ring| ring == machine.ring)
@@ -81,7 +81,7 @@ impl Listed {
 impl ListPlace {
     /// Where the machine is.
     pub fn of(machine: &MachineRecord) -> Self {
-        let Counted { cell, seen, .. } = machine.place();
+        let Counted { cell, seen, .. } = machine.whereabouts().place();
         Self { cell, seen, machine: machine.name.clone() }
     }
 }

@@ -536,7 +536,13 @@ impl MetaStore for SledStore {
     }
 
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()> {
-        self.write_reaching(move |transaction| fleet::change_machine(transaction, change)).await
+        let change = Arc::new(fleet::Ready::new(change)?);
+        let made = Arc::clone(&change);
+        let outcome =
+            self.write_reaching(move |transaction| fleet::change_machine(transaction, &made)).await;
+        // It is freed here, and not by the one thread that writes.
+        drop(change);
+        outcome
     }
 
     async fn note_seen(&self, seen: Vec<(MachineName, Timestamp)>) -> StoreResult<()> {
@@ -544,7 +550,8 @@ impl MetaStore for SledStore {
     }
 
     async fn add_bundle(&self, change: MachineChange, bundle: BundleRecord) -> StoreResult<()> {
-        self.write_reaching(move |transaction| bundles::add(transaction, change, &bundle)).await
+        let change = fleet::Ready::new(change)?;
+        self.write_reaching(move |transaction| bundles::add(transaction, &change, &bundle)).await
     }
 
     async fn bundles(&self, machine: &MachineName) -> StoreResult<Vec<BundleRecord>> {

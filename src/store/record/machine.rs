@@ -250,6 +250,42 @@ pub struct EventRecord {
     pub event: Event,
 }
 
+/// Of a machine what says as what it is counted, and where it is listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Whereabouts<'a> {
+    pub(in crate::store) name: &'a MachineName,
+    pub(in crate::store) customer: &'a CustomerName,
+    pub(in crate::store) product: &'a ProductName,
+    pub(in crate::store) platform: &'a Platform,
+    pub(in crate::store) running: Option<&'a Version>,
+    pub(in crate::store) stage: Stage,
+    pub(in crate::store) seen: Day,
+    pub(in crate::store) is_retired: bool,
+}
+
+impl Whereabouts<'_> {
+    /// As what it is counted in the census; one that is retired is not.
+    pub(in crate::store) fn counted(self) -> Option<Counted> {
+        (!self.is_retired).then(|| self.place())
+    }
+
+    /// As what it is counted in the census where it is.
+    pub(in crate::store) fn place(self) -> Counted {
+        Counted {
+            cell: Cell {
+                setup: Setup {
+                    product: self.product.clone(),
+                    version: self.running.cloned(),
+                    platform: self.platform.clone(),
+                },
+                customer: self.customer.clone(),
+            },
+            stage: self.stage,
+            seen: self.seen,
+        }
+    }
+}
+
 impl MachineRecord {
     /// Its claim to a seat of its contract; one that is retired has none.
     pub fn claim(&self) -> Option<Claim> {
@@ -262,39 +298,20 @@ impl MachineRecord {
 
     /// As what it is counted in the census; one that is retired is not.
     pub fn counted(&self) -> Option<Counted> {
-        self.retired.is_none().then(|| self.place())
+        self.whereabouts().counted()
     }
 
-    /// As what it is counted in the census where it is.
-    pub(in crate::store) fn place(&self) -> Counted {
-        Counted {
-            cell: Cell {
-                setup: Setup {
-                    product: self.product.clone(),
-                    version: self.running.clone(),
-                    platform: self.platform.clone(),
-                },
-                customer: self.customer.clone(),
-            },
-            stage: self.stage(),
+    /// What the census goes by.
+    pub(in crate::store) fn whereabouts(&self) -> Whereabouts<'_> {
+        Whereabouts {
+            name: &self.name,
+            customer: &self.customer,
+            product: &self.product,
+            platform: &self.platform,
+            running: self.running.as_ref(),
+            stage: Stage::of(self.running.as_ref(), &self.confirmed),
             seen: Day::of(self.seen_at),
-        }
-    }
-
-    /// Whether it is counted as `other` is, if it is.
-    pub(in crate::store) fn is_counted_as(&self, other: &Self) -> bool {
-        let Self { product, running, platform, customer, .. } = self;
-        (product, running, platform, customer)
-            == (&other.product, &other.running, &other.platform, &other.customer)
-            && self.retired.is_some() == other.retired.is_some()
-            && self.stage() == other.stage()
-            && Day::of(self.seen_at) == Day::of(other.seen_at)
-    }
-
-    fn stage(&self) -> Stage {
-        match &self.running {
-            Some(running) if self.confirmed.contains(running) => Stage::Confirmed,
-            _ => Stage::Installed,
+            is_retired: self.retired.is_some(),
         }
     }
 

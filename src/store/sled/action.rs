@@ -84,7 +84,8 @@ impl ActionStore for SledStore {
         change: MachineChange,
     ) -> StoreResult<()> {
         let id = id.clone();
-        self.write_reaching(move |transaction| carry_out(transaction, &id, &machine, change)).await
+        let change = fleet::Ready::new(change)?;
+        self.write_reaching(move |transaction| carry_out(transaction, &id, &machine, &change)).await
     }
 
     async fn note_progress(&self, id: &ActionId, machines: Vec<ActionMachine>) -> StoreResult<()> {
@@ -135,7 +136,7 @@ fn carry_out(
     transaction: &Transaction,
     id: &ActionId,
     machine: &ActionMachine,
-    change: MachineChange,
+    change: &fleet::Ready,
 ) -> StoreResult<Reach> {
     require_running(transaction, id)?;
     let key = (id.clone(), machine.machine.clone());

@@ -5,7 +5,7 @@ use mainstay_client::format::MachineName;
 use sled::Tree;
 
 use super::{
-    super::{BundleRecord, MachineChange, Reach, StoreResult},
+    super::{BundleRecord, Reach, StoreResult},
     fleet,
     tables::{BUNDLES, BUNDLES_BY_AGE},
     transaction::Transaction,
@@ -15,7 +15,7 @@ type Key = (MachineName, u64);
 
 pub(super) fn add(
     transaction: &Transaction,
-    change: MachineChange,
+    change: &fleet::Ready,
     bundle: &BundleRecord,
 ) -> StoreResult<Reach> {
     let reach = fleet::change_machine(transaction, change)?;

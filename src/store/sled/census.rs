@@ -8,11 +8,11 @@
 use std::{collections::BTreeMap, ops::Bound};
 
 use mainstay_client::format::{CustomerName, MachineName, ProductName};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::IgnoredAny};
 use sled::{Db, Tree};
 
 use super::{
-    super::{ListPlace, Listed, MachineRecord, Selection, StoreError, StoreResult},
+    super::{ListPlace, Listed, MachineRecord, Selection, StoreError, StoreResult, Whereabouts},
     table::{Key, Table},
     tables::{CENSUS, CENSUS_TOGETHER, MACHINES, MACHINES_IN_USE, MACHINES_RETIRED, PRODUCTS},
     transaction::Transaction,
@@ -26,15 +26,15 @@ use crate::policy::{
 /// Lists and counts a machine as it is `after` a change, no longer as it was `before` it.
 pub(super) fn recount(
     transaction: &Transaction,
-    before: Option<&MachineRecord>,
-    after: &MachineRecord,
+    before: Option<Whereabouts<'_>>,
+    after: Whereabouts<'_>,
 ) -> StoreResult<()> {
     // So it is with most changes.
-    if before.is_some_and(|before| before.is_counted_as(after)) {
+    if before == Some(after) {
         return Ok(());
     }
     list(transaction, before, after)?;
-    let steps = difference(before.and_then(MachineRecord::counted), after.counted());
+    let steps = difference(before.and_then(Whereabouts::counted), after.counted());
     steps
         .chunk_by(|one, next| one.cell() == next.cell())
         .try_for_each(|steps| change(transaction, steps))
@@ -48,7 +48,7 @@ enum Entry {
 }
 
 impl Entry {
-    fn of(machine: &MachineRecord) -> Self {
+    fn of(machine: Whereabouts<'_>) -> Self {
         match machine.counted() {
             Some(Counted { cell, seen, .. }) => {
                 Self::InUse(cell, (seen.number(), machine.name.clone()))
@@ -60,8 +60,8 @@ impl Entry {
 
 fn list(
     transaction: &Transaction,
-    before: Option<&MachineRecord>,
-    after: &MachineRecord,
+    before: Option<Whereabouts<'_>>,
+    after: Whereabouts<'_>,
 ) -> StoreResult<()> {
     let (before, entry) = (before.map(Entry::of), Entry::of(after));
     if before.as_ref() == Some(&entry) {
@@ -76,11 +76,11 @@ fn list(
     }
     match entry {
         Entry::InUse(cell, place) => {
-            let listed = (Day::of(after.seen_at), after.name.clone());
+            let listed = (after.seen, after.name.clone());
             MACHINES_IN_USE.put(transaction, &(cell, place), &listed)
         }
         Entry::Retired(customer, name) => {
-            MACHINES_RETIRED.put(transaction, &(customer, name), &after.name)
+            MACHINES_RETIRED.put(transaction, &(customer, name), after.name)
         }
     }
 }
@@ -102,10 +102,10 @@ fn change_one<K, P>(
 ) -> StoreResult<()>
 where
     K: Key,
-    P: Clone + Serialize + DeserializeOwned,
+    P: Serialize,
 {
-    let stored = table.find(transaction, key)?;
-    let (place, mut count) = stored.unwrap_or_else(|| (place.clone(), Count::default()));
+    let stored = table.seen_as::<(IgnoredAny, Count)>().find(transaction, key)?;
+    let mut count = stored.map_or_else(Count::default, |(_, count)| count);
     for step in steps {
         if let Err(problem) = count.make(step) {
             // A machine must not be cut off because it was miscounted.
@@ -116,7 +116,7 @@ where
         table.remove(transaction, key);
         return Ok(());
     }
-    table.put(transaction, key, &(place, count))
+    table.seen_as::<(&P, &Count)>().put(transaction, key, &(place, &count))
 }
 
 /// How many machines of all customers together there are with each setup of a product, in order.
@@ -263,7 +263,9 @@ pub(super) fn count_anew(database: &Db) -> StoreResult<()> {
                 setups.entry(counted.cell.setup.clone()).or_default().join(&counted);
             }
             upgrade::write(database, |transaction| {
-                machines.iter().try_for_each(|machine| list(transaction, None, machine))
+                machines
+                    .iter()
+                    .try_for_each(|machine| list(transaction, None, machine.whereabouts()))
             })
         },
     )?;

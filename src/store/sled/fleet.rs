@@ -8,13 +8,18 @@ use mainstay_client::{
 
 use super::{
     super::{
-        AuditEntry, MachineChange, MachineRecord, NewPlan, PLANS_REMEMBERED, Reach, StoreError,
-        StoreResult,
+        AuditEntry, EventRecord, MachineChange, MachineRecord, NewPlan, PLANS_REMEMBERED, Reach,
+        StoreError, StoreResult,
     },
     audit, census, outbox, rollouts,
-    tables::{CLAIMS, EVENTS, MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS, PLANS_SENT},
+    table::Row,
+    tables::{
+        CLAIMS, EVENTS, MACHINES, MACHINES_BEFORE, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS,
+        PLANS_SENT,
+    },
     transaction::Transaction,
 };
+use crate::policy::Notification;
 
 pub(super) fn create_machine(
     transaction: &Transaction,
@@ -25,46 +30,83 @@ pub(super) fn create_machine(
     MACHINES_BY_TOKEN.add(transaction, &machine.token_sha256, &machine.name)?;
     MACHINES_BY_KEY.add(transaction, &own_key(machine), &machine.name)?;
     put_claim(transaction, machine)?;
-    census::recount(transaction, None, machine)?;
+    census::recount(transaction, None, machine.whereabouts())?;
     audit::append(transaction, entry)
 }
 
-pub(super) fn change_machine(
-    transaction: &Transaction,
-    change: MachineChange,
-) -> StoreResult<Reach> {
-    let MachineChange { machine, plan, events, audit } = change;
-    let stored = MACHINES.read(transaction, &machine.name)?;
-    if stored.revision != machine.revision {
+/// A change of a machine, with the rows that do not depend on what is stored: so they are made where it is asked for,
+/// and not by the one thread that writes.
+pub(super) struct Ready {
+    /// As it is to be.
+    machine: MachineRecord,
+    /// Its own record among them.
+    rows: Vec<Row>,
+    /// Which plan is not remembered any more.
+    forgotten: Option<u64>,
+    events: Vec<ReadyEvent>,
+    audit: Option<AuditEntry>,
+}
+
+struct ReadyEvent {
+    record: EventRecord,
+    row: Row,
+    told: Option<Notification>,
+}
+
+impl Ready {
+    /// Makes a change ready, unless a record of it is one that cannot be stored.
+    pub(super) fn new(change: MachineChange) -> StoreResult<Self> {
+        let MachineChange { machine, plan, events, audit } = change;
+        let machine = MachineRecord { revision: machine.revision + 1, ..machine };
+        let name = &machine.name;
+        let mut rows = vec![MACHINES.row(name, &machine)?];
+        if let Some(claim) = machine.claim() {
+            rows.push(CLAIMS.row(&own_claim(&machine), &claim)?);
+        }
+        if let Some(NewPlan { signed, said }) = &plan {
+            rows.push(PLANS.row(name, signed)?);
+            rows.push(PLANS_SENT.row(&(name.clone(), said.version), said)?);
+        }
+        let forgotten = plan.and_then(|plan| plan.said.version.checked_sub(PLANS_REMEMBERED));
+        let events = events.into_iter().map(|record| {
+            let row = EVENTS.row(&(name.clone(), record.event.number), &record)?;
+            Ok(ReadyEvent { told: machine.notification(&record), record, row })
+        });
+        let events = events.collect::<StoreResult<_>>()?;
+        Ok(Self { machine, rows, forgotten, events, audit })
+    }
+}
+
+pub(super) fn change_machine(transaction: &Transaction, change: &Ready) -> StoreResult<Reach> {
+    let Ready { machine, rows, forgotten, events, audit } = change;
+    let name = &machine.name;
+    let stored = MACHINES_BEFORE.read(transaction, name)?;
+    if stored.revision + 1 != machine.revision {
         return Err(StoreError::Conflict(format!(
-            "machine `{}` is at revision {}: expected {}; read the machine again and retry",
-            machine.name, stored.revision, machine.revision
+            "machine `{name}` is at revision {}: expected {}; read the machine again and retry",
+            stored.revision,
+            machine.revision - 1
         )));
     }
-    let machine = &MachineRecord { revision: stored.revision + 1, ..machine };
-    let name = &machine.name;
     MACHINES_BY_TOKEN.repoint(transaction, &stored.token_sha256, &machine.token_sha256, name)?;
-    MACHINES_BY_KEY.repoint(transaction, &own_key(&stored), &own_key(machine), name)?;
-    MACHINES.put(transaction, name, machine)?;
+    let stored_key = (stored.product.clone(), stored.public_key.clone());
+    MACHINES_BY_KEY.repoint(transaction, &stored_key, &own_key(machine), name)?;
     if stored.contract != machine.contract || machine.retired.is_some() {
-        CLAIMS.remove(transaction, &own_claim(&stored));
+        CLAIMS.remove(transaction, &(stored.contract.clone(), name.clone()));
     }
-    put_claim(transaction, machine)?;
-    census::recount(transaction, Some(&stored), machine)?;
-    if let Some(NewPlan { signed, said }) = &plan {
-        PLANS.put(transaction, name, signed)?;
-        PLANS_SENT.put(transaction, &(name.clone(), said.version), said)?;
-        if let Some(forgotten) = said.version.checked_sub(PLANS_REMEMBERED) {
-            PLANS_SENT.remove(transaction, &(name.clone(), forgotten));
-        }
+    census::recount(transaction, Some(stored.whereabouts()), machine.whereabouts())?;
+    for row in rows {
+        row.put(transaction);
+    }
+    if let Some(forgotten) = forgotten {
+        PLANS_SENT.remove(transaction, &(name.clone(), *forgotten));
     }
     let mut reach = Reach::Machine(name.clone());
-    for event in &events {
-        let key = (name.clone(), event.event.number);
-        if EVENTS.find(transaction, &key)?.is_none() {
-            EVENTS.put(transaction, &key, event)?;
-            outbox::append_event(transaction, machine, event)?;
-            if rollouts::count(transaction, machine, event)? {
+    for ReadyEvent { record, row, told } in events {
+        if row.is_new(transaction)? {
+            row.put(transaction);
+            told.iter().try_for_each(|told| outbox::append(transaction, told))?;
+            if rollouts::count(transaction, machine, record)? {
                 reach = Reach::Everything;
             }
         }
@@ -86,7 +128,7 @@ pub(super) fn note_seen(
         let machine = MachineRecord { revision, seen_at: *at, ..stored.clone() };
         MACHINES.put(transaction, name, &machine)?;
         put_claim(transaction, &machine)?;
-        census::recount(transaction, Some(&stored), &machine)?;
+        census::recount(transaction, Some(stored.whereabouts()), machine.whereabouts())?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     super::{
         AuditEntry, DeliveryRecord, DeliveryStage, DeliveryState, EndpointChange, EndpointRecord,
-        EventRecord, MachineRecord, Outbox, StoreError, StoreResult,
+        Outbox, StoreError, StoreResult,
     },
     SledStore, audit,
     table::Source,
@@ -168,18 +168,6 @@ pub(super) fn append(transaction: &Transaction, notification: &Notification) -> 
     }
     let number = next(transaction, OUTBOX_NUMBER)?;
     OUTBOX.add(transaction, &number, &(number, notification.clone()))
-}
-
-/// Writes down what is to be told of something that a machine reported, if that is anything.
-pub(super) fn append_event(
-    transaction: &Transaction,
-    machine: &MachineRecord,
-    event: &EventRecord,
-) -> StoreResult<()> {
-    machine
-        .notification(event)
-        .iter()
-        .try_for_each(|notification| append(transaction, notification))
 }
 
 pub(super) fn announce_once(

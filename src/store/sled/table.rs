@@ -184,12 +184,26 @@ pub(super) struct Table<K, V> {
     types: PhantomData<fn(&K) -> V>,
 }
 
-impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
-    /// The table `name`, in which each record is a `what`.
-    pub(super) const fn new(name: &'static str, what: &'static str) -> Self {
-        Self { name, what, types: PhantomData }
+/// A record under its key, as sled is given them. To make one is the work, which no more than the record is
+/// needed for; to put it is next to none.
+pub(super) struct Row {
+    key: IVec,
+    value: IVec,
+}
+
+impl Row {
+    /// Whether there is nothing under its key.
+    pub(super) fn is_new(&self, source: &impl Source) -> StoreResult<bool> {
+        Ok(source.value(&self.key)?.is_none())
     }
 
+    /// Puts the record, whatever is under its key.
+    pub(super) fn put(&self, transaction: &Transaction) {
+        transaction.insert(self.key.clone(), self.value.clone());
+    }
+}
+
+impl<K: Key, V: DeserializeOwned> Table<K, V> {
     /// The record under `key`, if there is one.
     pub(super) fn find(&self, source: &impl Source, key: &K) -> StoreResult<Option<V>> {
         let key = self.key(key);
@@ -199,27 +213,6 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
     /// The record under `key`, which must be there.
     pub(super) fn read(&self, source: &impl Source, key: &K) -> StoreResult<V> {
         self.find(source, key)?.ok_or_else(|| StoreError::NotFound(self.shown(key)))
-    }
-
-    /// Puts the record under `key`, whatever is there.
-    pub(super) fn put(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
-        let key = self.key(key);
-        let value = codec::encode(&key, record)?;
-        transaction.insert(&key, value);
-        Ok(())
-    }
-
-    /// Puts the record under `key`, where there must be nothing.
-    pub(super) fn add(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
-        match transaction.value(&self.key(key))? {
-            Some(_) => Err(StoreError::Conflict(format!("{} exists already", self.shown(key)))),
-            None => self.put(transaction, key, record),
-        }
-    }
-
-    /// Removes the record under `key`.
-    pub(super) fn remove(&self, transaction: &Transaction, key: &K) {
-        transaction.remove(&self.key(key));
     }
 
     /// All records by key.
@@ -255,6 +248,47 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
         prefix.push(0);
         records(tree.scan_prefix(prefix))
     }
+}
+
+impl<K: Key, V: Serialize> Table<K, V> {
+    /// The record under `key`, to be put.
+    pub(super) fn row(&self, key: &K, record: &V) -> StoreResult<Row> {
+        let key = self.key(key);
+        Ok(Row { value: codec::encode(&key, record)?, key: key.into() })
+    }
+
+    /// Puts the record under `key`, whatever is there.
+    pub(super) fn put(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
+        self.row(key, record)?.put(transaction);
+        Ok(())
+    }
+
+    /// Puts the record under `key`, where there must be nothing.
+    pub(super) fn add(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
+        let row = self.row(key, record)?;
+        if !row.is_new(transaction)? {
+            return Err(StoreError::Conflict(format!("{} exists already", self.shown(key))));
+        }
+        row.put(transaction);
+        Ok(())
+    }
+}
+
+impl<K: Key, V> Table<K, V> {
+    /// The table `name`, in which each record is a `what`.
+    pub(super) const fn new(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, types: PhantomData }
+    }
+
+    /// The same table, its records seen as of another kind: to take of each no more than what is asked for.
+    pub(super) const fn seen_as<W>(&self) -> Table<K, W> {
+        Table::new(self.name, self.what)
+    }
+
+    /// Removes the record under `key`.
+    pub(super) fn remove(&self, transaction: &Transaction, key: &K) {
+        transaction.remove(&self.key(key));
+    }
 
     /// Removes all records, not as one transaction.
     pub(super) fn clear(&self, tree: &Tree) -> StoreResult<()> {
@@ -287,7 +321,7 @@ impl<A, B, V> Table<(A, B), V>
 where
     A: Display + Key,
     B: Key,
-    V: Serialize + DeserializeOwned,
+    V: DeserializeOwned,
 {
     /// The records of which the key begins with `first`, in order.
     pub(super) fn of(
@@ -320,7 +354,7 @@ where
 
 impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
     /// The record of `table` to which this index points for `key`.
-    pub(super) fn follow<V: Serialize + DeserializeOwned>(
+    pub(super) fn follow<V: DeserializeOwned>(
         &self,
         source: &impl Source,
         key: &K,
@@ -330,7 +364,7 @@ impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
     }
 
     /// The record of `table` with the name that is in this index.
-    pub(super) fn pointed<V: Serialize + DeserializeOwned>(
+    pub(super) fn pointed<V: DeserializeOwned>(
         &self,
         source: &impl Source,
         name: &N,

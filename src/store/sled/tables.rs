@@ -1,14 +1,16 @@
 //! The tables. Their names are part of the format on disk.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use mainstay_client::{
     format::{
-        AdvisoryId, ContractName, CustomerName, Digest, MachineName, OrganisationName,
+        AdvisoryId, ContractName, CustomerName, Digest, MachineName, OrganisationName, Platform,
         PrivateChannelName, ProductName, Version,
     },
     tuf::PublicKey,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     super::{
@@ -17,11 +19,13 @@ use super::{
         DeliveryRecord, DeltaDownloads, DeltaRecord, EndpointRecord, EventRecord, MachineRecord,
         OrganisationRecord, PlanSummary, PrivateChannelRecord, ProductRecord, ReleaseRecord,
         RolloutRecord, SafeguardRecord, SbomRecord, StopRecord, StoredFile, TokenRecord,
+        Whereabouts,
     },
     table::Table,
 };
 use crate::policy::{
-    Cell, Claim, Count, Day, Notification, Outcomes, Setup, delta::DeltaPair, rollout::Outcome,
+    Cell, Claim, Count, Day, Notification, Outcomes, Setup, Stage, delta::DeltaPair,
+    rollout::Outcome,
 };
 
 pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
@@ -76,13 +80,49 @@ pub(super) const ACTIVATION_KEYS_BY_DIGEST: Table<Digest, String> =
 
 pub(super) const MACHINES: Table<MachineName, MachineRecord> = Table::new("machines", "machine");
 /// Of the same records the revision alone.
-pub(super) const MACHINE_REVISIONS: Table<MachineName, MachineRevision> =
-    Table::new("machines", "machine");
+pub(super) const MACHINE_REVISIONS: Table<MachineName, MachineRevision> = MACHINES.seen_as();
+/// Of the same records what a change of one goes by.
+pub(super) const MACHINES_BEFORE: Table<MachineName, MachineBefore> = MACHINES.seen_as();
 
-/// What is read of a machine's record where nothing else is asked for. It is never written.
-#[derive(Serialize, Deserialize)]
+/// What is read of a machine's record where nothing else is asked for.
+#[derive(Deserialize)]
 pub(super) struct MachineRevision {
     pub(super) revision: u64,
+}
+
+/// What is read of a machine's record that another one is to replace.
+#[derive(Deserialize)]
+pub(super) struct MachineBefore {
+    pub(super) revision: u64,
+    pub(super) name: MachineName,
+    pub(super) customer: CustomerName,
+    pub(super) contract: ContractName,
+    pub(super) product: ProductName,
+    pub(super) platform: Platform,
+    #[serde(deserialize_with = "PublicKey::deserialize_proven")]
+    pub(super) public_key: PublicKey,
+    pub(super) token_sha256: Digest,
+    pub(super) seen_at: Timestamp,
+    pub(super) running: Option<Version>,
+    pub(super) confirmed: BTreeSet<Version>,
+    #[serde(default)]
+    pub(super) retired: Option<IgnoredAny>,
+}
+
+impl MachineBefore {
+    /// What the census goes by.
+    pub(super) fn whereabouts(&self) -> Whereabouts<'_> {
+        Whereabouts {
+            name: &self.name,
+            customer: &self.customer,
+            product: &self.product,
+            platform: &self.platform,
+            running: self.running.as_ref(),
+            stage: Stage::of(self.running.as_ref(), &self.confirmed),
+            seen: Day::of(self.seen_at),
+            is_retired: self.retired.is_some(),
+        }
+    }
 }
 
 pub(super) const MACHINES_BY_TOKEN: Table<Digest, MachineName> =

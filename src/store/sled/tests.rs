@@ -30,7 +30,8 @@ use super::{
     table::Table,
     tables::{
         AUDIT_BY_SUBJECT, AUDIT_HEAD, CENSUS, CENSUS_TOGETHER, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
-        FORMAT_NUMBER, HEADS, MACHINES_IN_USE, MACHINES_RETIRED, NUMBERS, TOKENS_BY_DIGEST,
+        FORMAT_NUMBER, HEADS, MACHINES, MACHINES_BEFORE, MACHINES_IN_USE, MACHINES_RETIRED,
+        NUMBERS, TOKENS_BY_DIGEST,
     },
     transaction::Transaction,
     upgrade,
@@ -610,6 +611,24 @@ async fn a_machine_that_is_not_counted_can_change_and_is_counted_then() {
     let cells = store.census_after(&everything, None, 9).await.unwrap();
     let found: Vec<_> = cells.into_iter().map(|(cell, _)| cell).collect();
     assert_eq!(found, [machine.counted().unwrap().cell]);
+}
+
+#[tokio::test]
+async fn a_change_goes_by_what_the_whole_record_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    contract::meta_store(&store, "before").await;
+    let machines = MACHINES.all(&store.database).unwrap();
+    assert!(machines.iter().any(|machine| machine.retired.is_some()));
+    assert!(machines.iter().any(|machine| machine.retired.is_none()));
+    for machine in machines {
+        let before = MACHINES_BEFORE.read(&*store.database, &machine.name).unwrap();
+        assert!(before.whereabouts() == machine.whereabouts(), "{}", machine.name);
+        assert_eq!(before.revision, machine.revision);
+        assert_eq!(before.contract, machine.contract);
+        assert_eq!(before.public_key, machine.public_key);
+        assert_eq!(before.token_sha256, machine.token_sha256);
+    }
 }
 
 #[test]

@@ -76,8 +76,8 @@ impl Transaction {
     }
 
     /// Puts `value` under `key`.
-    pub(super) fn insert(&self, key: &[u8], value: IVec) {
-        self.write(key.into(), Write::Insert(value));
+    pub(super) fn insert(&self, key: IVec, value: IVec) {
+        self.write(key, Write::Insert(value));
     }
 
     /// Leaves nothing under `key`.

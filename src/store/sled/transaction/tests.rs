@@ -30,12 +30,14 @@ fn change(transaction: &Transaction, steps: &[Step]) -> StoreResult<Vec<u8>> {
     let mut read = Vec::new();
     for step in steps {
         match step {
-            Step::Insert(key, value) => transaction.insert(&[*key], [*value].as_slice().into()),
+            Step::Insert(key, value) => {
+                transaction.insert([*key].as_slice().into(), [*value].as_slice().into());
+            }
             Step::Remove(key) => transaction.remove(&[*key]),
             Step::Copy(from, to) => {
                 if let Some(value) = transaction.value(&[*from])? {
                     read.extend_from_slice(&value);
-                    transaction.insert(&[*to], value);
+                    transaction.insert([*to].as_slice().into(), value);
                 }
             }
             Step::RequireNone(key) => {
