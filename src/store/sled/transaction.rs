@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, collections::HashMap, mem};
+use std::{cell::RefCell, collections::HashMap};
 
 use sled::{Batch, IVec, Tree};
 
 use super::{super::StoreResult, table::Source};
+
+/// For how many keys a transaction keeps the room that it has taken: more than a group of changes has, unless
+/// one of them is large.
+const KEYS_KEPT: usize = 4096;
 
 /// The writes of one change after another, which sled is then given as one.
 ///
@@ -41,10 +45,10 @@ impl Transaction {
         change: impl FnOnce(&Self) -> StoreResult<T>,
     ) -> StoreResult<T> {
         let outcome = change(self);
-        let replaced = mem::take(self.replaced.get_mut());
+        let replaced = self.replaced.get_mut().drain(..).rev();
         if outcome.is_err() {
             let written = self.written.get_mut();
-            for (key, before) in replaced.into_iter().rev() {
+            for (key, before) in replaced {
                 match before {
                     Some(before) => drop(written.insert(key, before)),
                     None => drop(written.remove(&key)),
@@ -59,19 +63,22 @@ impl Transaction {
         self.written.borrow().len()
     }
 
-    /// Writes everything into the tree at once, also where a crash cuts it short.
-    pub(super) fn apply(self) -> sled::Result<()> {
-        let written = self.written.into_inner();
+    /// Writes everything into the tree at once, also where a crash cuts it short. The transaction begins anew
+    /// then, in the room that it has taken.
+    pub(super) fn apply(&mut self) -> sled::Result<()> {
+        let written = self.written.get_mut();
         if written.is_empty() {
             return Ok(());
         }
         let mut batch = Batch::default();
-        for (key, write) in written {
+        for (key, write) in written.drain() {
             match write {
                 Write::Insert(value) => batch.insert(key, value),
                 Write::Remove => batch.remove(key),
             }
         }
+        written.shrink_to(KEYS_KEPT);
+        self.replaced.get_mut().shrink_to(KEYS_KEPT);
         self.tree.apply_batch(batch)
     }
 

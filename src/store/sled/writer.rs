@@ -55,7 +55,10 @@ impl Writer {
         let (queue, requests) = mpsc::channel(QUEUE_CHANGES_MAX);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Room { database, changes, commits, sync }.serve(requests))
+            .spawn(move || {
+                let transaction = Transaction::over(&database);
+                Room { database, transaction, changes, commits, sync }.serve(requests);
+            })
             .map_err(|error| {
                 StoreError::Unavailable(format!("the writing thread did not start: {error}"))
             })?;
@@ -99,6 +102,7 @@ pub(super) fn stopped() -> StoreError {
 
 struct Room<S> {
     database: sled::Db,
+    transaction: Transaction,
     changes: Arc<Changes>,
     commits: Commits,
     sync: S,
@@ -127,15 +131,15 @@ impl<S: FnMut() -> io::Result<()>> Room<S> {
         requests: &mut mpsc::Receiver<Request>,
     ) -> Result<(), String> {
         let stopwatch = Stopwatch::start();
-        let mut transaction = Transaction::over(&self.database);
         let (mut askers, mut reaches, mut next) = (Vec::new(), Vec::new(), Some(first));
         while let Some(Request { change, outcome: asker }) = next {
-            let outcome = transaction.attempt(change).map(|reach| reaches.push(reach));
+            let outcome = self.transaction.attempt(change).map(|reach| reaches.push(reach));
             askers.push((asker, outcome));
-            let is_full = askers.len() == GROUP_CHANGES_MAX || transaction.keys() >= GROUP_KEYS_MAX;
+            let is_full =
+                askers.len() == GROUP_CHANGES_MAX || self.transaction.keys() >= GROUP_KEYS_MAX;
             next = if is_full { None } else { requests.try_recv().ok() };
         }
-        let written = self.write(transaction, &reaches);
+        let written = self.write(&reaches);
         if written.is_ok() && !reaches.is_empty() {
             self.commits.note(reaches.len(), stopwatch.elapsed());
         }
@@ -153,11 +157,11 @@ impl<S: FnMut() -> io::Result<()>> Room<S> {
         written
     }
 
-    fn write(&mut self, transaction: Transaction, reaches: &[Reach]) -> Result<(), String> {
+    fn write(&mut self, reaches: &[Reach]) -> Result<(), String> {
         if reaches.is_empty() {
             return Ok(());
         }
-        transaction.apply().map_err(|error| error.to_string())?;
+        self.transaction.apply().map_err(|error| error.to_string())?;
         for reach in reaches {
             self.changes.note(reach);
         }
