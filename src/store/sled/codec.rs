@@ -27,8 +27,9 @@ pub(super) const VALUE_BYTES_MAX: usize = 20 << 10;
 
 const PLAIN: u8 = 1;
 const PACKED: u8 = 2;
-/// From how many bytes of JSON on it is compressed: what is shorter has little to gain.
-const PACKED_BYTES_MIN: usize = 64;
+/// From how many bytes of JSON on it is compressed: what is shorter has little to gain, and counts, which most
+/// changes change, are among it.
+const PACKED_BYTES_MIN: usize = 128;
 const CHECKSUM_BYTES: usize = 8;
 const HEAD_BYTES: usize = 1 + CHECKSUM_BYTES;
 

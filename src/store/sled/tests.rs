@@ -43,7 +43,7 @@ fn customer(number: usize) -> CustomerRecord {
     let name = format!("customer-{number:04}").parse().unwrap();
     CustomerRecord {
         name,
-        title: "A Customer".to_owned(),
+        title: "A Customer with a title so long that the record is compressed".to_owned(),
         created_at: at(0),
         tags: BTreeSet::new(),
     }
@@ -122,6 +122,7 @@ async fn a_changed_record_is_noticed() {
     let store = SledStore::open(dir.path()).unwrap();
     let key = b"customers/customer-0007";
     let good = store.database.get(key).unwrap().unwrap().to_vec();
+    assert_eq!(good[0], 2, "it is compressed");
     let name: CustomerName = "customer-0007".parse().unwrap();
 
     let swapped = store.database.get(b"customers/customer-0008").unwrap().unwrap().to_vec();
