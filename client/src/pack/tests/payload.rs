@@ -47,6 +47,7 @@ fn what_is_compressed_comes_out_again() {
         QUICK,
         Compression { workers: 2, ..QUICK },
         Compression { level: 3, window_log: 27, workers: 1 },
+        Compression { level: 6, window_log: 24, workers: 2 },
         Compression { level: 19, window_log: 10, workers: 0 },
     ] {
         let artifact = compress(&payload, compression);
@@ -68,9 +69,11 @@ fn long_distance_matching_finds_what_the_level_alone_does_not() {
     // In another order, so that each block must be found by itself.
     let moved = noise.chunks(4096).rev().flatten().copied().collect::<Vec<_>>();
     let payload = [noise, moved].concat();
-    let near = compress(&payload, QUICK).len();
-    let far = compress(&payload, Compression { window_log: 24, ..QUICK }).len();
-    assert!(far * 10 < near * 6, "{far} bytes with a long window, {near} without");
+    for level in [1, 6, 9] {
+        let near = compress(&payload, Compression { level, ..QUICK }).len();
+        let far = compress(&payload, Compression { level, window_log: 24, ..QUICK }).len();
+        assert!(far * 10 < near * 6, "{level}: {far} bytes with a long window, {near} without");
+    }
 }
 
 #[test]
