@@ -558,8 +558,14 @@ pub trait BlobStore: Send + Sync + 'static {
     async fn put(&self, digest: &Digest, content: BlobStream) -> StoreResult<()>;
 
     /// Stores the file at `path` as [`put`](BlobStore::put) does, after which there is no such file. What is
-    /// refused stays where it is. Where blobs are in files of the same file system nothing is copied.
-    async fn put_file(&self, digest: &Digest, path: &Path) -> StoreResult<()>;
+    /// refused stays where it is. Where blobs are in files of the same file system nothing is copied, and
+    /// the file is not even read where it was hashed as it was written: its digest is what was `found`.
+    async fn put_file(
+        &self,
+        digest: &Digest,
+        path: &Path,
+        found: Option<Digest>,
+    ) -> StoreResult<()>;
 
     /// Removes a blob, if it is there. Whoever calls it knows that nothing else is in the same bytes.
     async fn remove(&self, digest: &Digest) -> StoreResult<()>;

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use mainstay_client::format::{Digest, wire::UploadState};
+use mainstay_client::format::{Digest, Hasher, wire::UploadState};
 use tokio::{
     fs::{self, File},
     io::AsyncWriteExt as _,
@@ -133,11 +133,11 @@ impl Service {
             // The server needs the room more than this upload does.
             fs::remove_file(&path).await?;
         }
-        let received = appended?;
+        let Appended { received, sha256 } = appended?;
         if received < length {
             return Ok(UploadState { received, complete: false });
         }
-        let stored = self.blobs.put_file(digest, &path).await;
+        let stored = self.blobs.put_file(digest, &path, sha256).await;
         if matches!(stored, Err(StoreError::Conflict(_))) {
             fs::remove_file(&path).await?;
         }
@@ -169,16 +169,24 @@ impl Service {
     }
 }
 
-/// Appends `content` to `file` and says how long it is then. More than `length` bytes are refused,
-/// and the file is left as it was.
+/// What a file is that was appended to.
+struct Appended {
+    /// How long it is, in bytes.
+    received: u64,
+    /// Its digest, where it was empty before.
+    sha256: Option<Digest>,
+}
+
+/// Appends `content` to `file`. More than `length` bytes are refused, and the file is left as it was.
 async fn append<E: std::fmt::Display>(
     mut file: File,
     offset: u64,
     length: u64,
     reading: Option<&Reading>,
     content: impl Stream<Item = Result<Bytes, E>>,
-) -> ServiceResult<u64> {
+) -> ServiceResult<Appended> {
     let mut content = std::pin::pin!(content);
+    let mut hasher = (offset == 0).then(Hasher::new);
     let mut received = offset;
     let mut cut = None;
     while let Some(piece) = content.next().await {
@@ -194,6 +202,10 @@ async fn append<E: std::fmt::Display>(
                 // What was written before is there now; of this piece it is not known yet.
                 if let Some(reading) = reading {
                     reading.note(received);
+                }
+                // Meanwhile it is being written.
+                if let Some(hasher) = &mut hasher {
+                    hasher.update(&piece);
                 }
                 received += piece.len() as u64;
             }
@@ -212,6 +224,6 @@ async fn append<E: std::fmt::Display>(
             "the body was cut after byte {received} ({error}): ask for the upload's state and go \
              on from there"
         ))),
-        None => Ok(received),
+        None => Ok(Appended { received, sha256: hasher.map(Hasher::finish) }),
     }
 }

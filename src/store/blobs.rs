@@ -158,14 +158,19 @@ impl BlobStore for ObjectBlobs {
         }
     }
 
-    async fn put_file(&self, digest: &Digest, path: &Path) -> StoreResult<()> {
+    async fn put_file(
+        &self,
+        digest: &Digest,
+        path: &Path,
+        found: Option<Digest>,
+    ) -> StoreResult<()> {
         let unavailable =
             |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
         if let Some(dir) = &self.dir {
             let (from, to, digest) = (path.to_owned(), dir.join(path_of(digest).as_ref()), *digest);
             let rename = self.rename;
-            let moved =
-                tokio::task::spawn_blocking(move || move_in(&from, &to, &digest, rename)).await;
+            let moving = move || move_in(&from, &to, &digest, found, rename);
+            let moved = tokio::task::spawn_blocking(moving).await;
             match moved.map_err(io::Error::other).flatten() {
                 Ok(found) => return found,
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
@@ -185,18 +190,16 @@ fn rename_file(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Moves the file `from` to where the blob `digest` is to be, durably, or refuses it where it has another
 /// digest.
-fn move_in(from: &Path, to: &Path, digest: &Digest, rename: Rename) -> io::Result<StoreResult<()>> {
-    let mut file = File::open(from)?;
-    let mut hasher = Hasher::new();
-    let mut piece = vec![0; READ_BYTES];
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(piece.get(..read).unwrap_or_default());
-    }
-    if let Err(refusal) = expect_digest(digest, hasher.finish()) {
+fn move_in(
+    from: &Path,
+    to: &Path,
+    digest: &Digest,
+    found: Option<Digest>,
+    rename: Rename,
+) -> io::Result<StoreResult<()>> {
+    let file = File::open(from)?;
+    let found = found.map_or_else(|| digest_of(&file), Ok)?;
+    if let Err(refusal) = expect_digest(digest, found) {
         return Ok(Err(refusal));
     }
     file.sync_all()?;
@@ -205,6 +208,18 @@ fn move_in(from: &Path, to: &Path, digest: &Digest, rename: Rename) -> io::Resul
     rename(from, to)?;
     directory::sync(folder)?;
     Ok(Ok(()))
+}
+
+fn digest_of(mut file: &File) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut piece = vec![0; READ_BYTES];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(piece.get(..read).unwrap_or_default());
+    }
 }
 
 fn expect_digest(expected: &Digest, found: Digest) -> StoreResult<()> {

@@ -109,18 +109,20 @@ pub(super) async fn whole_files(store: &dyn BlobStore, scope: &str) {
     let content = [scope.as_bytes(), &noise(700_000, 9)].concat();
     let digest = Digest::of(&content);
     std::fs::write(&path, b"something else").unwrap();
-    let message = conflict(store.put_file(&digest, &path).await);
-    assert!(message.contains(&digest.to_string()), "{message}");
+    for found in [None, Some(Digest::of(b"something else"))] {
+        let message = conflict(store.put_file(&digest, &path, found).await);
+        assert!(message.contains(&digest.to_string()), "{message}");
+    }
     missing(store.length(&digest).await);
     assert_eq!(std::fs::read(&path).unwrap(), b"something else", "what is refused stays");
     // The second time it is there already.
-    for _ in 0..2 {
+    for found in [None, Some(digest)] {
         std::fs::write(&path, &content).unwrap();
-        store.put_file(&digest, &path).await.unwrap();
+        store.put_file(&digest, &path, found).await.unwrap();
         assert!(!path.exists());
         assert!(store.bytes(&digest, u64::MAX).await.unwrap() == content);
     }
-    let error = store.put_file(&digest, &path).await.unwrap_err();
+    let error = store.put_file(&digest, &path, None).await.unwrap_err();
     assert!(error.to_string().contains("arrived.part"), "{error}");
 }
 
