@@ -131,6 +131,5 @@ pub mod hex;
 #[cfg(feature = "install")]
 pub mod install;
 pub mod pack;
-#[cfg(feature = "install")]
 mod pipe;
 pub mod tuf;

@@ -70,7 +70,7 @@ pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 pub use payload::{Payload, PayloadIdentity, Verified};
 pub use tree_path::{LinkTarget, TreePath};
-pub use verify::{Inspection, verify};
+pub use verify::{Inspection, verify, verify_artifact};
 
 #[cfg(feature = "install")]
 pub use packed_tree::PackedTree;

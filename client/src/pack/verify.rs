@@ -1,7 +1,13 @@
-use std::io::Read;
+use std::{
+    io::{BufReader, Read},
+    panic, thread,
+};
 
-use super::{EntryKind, Error, Limits, Summary, TreePath, admission::expect_at_most, read_archive};
-use crate::format::RELEASE_DESCRIPTION;
+use super::{
+    Decompressed, EntryKind, Error, Limits, PayloadIdentity, Summary, TreePath, Verified,
+    admission::expect_at_most, copy::BUFFER_BYTES, error::Reason, read_archive,
+};
+use crate::{format::RELEASE_DESCRIPTION, pipe::pipe};
 
 /// What [`verify`] found in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,35 @@ impl Inspection {
     pub fn is_executable(&self, path: &TreePath) -> bool {
         self.executables.binary_search(path).is_ok()
     }
+}
+
+/// Reads an artifact to its end and refuses it unless it needs a window of 2^`window_log` bytes at the most
+/// and its payload is what was `expected`, canonical and within `limits`.
+///
+/// Another thread hashes and verifies what this one decompresses: the hash alone takes longer than
+/// decompressing.
+pub fn verify_artifact(
+    artifact: impl Read,
+    expected: PayloadIdentity,
+    window_log: u32,
+    limits: &Limits,
+) -> Result<Inspection, Error> {
+    let artifact = BufReader::with_capacity(BUFFER_BYTES, artifact);
+    let mut decompressed = Decompressed::new(artifact, expected.length, window_log)?;
+    thread::scope(|scope| {
+        let (writer, reader) = pipe();
+        let verifying = thread::Builder::new()
+            .name("verify".to_owned())
+            .spawn_scoped(scope, move || {
+                let mut payload = Verified::of(reader, expected);
+                let inspection = verify(&mut payload, limits)?;
+                payload.finish()?;
+                Ok(inspection)
+            })
+            .map_err(|source| Reason::Read { source })?;
+        writer.pass_on(&mut decompressed);
+        verifying.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
 }
 
 /// Reads an archive to its end and refuses it unless it is canonical and within `limits`.

@@ -7,7 +7,7 @@ use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
 use mainstay_client::{
     format::{Artifact, ReleaseDescription, ReleaseManifest},
-    pack::{self, Payload, TreePath},
+    pack::{self, TreePath},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -108,10 +108,7 @@ pub(super) fn inspect(
     artifact: &PackedPayload,
 ) -> Result<pack::Inspection, pack::Error> {
     let PackedPayload { payload, window_log, .. } = *artifact;
-    let mut payload = Payload::new(reader, payload, window_log)?;
-    let inspection = pack::verify(&mut payload, &pack::Limits::default())?;
-    payload.finish()?;
-    Ok(inspection)
+    pack::verify_artifact(reader, payload, window_log, &pack::Limits::default())
 }
 
 /// What the tree says of how it is looked after must be what the manifest says, and what it runs

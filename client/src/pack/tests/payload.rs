@@ -3,7 +3,10 @@ use std::io::Write;
 use super::*;
 use crate::{
     format::Digest,
-    pack::{Compression, Compressor, ErrorKind, Payload, PayloadIdentity, error::Reason},
+    pack::{
+        Compression, Compressor, ErrorKind, Inspection, Payload, PayloadIdentity, error::Reason,
+        verify, verify_artifact,
+    },
 };
 
 const WINDOW_LOG: u32 = 20;
@@ -73,6 +76,40 @@ fn long_distance_matching_finds_what_the_level_alone_does_not() {
         let near = compress(&payload, Compression { level, ..QUICK }).len();
         let far = compress(&payload, Compression { level, window_log: 24, ..QUICK }).len();
         assert!(far * 10 < near * 6, "{level}: {far} bytes with a long window, {near} without");
+    }
+}
+
+fn inspect(artifact: &[u8], expected: PayloadIdentity) -> Result<Inspection, Error> {
+    verify_artifact(artifact, expected, WINDOW_LOG, &Limits::default())
+}
+
+#[test]
+fn an_artifact_is_verified_as_its_archive_is() {
+    // One archive that is sound, one that is none, and one of which most is left when it is refused.
+    for payload in [write(&sample_tree()), b"no archive".to_vec(), sample(2_000_000)] {
+        let artifact = compress(&payload, QUICK);
+        let found = inspect(&artifact, identity(&payload)).map_err(|error| error.to_string());
+        let expected = verify(payload.as_slice(), &Limits::default());
+        assert_eq!(found, expected.map_err(|error| error.to_string()));
+    }
+}
+
+#[test]
+fn an_artifact_is_refused_for_what_its_payload_would_be_refused_for() {
+    let payload = write(&sample_tree());
+    let artifact = compress(&payload, QUICK);
+    let signed = identity(&payload);
+    let longer = [&artifact[..], b"."].concat();
+    for (artifact, expected) in [
+        (&artifact[..artifact.len() - 1], signed),
+        (&[], signed),
+        (&longer, signed),
+        (&artifact, PayloadIdentity { sha256: Digest::of(b"something else"), ..signed }),
+        (&artifact, PayloadIdentity { length: signed.length - 1, ..signed }),
+        (&artifact, PayloadIdentity { length: signed.length + 1, ..signed }),
+    ] {
+        let found = inspect(artifact, expected).unwrap_err().to_string();
+        assert_eq!(found, decompress(artifact, expected).unwrap_err().to_string());
     }
 }
 
