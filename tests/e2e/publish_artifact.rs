@@ -3,7 +3,7 @@
 use mainstay_client::format::{Artifact, Channel, Digest};
 
 use crate::{
-    by_hand::{Candidate, Packed, health_check},
+    by_hand::{Candidate, Packed, health_check, upload_path},
     harness::Server,
     publish::{assert_only, opened, refusal},
 };
@@ -122,6 +122,30 @@ fn an_artifact_with_a_program_that_changes_its_user_is_refused() {
         let problems = problems_of(&server, &Packed::payload(&archive(&entries), None));
         assert_only(&problems, &format!("`program` has mode {mode:o}"));
     }
+}
+
+#[test]
+fn an_artifact_that_was_read_as_it_arrived_is_not_read_again() {
+    let server = opened();
+    let damaged = |tree: &str, said: &dyn Fn(&Artifact) -> String| {
+        let Packed { artifact, bytes } = Packed::tree(&server.tree(tree));
+        let path = upload_path(&artifact.sha256, 0, bytes.len()) + &said(&artifact);
+        server.request("PATCH", &path, &server.admin_token(), &bytes).has_status(200);
+        // Whoever reads it from now on finds nothing that decompresses.
+        let name = artifact.sha256.to_string();
+        let blob = server.path("server/blobs/sha256").join(&name[..2]).join(&name);
+        std::fs::write(blob, vec![0; bytes.len()]).unwrap();
+        Candidate::with_artifact(&server, "1.0.1", Channel::Bugfix, artifact)
+    };
+    let unread = damaged("unread", &|_| String::new());
+    assert_only(&refusal(&server, || unread.commit(&server)), "cannot decompress the artifact");
+    let read = damaged("read", &|artifact| {
+        let Artifact { payload_length, payload_sha256, window_log, .. } = artifact;
+        format!(
+            "&payload_length={payload_length}&payload_sha256={payload_sha256}&window_log={window_log}"
+        )
+    });
+    read.commit(&server).has_status(201);
 }
 
 #[test]
