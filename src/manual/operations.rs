@@ -530,9 +530,9 @@
 //! - A file that is not in the system's memory is read from the disk while other connections of the same
 //!   worker wait. A TLS client that stalls holds up to 64 KiB of what was encrypted for it.
 //! - Nothing removes blobs that no release names, unfinished uploads, old events or audit records.
-//! - On two cores the embedded store makes 10,000 to 20,000 reports a second durable, by what they tell
+//! - On two cores the embedded store makes 14,000 to 24,000 reports a second durable, by what they tell
 //!   ([`measurements`](super::measurements)); more than 8,192 that wait are refused with 503.
-//! - The server takes more memory than it should: 97 MB with 10,000 machines that check in, 320 to 490 MB with
+//! - The server takes more memory than it should: 68 to 75 MB with 10,000 machines that check in, 320 to 420 MB with
 //!   1,000,000 ([`measurements`](super::measurements)).
 //! - There is no console, no export of the store, and no scale-out over PostgreSQL.
 //! - An update takes longer than its slowest stage alone: its one pass 1.24 times in memory and 2.3 times on a
