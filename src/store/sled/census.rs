@@ -9,14 +9,14 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use mainstay_client::format::{CustomerName, MachineName, ProductName};
 use serde::{Serialize, de::IgnoredAny};
-use sled::{Db, Tree};
+use sled::Tree;
 
 use super::{
     super::{ListPlace, Listed, MachineRecord, Selection, StoreError, StoreResult, Whereabouts},
     table::{Key, Table},
     tables::{CENSUS, CENSUS_TOGETHER, MACHINES, MACHINES_IN_USE, MACHINES_RETIRED, PRODUCTS},
     transaction::Transaction,
-    upgrade,
+    upgrade::{RECORDS_WRITTEN, Upgrade},
 };
 use crate::policy::{
     Cell, Count, Counted, Day, Setup,
@@ -246,15 +246,14 @@ fn retired<'a>(tree: &'a Tree, selection: &'a Selection, after: Option<&ListPlac
 }
 
 /// Counts all machines of a store in which none was counted, or not all of them were.
-pub(super) fn count_anew(database: &Db) -> StoreResult<()> {
-    MACHINES_IN_USE.clear(database)?;
-    MACHINES_RETIRED.clear(database)?;
-    CENSUS.clear(database)?;
-    CENSUS_TOGETHER.clear(database)?;
+pub(super) fn count_anew(upgrade: &Upgrade<'_>) -> StoreResult<()> {
+    upgrade.clear(&MACHINES_IN_USE)?;
+    upgrade.clear(&MACHINES_RETIRED)?;
+    upgrade.clear(&CENSUS)?;
+    upgrade.clear(&CENSUS_TOGETHER)?;
     let mut cells = BTreeMap::<Cell, Count>::new();
     let mut setups = BTreeMap::<Setup, Count>::new();
-    upgrade::in_groups(
-        database,
+    upgrade.in_groups(
         &MACHINES,
         |machine| machine.name.clone(),
         |machines| {
@@ -262,7 +261,7 @@ pub(super) fn count_anew(database: &Db) -> StoreResult<()> {
                 cells.entry(counted.cell.clone()).or_default().join(&counted);
                 setups.entry(counted.cell.setup.clone()).or_default().join(&counted);
             }
-            upgrade::write(database, |transaction| {
+            upgrade.write(|transaction| {
                 machines
                     .iter()
                     .try_for_each(|machine| list(transaction, None, machine.whereabouts()))
@@ -270,8 +269,8 @@ pub(super) fn count_anew(database: &Db) -> StoreResult<()> {
         },
     )?;
     let cells: Vec<_> = cells.into_iter().collect();
-    for group in cells.chunks(upgrade::RECORDS_WRITTEN) {
-        upgrade::write(database, |transaction| {
+    for group in cells.chunks(RECORDS_WRITTEN) {
+        upgrade.write(|transaction| {
             group.iter().try_for_each(|counted| {
                 let Cell { setup, customer } = counted.0.clone();
                 CENSUS.put(transaction, &(setup, customer), counted)
@@ -279,8 +278,8 @@ pub(super) fn count_anew(database: &Db) -> StoreResult<()> {
         })?;
     }
     let setups: Vec<_> = setups.into_iter().collect();
-    for group in setups.chunks(upgrade::RECORDS_WRITTEN) {
-        upgrade::write(database, |transaction| {
+    for group in setups.chunks(RECORDS_WRITTEN) {
+        upgrade.write(|transaction| {
             group
                 .iter()
                 .try_for_each(|counted| CENSUS_TOGETHER.put(transaction, &counted.0, counted))

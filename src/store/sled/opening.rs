@@ -17,7 +17,7 @@ use super::{
     codec::VALUE_BYTES_MAX,
     table::sled_error,
     tables::{FORMAT_NUMBER, NUMBERS},
-    upgrade::{self, FORMAT},
+    upgrade::{FORMAT, FORMAT_OLDEST, Upgrade},
 };
 
 /// The file that tells what the directory holds.
@@ -63,11 +63,13 @@ pub(super) fn open(dir: &Path) -> StoreResult<Opened> {
     }
     await_closing(dir)?;
     let database = open_sled(dir)?;
+    let file = File::open(dir.join(DATABASE)).map_err(|error| unavailable(dir, &error))?;
+    let upgrade = Upgrade { database: &database, file: &file };
     let stored = NUMBERS.find(&*database, &FORMAT_NUMBER)?;
     match (marked, stored) {
         (_, Some(FORMAT)) => {}
-        (_, Some(found @ upgrade::FORMAT_OLDEST..FORMAT)) => upgrade::from(found, &database)?,
-        (None, None) if database.is_empty() => upgrade::write_format(&database)?,
+        (_, Some(found @ FORMAT_OLDEST..FORMAT)) => upgrade.from(found)?,
+        (None, None) if database.is_empty() => upgrade.write_format()?,
         (Some(_), found) => {
             let found = found.map_or("none".to_owned(), |number| number.to_string());
             return Err(lost(dir, &format!("its records have format {found}: expected {FORMAT}")));
@@ -79,7 +81,7 @@ pub(super) fn open(dir: &Path) -> StoreResult<Opened> {
             )));
         }
     }
-    let file = sync_all(dir, &database)?;
+    sync_all(dir, &database, &file)?;
     if marked != Some(FORMAT) {
         write_marker(dir).map_err(|error| unavailable(dir, &error))?;
     }
@@ -124,7 +126,7 @@ fn marked_format(dir: &Path) -> StoreResult<Option<u64>> {
     let path = dir.join(MARKER);
     match fs::read_to_string(&path) {
         Ok(text) => {
-            let mut formats = upgrade::FORMAT_OLDEST..=FORMAT;
+            let mut formats = FORMAT_OLDEST..=FORMAT;
             formats.find(|format| text == marker_text(*format)).map(Some).ok_or_else(|| {
                 StoreError::Unavailable(format!(
                     "{} says `{}`: expected `{}`; open it with the Mainstay that wrote it",
@@ -211,15 +213,13 @@ fn segment_bytes(dir: &Path) -> StoreResult<usize> {
 }
 
 /// Makes everything durable that sled leaves to the operating system when it opens a database.
-fn sync_all(dir: &Path, database: &sled::Db) -> StoreResult<File> {
+fn sync_all(dir: &Path, database: &sled::Db, file: &File) -> StoreResult<()> {
     database.flush().map_err(sled_error)?;
     let sync = || {
-        let file = File::open(dir.join(DATABASE))?;
         file.sync_all()?;
         File::open(dir.join(SETTINGS))?.sync_all()?;
         directory::sync(&dir.join(SPILL))?;
-        directory::sync(dir)?;
-        Ok(file)
+        directory::sync(dir)
     };
     sync().map_err(|error| unavailable(dir, &error))
 }

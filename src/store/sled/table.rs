@@ -290,12 +290,10 @@ impl<K: Key, V> Table<K, V> {
         transaction.remove(&self.key(key));
     }
 
-    /// Removes all records, not as one transaction.
-    pub(super) fn clear(&self, tree: &Tree) -> StoreResult<()> {
-        tree.scan_prefix(self.prefix()).keys().try_for_each(|key| {
-            let key = key.map_err(sled_error)?;
-            tree.remove(key).map(drop).map_err(sled_error)
-        })
+    /// The first keys, at most `limit`.
+    pub(super) fn first_keys(&self, tree: &Tree, limit: usize) -> StoreResult<Vec<IVec>> {
+        let keys = tree.scan_prefix(self.prefix()).keys().take(limit);
+        keys.collect::<Result<_, _>>().map_err(sled_error)
     }
 
     /// The key in words.

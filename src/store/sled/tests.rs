@@ -27,14 +27,14 @@ use super::{
     codec::{self, JSON_BYTES_MAX, VALUE_BYTES_MAX},
     opening::{self, MARKER},
     packing::DICTIONARY,
-    table::Table,
+    table::{Key, Table},
     tables::{
         AUDIT_BY_SUBJECT, AUDIT_HEAD, CENSUS, CENSUS_TOGETHER, CONTRACTS_BY_CUSTOMER, CUSTOMERS,
         FORMAT_NUMBER, HEADS, MACHINES, MACHINES_BEFORE, MACHINES_IN_USE, MACHINES_RETIRED,
         NUMBERS, TOKENS_BY_DIGEST,
     },
     transaction::Transaction,
-    upgrade,
+    upgrade::Upgrade,
     writer::{GROUP_KEYS_MAX, QUEUE_CHANGES_MAX, Writer},
 };
 use crate::{measures::Commits, policy::Cell};
@@ -64,6 +64,12 @@ fn noise(seed: usize, bytes: usize) -> String {
 
 async fn customer_count(store: &SledStore) -> usize {
     store.customers().await.unwrap().len()
+}
+
+fn clear<K: Key, V>(table: &Table<K, V>, database: &sled::Db) {
+    for key in table.first_keys(database, usize::MAX).unwrap() {
+        database.remove(key).unwrap();
+    }
 }
 
 /// Opens the store, which must be refused.
@@ -266,8 +272,10 @@ async fn a_store_from_before_compression_is_upgraded() {
     let checksum = Digest::of(&[&[1], &key[..], &[0], &json].concat());
     let database = config.open().unwrap();
     database.insert(key, [&[1], &checksum.as_bytes()[..8], &json].concat()).unwrap();
-    upgrade::write(&database, |transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &3)).unwrap();
-    database.flush().unwrap();
+    let file = fs::File::open(dir.path().join("db")).unwrap();
+    Upgrade { database: &database, file: &file }
+        .write(|transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &3))
+        .unwrap();
     drop(database);
     fs::write(dir.path().join(MARKER), "mainstay sled format 3\n").unwrap();
 
@@ -572,11 +580,11 @@ async fn the_second_format_is_upgraded() {
                 .await
                 .unwrap();
         } else {
-            CENSUS.clear(database).unwrap();
-            CENSUS_TOGETHER.clear(database).unwrap();
-            MACHINES_IN_USE.clear(database).unwrap();
-            MACHINES_RETIRED.clear(database).unwrap();
-            AUDIT_BY_SUBJECT.clear(database).unwrap();
+            clear(&CENSUS, database);
+            clear(&CENSUS_TOGETHER, database);
+            clear(&MACHINES_IN_USE, database);
+            clear(&MACHINES_RETIRED, database);
+            clear(&AUDIT_BY_SUBJECT, database);
             assert_eq!(listed(&store, Listed::InUse).await, []);
         }
         let before = |transaction: &Transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &2);
@@ -602,8 +610,8 @@ async fn a_machine_that_is_not_counted_can_change_and_is_counted_then() {
     let everything = Selection::default();
     let machine =
         store.machines_after(&everything, Listed::InUse, None, 1).await.unwrap().remove(0);
-    CENSUS.clear(&store.database).unwrap();
-    CENSUS_TOGETHER.clear(&store.database).unwrap();
+    clear(&CENSUS, &store.database);
+    clear(&CENSUS_TOGETHER, &store.database);
     let running = "7.7.7".parse().ok();
     let machine = MachineRecord { running, ..machine };
     let change =

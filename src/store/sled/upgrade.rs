@@ -4,7 +4,10 @@
 //! census, the order in which machines are listed, and the index of audit records by their subjects. Format 4
 //! has compressed records; those from before are read as they are, and compressed when they change.
 //! Whatever of an upgrade was done when it broke off is done again: what it writes is the same each time,
-//! and the format's number comes last.
+//! and the format's number comes last. What is written at once is durable before there is more, as when the
+//! server writes (see `writer`).
+
+use std::fs::File;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -31,26 +34,85 @@ const AUDIT: Table<u64, Value> = Table::new("audit", "audit record");
 /// In [`NUMBERS`], in the format before: that of the newest audit record.
 const AUDIT_NUMBER: &str = "audit";
 
-/// Upgrades a store of the format `found`, which is [`FORMAT_OLDEST`] or later.
-pub(super) fn from(found: u64, database: &Db) -> StoreResult<()> {
-    if found < 2 {
-        index_contracts(database)?;
-        chain_audit(database)?;
-    }
-    if found < 3 {
-        index_audit(database)?;
-        census::count_anew(database)?;
-    }
-    write_format(database)
+/// What is upgraded: a database that nobody else uses yet.
+pub(super) struct Upgrade<'a> {
+    pub(super) database: &'a Db,
+    /// The file that holds it, to be synced.
+    pub(super) file: &'a File,
 }
 
-fn index_contracts(database: &Db) -> StoreResult<()> {
-    in_groups(
-        database,
+impl Upgrade<'_> {
+    /// Upgrades a store of the format `found`, which is [`FORMAT_OLDEST`] or later.
+    pub(super) fn from(&self, found: u64) -> StoreResult<()> {
+        if found < 2 {
+            index_contracts(self)?;
+            chain_audit(self)?;
+        }
+        if found < 3 {
+            index_audit(self)?;
+            census::count_anew(self)?;
+        }
+        self.write_format()
+    }
+
+    /// Makes a change as one transaction, durably.
+    pub(super) fn write(
+        &self,
+        change: impl FnOnce(&Transaction) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        let mut transaction = Transaction::over(self.database);
+        transaction.attempt(change)?;
+        transaction.apply().map_err(sled_error)?;
+        self.database.flush().map_err(sled_error)?;
+        let unsynced = |error| StoreError::Unavailable(format!("the database: {error}"));
+        self.file.sync_all().map_err(unsynced)
+    }
+
+    /// Says that the store has the format [`FORMAT`].
+    pub(super) fn write_format(&self) -> StoreResult<()> {
+        self.write(|transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &FORMAT))
+    }
+
+    /// Hands over all records of a table, by key, as many at a time as one transaction writes.
+    pub(super) fn in_groups<K: Key, V: Serialize + DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        key: impl Fn(&V) -> K,
+        mut take: impl FnMut(&[V]) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        let mut after = None;
+        loop {
+            let records = table.after(self.database, after.as_ref()).take(RECORDS_WRITTEN);
+            let records = records.collect::<StoreResult<Vec<_>>>()?;
+            let Some(last) = records.last() else { return Ok(()) };
+            take(&records)?;
+            after = Some(key(last));
+        }
+    }
+
+    /// Removes all records of a table.
+    pub(super) fn clear<K: Key, V>(&self, table: &Table<K, V>) -> StoreResult<()> {
+        loop {
+            let keys = table.first_keys(self.database, RECORDS_WRITTEN)?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            self.write(|transaction| {
+                for key in &keys {
+                    transaction.remove(key);
+                }
+                Ok(())
+            })?;
+        }
+    }
+}
+
+fn index_contracts(upgrade: &Upgrade<'_>) -> StoreResult<()> {
+    upgrade.in_groups(
         &CONTRACTS,
         |contract| contract.name.clone(),
         |contracts| {
-            write(database, |transaction| {
+            upgrade.write(|transaction| {
                 contracts.iter().try_for_each(|contract| {
                     let key = (contract.customer.clone(), contract.name.clone());
                     CONTRACTS_BY_CUSTOMER.put(transaction, &key, &contract.name)
@@ -60,13 +122,12 @@ fn index_contracts(database: &Db) -> StoreResult<()> {
     )
 }
 
-fn index_audit(database: &Db) -> StoreResult<()> {
-    in_groups(
-        database,
+fn index_audit(upgrade: &Upgrade<'_>) -> StoreResult<()> {
+    upgrade.in_groups(
         &tables::AUDIT,
         |record| record.number,
         |records| {
-            write(database, |transaction| {
+            upgrade.write(|transaction| {
                 records.iter().try_for_each(|record| {
                     audit::index(transaction, &record.entry.subject, record.number)
                 })
@@ -75,10 +136,10 @@ fn index_audit(database: &Db) -> StoreResult<()> {
     )
 }
 
-fn chain_audit(database: &Db) -> StoreResult<()> {
+fn chain_audit(upgrade: &Upgrade<'_>) -> StoreResult<()> {
     let mut head = AuditHead::start();
     loop {
-        let records = AUDIT.after(database, Some(&head.number)).take(RECORDS_WRITTEN);
+        let records = AUDIT.after(upgrade.database, Some(&head.number)).take(RECORDS_WRITTEN);
         let mut records = records.collect::<StoreResult<Vec<_>>>()?;
         if records.is_empty() {
             break;
@@ -91,47 +152,15 @@ fn chain_audit(database: &Db) -> StoreResult<()> {
                 StoreError::Corrupt(format!("audit record {number}: {problem}"))
             })?;
         }
-        write(database, |transaction| {
+        upgrade.write(|transaction| {
             (1..).zip(&records).try_for_each(|(place, record)| {
                 let number = head.number - records.len() as u64 + place;
                 AUDIT.put(transaction, &number, record)
             })
         })?;
     }
-    write(database, |transaction| {
+    upgrade.write(|transaction| {
         NUMBERS.remove(transaction, &AUDIT_NUMBER);
         HEADS.put(transaction, &AUDIT_HEAD, &head)
     })
-}
-
-/// Says that the store has the format [`FORMAT`].
-pub(super) fn write_format(database: &Db) -> StoreResult<()> {
-    write(database, |transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &FORMAT))
-}
-
-/// Hands over all records of a table, by key, as many at a time as one transaction writes.
-pub(super) fn in_groups<K: Key, V: Serialize + DeserializeOwned>(
-    database: &Db,
-    table: &Table<K, V>,
-    key: impl Fn(&V) -> K,
-    mut take: impl FnMut(&[V]) -> StoreResult<()>,
-) -> StoreResult<()> {
-    let mut after = None;
-    loop {
-        let records = table.after(database, after.as_ref()).take(RECORDS_WRITTEN);
-        let records = records.collect::<StoreResult<Vec<_>>>()?;
-        let Some(last) = records.last() else { return Ok(()) };
-        take(&records)?;
-        after = Some(key(last));
-    }
-}
-
-/// Makes a change as one transaction.
-pub(super) fn write(
-    database: &Db,
-    change: impl FnOnce(&Transaction) -> StoreResult<()>,
-) -> StoreResult<()> {
-    let mut transaction = Transaction::over(database);
-    transaction.attempt(change)?;
-    transaction.apply().map_err(sled_error)
 }
