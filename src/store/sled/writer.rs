@@ -4,6 +4,9 @@
 //! acknowledged only after `flush` *and* an fsync of sled's file; and since that takes as long for
 //! many changes as for one, everything that queued up meanwhile is the next group.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io,
     sync::Arc,
@@ -26,9 +29,9 @@ const GROUP_CHANGES_MAX: usize = 1024;
 /// From how many keys on a group takes in no more changes: readers wait while sled writes. What sled is given at
 /// once is made durable before it is given more. For as it begins a segment of its log it notes there what it holds for
 /// durable, which all that it has written before is *not*; but what it is being given is not among that.
-pub(super) const GROUP_KEYS_MAX: usize = 2048;
+const GROUP_KEYS_MAX: usize = 2048;
 /// The most changes that wait; what comes then is refused, and nobody waits long for nothing.
-pub(super) const QUEUE_CHANGES_MAX: usize = 8 * GROUP_CHANGES_MAX;
+const QUEUE_CHANGES_MAX: usize = 8 * GROUP_CHANGES_MAX;
 
 /// A change of the records, which says what depends on it.
 pub(super) type Change = Box<dyn FnOnce(&Transaction) -> StoreResult<Reach> + Send>;
