@@ -2,12 +2,11 @@ use std::{
     io,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _, future::join_all, stream::FuturesUnordered};
 
 use super::{
     super::{
@@ -29,13 +28,17 @@ async fn concurrent_writes_are_made_durable_in_groups() {
     let opened = opening::open(dir.path()).unwrap();
     let syncs = Arc::new(AtomicU64::new(0));
     let counted = syncs.clone();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
     let writer =
         Writer::start(opened.database.clone(), Arc::default(), Commits::default(), move || {
-            std::thread::sleep(Duration::from_millis(20));
+            // Nothing comes; but whoever waits is woken when the other end is dropped.
+            let _dropped = gone.recv();
             counted.fetch_add(1, Ordering::SeqCst);
             opened.file.sync_all()
         })
         .unwrap();
+    // A test that fails drops it before the writer, which waits for it.
+    let go = go;
     let changes = (0..200).map(|number| {
         writer.write(Box::new(move |transaction| {
             audit::append(transaction, &entry("customer.create"))?;
@@ -43,9 +46,12 @@ async fn concurrent_writes_are_made_durable_in_groups() {
             Ok(Reach::Nothing)
         }))
     });
-    join_all(changes).await.into_iter().for_each(Result::unwrap);
+    let mut made = join_all(changes);
+    assert!((&mut made).now_or_never().is_none(), "all of them wait for the first sync");
+    drop(go);
+    made.await.into_iter().for_each(Result::unwrap);
     let groups = syncs.load(Ordering::SeqCst);
-    assert!((1..=20).contains(&groups), "{groups} groups");
+    assert!((1..=2).contains(&groups), "{groups} groups");
     drop(writer);
     assert!(syncs.load(Ordering::SeqCst) > groups, "the last sync comes as the writer ends");
 
@@ -98,6 +104,8 @@ async fn what_is_too_much_to_wait_is_refused_and_the_rest_is_kept() {
             opened.file.sync_all()
         })
         .unwrap();
+    // A test that fails drops it before the writer, which waits for it.
+    let go = go;
     let change = |number: usize| {
         writer.write(Box::new(move |transaction| {
             CUSTOMERS.add(transaction, &customer(number).name, &customer(number))?;
@@ -129,19 +137,28 @@ async fn what_is_too_much_to_wait_is_refused_and_the_rest_is_kept() {
 async fn a_change_is_acknowledged_only_after_the_sync() {
     let dir = tempfile::tempdir().unwrap();
     let opened = opening::open(dir.path()).unwrap();
-    let is_synced = Arc::new(AtomicBool::new(false));
-    let flag = is_synced.clone();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
     let writer = Writer::start(opened.database, Arc::default(), Commits::default(), move || {
-        std::thread::sleep(Duration::from_millis(50));
-        flag.store(true, Ordering::SeqCst);
+        tell.send(()).unwrap();
+        let _dropped = gone.recv();
         Ok(())
     })
     .unwrap();
+    // A test that fails drops it before the writer, which waits for it.
+    let go = go;
     let change = |transaction: &Transaction| {
         audit::append(transaction, &entry("x")).map(|()| Reach::Nothing)
     };
-    writer.write(Box::new(change)).await.unwrap();
-    assert!(is_synced.load(Ordering::SeqCst));
+    let mut written = Box::pin(writer.write(Box::new(change)));
+    assert!(written.as_mut().now_or_never().is_none());
+    told.recv().unwrap();
+    assert!(written.as_mut().now_or_never().is_none(), "it is being synced");
+    drop(go);
+    written.await.unwrap();
+    // The last sync, as the writer ends, tells of itself as well.
+    drop(writer);
+    told.recv().unwrap();
 }
 
 #[tokio::test]
