@@ -77,5 +77,5 @@ pub use resolve::{
 pub use retirement::Listing;
 pub use rollout::{Outcomes, Rollout, RolloutRules, RolloutState, RolloutStep, RolloutWish};
 pub use scenario::{Explained, Scenario};
-pub use seats::{Allocation, Claim, Silence};
+pub use seats::{Allocation, Claim, Hour, Silence};
 pub use upgrade::{Hop, NoPath, UpgradePath, upgrade_path};

@@ -502,7 +502,7 @@ pub trait MetaStore: Outbox + ActionStore + DeltaStore {
 
     /// The claims to a seat of `contract` by the machines' names, one of each machine of it that is
     /// not retired. They are found without reading any other contract's machines. A machine that was
-    /// stored before there were claims has none until it changes.
+    /// stored before there were claims has none until its claim changes.
     async fn claims(&self, contract: &ContractName) -> StoreResult<Vec<Claim>>;
 
     /// The newest signed plan of a machine, byte for byte.

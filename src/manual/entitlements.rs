@@ -131,8 +131,9 @@
 //! - the machine is retired: `mainstay machine retire m-0123456789ab --reason scrapped --ticket SUP-9`
 //!   (`support` or `account`). Its token is not accepted any more (`MACHINE_RETIRED`). Where it is
 //!   enrolled again with its key it is the machine that it was, with its history, and the newest;
-//! - it says nothing for 90 days (`silent_days`, see [`operations`](super::operations)). When it is
-//!   heard of again it takes a free seat, or is the newest;
+//! - it says nothing for 90 days (`silent_days`, see [`operations`](super::operations)), counted from the
+//!   end of the hour in which it was last heard of. When it is heard of again it takes a free seat, or is
+//!   the newest;
 //! - it enrols under another contract.
 //!
 //! ```sh
@@ -142,8 +143,9 @@
 //! ```
 //!
 //! **What it costs.** A contract without `seats` costs a check nothing. For one with seats the store
-//! holds a small record for each of its machines, and the server keeps in memory who came last among
-//! those with a seat: for a minute, or until a machine of the contract enrols, is retired or comes
+//! holds a small record for each of its machines, which knows the hour in which it was last heard of, and so
+//! is written once an hour at most while the machine stays as it is. The server keeps in memory who came last
+//! among those with a seat: for a minute, or until a machine of the contract enrols, is retired or comes
 //! back. A check that finds nothing kept reads the contract's records, never those of another: for
 //! 10,000 machines some 2 MB, in 30 to 50 ms (measured once, in a build without optimisation), once a
 //! minute while the fleet is as it is.

@@ -159,9 +159,10 @@
 //! What a machine reports as running is believed. A version that was never published is counted like any
 //! other, and is marked as *unknown*. *Confirmed* are those of the installed ones that have confirmed what
 //! they run; retired machines are not counted. Counts are kept as reports come in, so that they cost the same
-//! with a thousand machines as with a million. Silence is counted by whole days of UTC: a machine that falls
-//! silent is in `machine list --silent` at once, and in the census from the next midnight on. A list has at
-//! most 1,000 machines, and says how to get the next ones.
+//! with a thousand machines as with a million. `silent_days` begin when the hour (UTC) ends in which a machine
+//! was last heard of. The census counts silence by whole days of UTC: a machine that falls silent is in
+//! `machine list --silent` at once, and in the census from the next midnight on. A list has at most 1,000
+//! machines, and says how to get the next ones.
 //!
 //! A machine that runs wild, or whose token was stolen, cannot keep the server from the others: after 600
 //! checks and reports at once it may send ten a second, and is told how long to wait when it sends more (429

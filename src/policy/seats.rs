@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_client::format::MachineName;
 use serde::{Deserialize, Serialize};
 
-use super::{contract::days_after, resolve::Seat};
+use super::resolve::Seat;
+
+const HOUR_SECONDS: i64 = 3600;
 
 /// After how many days of 24 hours a machine that says nothing gives its seat up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +25,22 @@ impl Silence {
         Self::DAYS.contains(&days).then_some(Self(days))
     }
 
-    /// Whether a machine that was last heard of at `seen_at` counts as silent at `now`.
+    /// Whether a machine that was last heard of at `seen_at` counts as silent at `now`. Its days begin when
+    /// the hour in which it was heard of ends: so it does not matter whether more is known than the hour.
     pub fn is_broken_off(self, seen_at: Timestamp, now: Timestamp) -> bool {
-        days_after(seen_at, self.0) <= now
+        seen_at < self.heard_from(now)
+    }
+
+    /// From when on a machine was heard of that does not count as silent at `now`: an hour begins then.
+    pub fn heard_from(self, now: Timestamp) -> Timestamp {
+        let silent = SignedDuration::from_hours(24 * i64::from(self.0));
+        Hour::of(now.checked_sub(silent).unwrap_or(Timestamp::MIN)).start()
     }
 
     /// The last instant at which a machine that counts as silent at `now` can have been heard of.
     pub fn since(self, now: Timestamp) -> Timestamp {
-        let silent = SignedDuration::from_hours(24 * i64::from(self.0));
-        now.checked_sub(silent).unwrap_or(Timestamp::MIN)
+        let before = self.heard_from(now).checked_sub(SignedDuration::from_nanos(1));
+        before.unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -41,18 +50,55 @@ impl Default for Silence {
     }
 }
 
-/// A machine's claim to a seat of its contract.
+/// An hour of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Timestamp", into = "Timestamp")]
+pub struct Hour(Timestamp);
+
+impl Hour {
+    /// The hour in which an instant is.
+    pub fn of(instant: Timestamp) -> Self {
+        let number = instant.as_second().div_euclid(HOUR_SECONDS);
+        Self(Timestamp::from_second(number * HOUR_SECONDS).unwrap_or(Timestamp::MIN))
+    }
+
+    /// When it begins.
+    pub const fn start(self) -> Timestamp {
+        self.0
+    }
+}
+
+impl From<Timestamp> for Hour {
+    fn from(instant: Timestamp) -> Self {
+        Self::of(instant)
+    }
+}
+
+impl From<Hour> for Timestamp {
+    fn from(hour: Hour) -> Self {
+        hour.start()
+    }
+}
+
+/// A machine's claim to a seat of its contract. It stays the same while the machine is heard of in the same hour,
+/// so that most reports change nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The machine.
     pub machine: MachineName,
     /// Since when it has the claim without a break.
     pub since: Timestamp,
-    /// When it was last heard of.
-    pub seen_at: Timestamp,
+    /// In which hour it was last heard of. Claims from before know the instant.
+    #[serde(alias = "seen_at")]
+    pub seen_in: Hour,
 }
 
 impl Claim {
+    /// Whether the machine counts as silent at `now`.
+    pub fn is_silent(&self, silence: Silence, now: Timestamp) -> bool {
+        silence.is_broken_off(self.seen_in.start(), now)
+    }
+
     /// The order in which seats are given: no two machines are equal in it.
     fn place(&self) -> (Timestamp, &MachineName) {
         (self.since, &self.machine)
@@ -75,7 +121,7 @@ impl Allocation {
     /// claims does not matter.
     pub fn new(claims: Vec<Claim>, seats: u32, silence: Silence, now: Timestamp) -> Self {
         let mut heard: Vec<Claim> =
-            claims.into_iter().filter(|claim| !silence.is_broken_off(claim.seen_at, now)).collect();
+            claims.into_iter().filter(|claim| !claim.is_silent(silence, now)).collect();
         let machines = heard.len();
         let held = machines.min(usize::try_from(seats).unwrap_or(usize::MAX));
         let last = held.checked_sub(1).map(|last| {

@@ -188,7 +188,7 @@ impl Service {
         let asked = Asked { product, customer, platform, version };
         let selection = self.selection(&actor.scope, asked).await?;
         let at = self.clock.now();
-        let heard_from = Day::of(self.silence.since(at));
+        let heard_from = Day::of(self.silence.heard_from(at));
         let (counts, next) = match customers {
             Customers::Apart => {
                 let after = after.map(|after| after.parse::<Cell>()).transpose();

@@ -20,7 +20,7 @@ use super::{
     standing::ProductStanding,
 };
 use crate::{
-    policy::{Allocation, Claim, Contract, Seat, Silence},
+    policy::{Allocation, Claim, Contract, Hour, Seat, Silence},
     store::{MachineChange, MachineRecord, StoreError, Word},
 };
 
@@ -182,10 +182,10 @@ impl Service {
         claims.sort_by(|one, other| (one.since, &one.machine).cmp(&(other.since, &other.machine)));
         let mut machines = Vec::new();
         for claim in claims {
-            let MachineRecord { host, product, running, .. } =
+            let MachineRecord { host, product, running, seen_at, .. } =
                 self.meta.machine(&claim.machine).await?;
             let seat = self.seat_standing(Some(&claim), allocation.seat(&claim), now);
-            let Claim { machine, since, seen_at } = claim;
+            let Claim { machine, since, .. } = claim;
             machines.push(SeatView { machine, host, product, running, since, seen_at, seat });
         }
         Ok(ContractSeats { seats: seat_use(limit, &allocation), machines })
@@ -216,10 +216,10 @@ impl Service {
             return Ok(Seat::Held);
         };
         let now = standing.now();
-        let claim = machine
-            .claim()
-            .filter(|claim| !self.silence.is_broken_off(claim.seen_at, now))
-            .unwrap_or_else(|| Claim { machine: machine.name.clone(), since: now, seen_at: now });
+        let claim =
+            machine.claim().filter(|claim| !claim.is_silent(self.silence, now)).unwrap_or_else(
+                || Claim { machine: machine.name.clone(), since: now, seen_in: Hour::of(now) },
+            );
         if let Some(known) = self.allocations.find(&machine.contract, seats, now) {
             return Ok(known.seat(&claim));
         }
@@ -238,9 +238,7 @@ impl Service {
     fn seat_standing(&self, claim: Option<&Claim>, seat: Seat, now: Timestamp) -> SeatStanding {
         match (claim, seat) {
             (None, _) => SeatStanding::Retired,
-            (Some(claim), _) if self.silence.is_broken_off(claim.seen_at, now) => {
-                SeatStanding::Silent
-            }
+            (Some(claim), _) if claim.is_silent(self.silence, now) => SeatStanding::Silent,
             (Some(_), Seat::Held) => SeatStanding::Held,
             (Some(_), Seat::Exceeded { .. }) => SeatStanding::Exceeded,
         }

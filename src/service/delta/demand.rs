@@ -86,7 +86,7 @@ impl Service {
 
     /// What the machines of a product run that are heard of, customer by customer.
     async fn runs(&self, product: &ProductName) -> ServiceResult<Runs> {
-        let heard_from = Day::of(self.silence.since(self.clock.now()));
+        let heard_from = Day::of(self.silence.heard_from(self.clock.now()));
         let selection = Selection { product: Some(product.clone()), ..Selection::default() };
         let (limit, mut after) = (self.limits.page_records_max, None);
         let mut runs = Runs::new();

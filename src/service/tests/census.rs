@@ -1,16 +1,24 @@
 //! Machines that fall silent, in the census and in the list.
 
+use jiff::SignedDuration;
+
 use super::world::{World, actor, after_days};
 use crate::{
     policy::{Figures, Tier},
     service::census::{ListCensus, ListMachines, SilentFor},
 };
 
-/// How many are silent on day `day`, as the census says and as are listed.
+/// How many are silent in the first hour of day `day`, as the census says and as are listed.
 async fn silent(world: &World, day: i64, silent: &str) -> (u64, usize) {
-    let service = world.on_day(day);
+    silent_at(world, (day, 0), silent).await
+}
+
+/// The same, so many hours later.
+async fn silent_at(world: &World, (day, hour): (i64, i64), silent: &str) -> (u64, usize) {
+    let at = after_days(day) + SignedDuration::from_hours(hour);
+    let service = world.at(at);
     let census = service.census(&actor(), ListCensus::default()).await.unwrap();
-    assert_eq!((census.at, census.heard_from), (after_days(day), after_days(day - 90)));
+    assert_eq!((census.at, census.heard_from), (at, after_days(day - 90)));
     let silent: SilentFor = silent.parse().unwrap();
     let question = ListMachines { silent: Some(silent), ..ListMachines::default() };
     let listed = service.machines(&actor(), question).await.unwrap();
@@ -24,7 +32,9 @@ async fn a_machine_that_says_nothing_is_silent_and_no_longer_when_it_is_heard_of
     let first = world.enroll_as(0, &key, 7, "host").await.unwrap().machine;
     world.enroll_as(20, &key, 8, "host").await.unwrap();
     assert_eq!(silent(&world, 89, "configured").await, (0, 0));
-    assert_eq!(silent(&world, 90, "configured").await, (0, 1), "on the day the list has it");
+    assert_eq!(silent(&world, 90, "configured").await, (0, 0), "the hour is not over");
+    let heard = silent_at(&world, (90, 1), "configured").await;
+    assert_eq!(heard, (0, 1), "on the day the list has it");
     assert_eq!(silent(&world, 91, "configured").await, (1, 1), "and the census on the next");
     assert_eq!(silent(&world, 91, "71d").await, (1, 2));
     assert_eq!(silent(&world, 91, "1704h").await, (1, 2), "71 days");

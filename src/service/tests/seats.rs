@@ -202,13 +202,13 @@ async fn a_silent_machine_gives_its_seat_up_and_comes_back_as_the_newest() {
     let second = enroll_on(&world, 1, &key, 8).await;
     assert_eq!(told(&world, 89, &second, None).await.1, [EXCEEDED]);
     assert_eq!(
-        world.on_day(90).story(&actor(), &first, ShowMachine::default()).await.unwrap().seat,
+        world.on_day(91).story(&actor(), &first, ShowMachine::default()).await.unwrap().seat,
         SeatStanding::Silent
     );
-    assert_eq!(told(&world, 90, &second, None).await.1, [] as [&str; 0]);
-    assert_eq!(told(&world, 91, &first, None).await.1, [EXCEEDED]);
     assert_eq!(told(&world, 91, &second, None).await.1, [] as [&str; 0]);
-    let seats = world.on_day(91).contract_seats(&actor(), &contract()).await.unwrap();
+    assert_eq!(told(&world, 92, &first, None).await.1, [EXCEEDED]);
+    assert_eq!(told(&world, 92, &second, None).await.1, [] as [&str; 0]);
+    let seats = world.on_day(92).contract_seats(&actor(), &contract()).await.unwrap();
     let standings: Vec<_> =
         seats.machines.iter().map(|view| (view.machine.clone(), view.seat)).collect();
     let expected = [(second.clone(), SeatStanding::Held), (first.clone(), SeatStanding::Exceeded)];

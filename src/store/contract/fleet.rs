@@ -19,7 +19,7 @@ use super::{
     accounts::contracted,
     at, catalogue, conflict, entry, expect_audited, expect_conflict, missing,
 };
-use crate::policy::{Block, Claim, Ring, exposure::Runs};
+use crate::policy::{Block, Claim, Hour, Ring, exposure::Runs};
 
 pub(super) async fn machines(store: &dyn MetaStore, scope: &str) {
     let base = fixture(store, scope, "machines").await;
@@ -138,7 +138,7 @@ pub(super) async fn claims(store: &dyn MetaStore, scope: &str) {
     let claim = |machine: &MachineRecord, since| Claim {
         machine: machine.name.clone(),
         since,
-        seen_at: machine.seen_at,
+        seen_in: Hour::of(machine.seen_at),
     };
     assert_eq!(of(&base.contract).await, [claim(&first, at(0)), claim(&second, at(0))]);
     assert_eq!(of(&elsewhere).await, [], "another contract, though its name begins like this one");

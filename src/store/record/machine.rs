@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CollectionRecord, RetryRecord, Word};
 use crate::policy::{
-    Block, Cell, Claim, Counted, Day, Notification, Ring, Setup, Stage,
+    Block, Cell, Claim, Counted, Day, Hour, Notification, Ring, Setup, Stage,
     exposure::Runs,
     notification::{self, MachineNews},
 };
@@ -292,7 +292,7 @@ impl MachineRecord {
         self.retired.is_none().then(|| Claim {
             machine: self.name.clone(),
             since: self.seated_at.unwrap_or(self.enrolled_at),
-            seen_at: self.seen_at,
+            seen_in: Hour::of(self.seen_at),
         })
     }
 

@@ -19,7 +19,7 @@ use super::{
     },
     transaction::Transaction,
 };
-use crate::policy::Notification;
+use crate::policy::{Claim, Notification};
 
 pub(super) fn create_machine(
     transaction: &Transaction,
@@ -29,7 +29,9 @@ pub(super) fn create_machine(
     MACHINES.add(transaction, &machine.name, machine)?;
     MACHINES_BY_TOKEN.add(transaction, &machine.token_sha256, &machine.name)?;
     MACHINES_BY_KEY.add(transaction, &own_key(machine), &machine.name)?;
-    put_claim(transaction, machine)?;
+    if let Some(claim) = machine.claim() {
+        CLAIMS.put(transaction, &own_claim(machine), &claim)?;
+    }
     census::recount(transaction, None, machine.whereabouts())?;
     audit::append(transaction, entry)
 }
@@ -41,6 +43,8 @@ pub(super) struct Ready {
     machine: MachineRecord,
     /// Its own record among them.
     rows: Vec<Row>,
+    /// Its claim to a seat.
+    claim: Option<(Claim, Row)>,
     /// Which plan is not remembered any more.
     forgotten: Option<u64>,
     events: Vec<ReadyEvent>,
@@ -60,9 +64,11 @@ impl Ready {
         let machine = MachineRecord { revision: machine.revision + 1, ..machine };
         let name = &machine.name;
         let mut rows = vec![MACHINES.row(name, &machine)?];
-        if let Some(claim) = machine.claim() {
-            rows.push(CLAIMS.row(&own_claim(&machine), &claim)?);
-        }
+        let claim = machine.claim().map(|claim| {
+            let row = CLAIMS.row(&own_claim(&machine), &claim)?;
+            Ok((claim, row))
+        });
+        let claim = claim.transpose()?;
         if let Some(NewPlan { signed, said }) = &plan {
             rows.push(PLANS.row(name, signed)?);
             rows.push(PLANS_SENT.row(&(name.clone(), said.version), said)?);
@@ -73,12 +79,12 @@ impl Ready {
             Ok(ReadyEvent { told: machine.notification(&record), record, row })
         });
         let events = events.collect::<StoreResult<_>>()?;
-        Ok(Self { machine, rows, forgotten, events, audit })
+        Ok(Self { machine, rows, claim, forgotten, events, audit })
     }
 }
 
 pub(super) fn change_machine(transaction: &Transaction, change: &Ready) -> StoreResult<Reach> {
-    let Ready { machine, rows, forgotten, events, audit } = change;
+    let Ready { machine, rows, claim, forgotten, events, audit } = change;
     let name = &machine.name;
     let stored = MACHINES_BEFORE.read(transaction, name)?;
     if stored.revision + 1 != machine.revision {
@@ -91,8 +97,12 @@ pub(super) fn change_machine(transaction: &Transaction, change: &Ready) -> Store
     MACHINES_BY_TOKEN.repoint(transaction, &stored.token_sha256, &machine.token_sha256, name)?;
     let stored_key = (stored.product.clone(), stored.public_key.clone());
     MACHINES_BY_KEY.repoint(transaction, &stored_key, &own_key(machine), name)?;
-    if stored.contract != machine.contract || machine.retired.is_some() {
+    let claimed = claim.as_ref().map(|(claim, _)| claim);
+    if stored.contract != machine.contract || stored.claim().as_ref() != claimed {
         CLAIMS.remove(transaction, &(stored.contract.clone(), name.clone()));
+        if let Some((_, row)) = claim {
+            row.put(transaction);
+        }
     }
     census::recount(transaction, Some(stored.whereabouts()), machine.whereabouts())?;
     for row in rows {
@@ -127,17 +137,13 @@ pub(super) fn note_seen(
         let revision = stored.revision + 1;
         let machine = MachineRecord { revision, seen_at: *at, ..stored.clone() };
         MACHINES.put(transaction, name, &machine)?;
-        put_claim(transaction, &machine)?;
+        if let Some(claim) = machine.claim().filter(|claim| stored.claim().as_ref() != Some(claim))
+        {
+            CLAIMS.put(transaction, &own_claim(&machine), &claim)?;
+        }
         census::recount(transaction, Some(stored.whereabouts()), machine.whereabouts())?;
     }
     Ok(())
-}
-
-fn put_claim(transaction: &Transaction, machine: &MachineRecord) -> StoreResult<()> {
-    match machine.claim() {
-        Some(claim) => CLAIMS.put(transaction, &own_claim(machine), &claim),
-        None => Ok(()),
-    }
 }
 
 fn own_claim(machine: &MachineRecord) -> (ContractName, MachineName) {

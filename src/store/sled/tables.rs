@@ -24,7 +24,7 @@ use super::{
     table::Table,
 };
 use crate::policy::{
-    Cell, Claim, Count, Day, Notification, Outcomes, Setup, Stage, delta::DeltaPair,
+    Cell, Claim, Count, Day, Hour, Notification, Outcomes, Setup, Stage, delta::DeltaPair,
     rollout::Outcome,
 };
 
@@ -102,7 +102,10 @@ pub(super) struct MachineBefore {
     #[serde(deserialize_with = "PublicKey::deserialize_proven")]
     pub(super) public_key: PublicKey,
     pub(super) token_sha256: Digest,
+    pub(super) enrolled_at: Timestamp,
     pub(super) seen_at: Timestamp,
+    #[serde(default)]
+    pub(super) seated_at: Option<Timestamp>,
     pub(super) running: Option<Version>,
     pub(super) confirmed: BTreeSet<Version>,
     #[serde(default)]
@@ -110,6 +113,15 @@ pub(super) struct MachineBefore {
 }
 
 impl MachineBefore {
+    /// Its claim to a seat, as [`MachineRecord::claim`] says.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        self.retired.is_none().then(|| Claim {
+            machine: self.name.clone(),
+            since: self.seated_at.unwrap_or(self.enrolled_at),
+            seen_in: Hour::of(self.seen_at),
+        })
+    }
+
     /// What the census goes by.
     pub(super) fn whereabouts(&self) -> Whereabouts<'_> {
         Whereabouts {

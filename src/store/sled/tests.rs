@@ -480,6 +480,7 @@ async fn a_change_goes_by_what_the_whole_record_says() {
     for machine in machines {
         let before = MACHINES_BEFORE.read(&*store.database, &machine.name).unwrap();
         assert!(before.whereabouts() == machine.whereabouts(), "{}", machine.name);
+        assert_eq!(before.claim(), machine.claim());
         assert_eq!(before.revision, machine.revision);
         assert_eq!(before.contract, machine.contract);
         assert_eq!(before.public_key, machine.public_key);
