@@ -224,13 +224,16 @@
 //!
 //! An append took 0.1 to 0.2 ms. Where each report was a transaction of sled's own, it was 4,613 (238 ms).
 //!
-//! A report of the same version writes two records: the machine and the event; the first of an hour also its claim to a
-//! seat, which all did when this was measured. One of a new version writes seven, and three that all share: also
-//! where it is listed, and no more is, its outcome, and the counts of its customer's machines on either version. The one writing thread is what they wait for. What a
-//! machine's record is to be, its claim and its events are encoded by those who report, and freed there; the writing
-//! thread reads of the record before no more than what it compares: it takes a quarter less of its time by that. More
-//! than half of what it takes now is sled's, which copies the leaf of each record that changes, and a sixth is what it
-//! reads before that; more than a quarter, there and elsewhere, is allocating and freeing.
+//! A report of the same version writes two records: the machine and the event; the first of an hour also the machine's
+//! claim to a seat. One of a new version writes six, and three that all share: also where it is listed, and no more
+//! is, and the counts of its customer's machines on either version; shared are the counts of all customers' machines
+//! on these, and what became of the version. When this was measured it was one more for the same version and two for a
+//! new one: each report wrote the claim, and what had become of the version on the machine was a record of its own.
+//! The one writing thread is what they wait for. What a machine's record is to be, its claim and its events are encoded
+//! by those who report, and freed there; the writing thread reads of the record before no more than what it compares:
+//! it takes a quarter less of its time by that. More than half of what it takes now is sled's, which copies the leaf of
+//! each record that changes, and a sixth is what it reads before that; more than a quarter, there and elsewhere, is
+//! allocating and freeing.
 //!
 //! A group has as many changes as write 2,048 records, some 250 reports, and its `fsync` takes 0.2 ms of 20 here: where a
 //! disk needs 5 ms, a fifth of the time is the disk's. With 512 records the writing thread takes 6 % less, for sled

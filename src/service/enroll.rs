@@ -1,6 +1,6 @@
 //! Enrolment: an activation key and a machine's own key give a machine its credential.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_client::format::{
@@ -221,6 +221,7 @@ impl Service {
             ring: Ring::default(),
             running: None,
             offered: BTreeSet::new(),
+            outcomes: BTreeMap::new(),
             confirmed: BTreeSet::new(),
             runs: Runs::default(),
             blocks: Vec::new(),
@@ -277,6 +278,7 @@ fn without_history(machine: MachineRecord, host: &str, now: Timestamp) -> Machin
         ring: Ring::default(),
         running: None,
         offered: BTreeSet::new(),
+        outcomes: BTreeMap::new(),
         confirmed: BTreeSet::new(),
         runs: Runs::default(),
         blocks: Vec::new(),

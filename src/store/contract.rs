@@ -21,8 +21,8 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 
 use super::{
-    AuditEntry, AuditHead, AuditRecord, BlobStore, MetaStore, ObjectBlobs, SledStore, StoreError,
-    StoreResult,
+    AuditEntry, AuditHead, AuditRecord, BlobStore, MachineRecord, MetaStore, ObjectBlobs,
+    SledStore, StoreError, StoreResult,
 };
 
 /// Runs the whole suite of the records.
@@ -208,6 +208,11 @@ pub(super) fn entry(action: &str) -> AuditEntry {
 }
 
 /// So many seconds after some instant.
+/// A machine that is not stored yet, of a product and a contract that are.
+pub(super) async fn new_machine(store: &dyn MetaStore) -> MachineRecord {
+    fleet::machine(&fleet::fixture(store, "new", "machine").await, "1")
+}
+
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }

@@ -536,7 +536,7 @@ impl MetaStore for SledStore {
     }
 
     async fn change_machine(&self, change: MachineChange) -> StoreResult<()> {
-        let change = Arc::new(fleet::Ready::new(change)?);
+        let change = Arc::new(fleet::Ready::new(change, &*self.database)?);
         let made = Arc::clone(&change);
         let outcome =
             self.write_reaching(move |transaction| fleet::change_machine(transaction, &made)).await;
@@ -550,7 +550,7 @@ impl MetaStore for SledStore {
     }
 
     async fn add_bundle(&self, change: MachineChange, bundle: BundleRecord) -> StoreResult<()> {
-        let change = fleet::Ready::new(change)?;
+        let change = fleet::Ready::new(change, &*self.database)?;
         self.write_reaching(move |transaction| bundles::add(transaction, &change, &bundle)).await
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::waves::Share;
 
 /// What became of one release on one machine, as it has told last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was switched on, and is on probation.

@@ -1,6 +1,6 @@
 //! Machines, their plans and their events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_client::{
     format::{
@@ -242,6 +242,7 @@ pub(super) async fn fixture(store: &dyn MetaStore, scope: &str, name: &str) -> M
         ring: Ring::Early,
         running: Some(version("1.2.0")),
         offered: BTreeSet::from([version("1.2.0"), version("1.3.0")]),
+        outcomes: BTreeMap::new(),
         confirmed: BTreeSet::from([version("1.2.0")]),
         runs: {
             let mut runs = Runs::default();
@@ -313,6 +314,7 @@ pub(super) fn machine(base: &MachineRecord, name: &str) -> MachineRecord {
         public_key: key(&name),
         token_sha256: Digest::of(name.as_bytes()),
         name: name.parse().unwrap(),
+        outcomes: BTreeMap::new(),
         ..base.clone()
     }
 }

@@ -1,6 +1,6 @@
 //! Rollouts, what machines tell of releases, and the stop of a product.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use mainstay_client::format::{
     MachineName, ProductName, Version,
@@ -19,7 +19,7 @@ use super::{
 use crate::policy::{
     Occasion, Outcomes, Rollout, RolloutState, Status,
     notification::RolloutNews,
-    rollout::{Advance, Canaries, FailureThreshold, Terms, Threshold, Thresholds},
+    rollout::{Advance, Canaries, FailureThreshold, Outcome, Terms, Threshold, Thresholds},
 };
 
 pub(super) async fn rollouts(store: &dyn MetaStore, scope: &str) {
@@ -119,6 +119,8 @@ pub(super) async fn outcomes(store: &dyn MetaStore, scope: &str) {
     tell(0, 2, EventKind::Undone, "1.3.0").await;
     tell(2, 1, EventKind::Undone, "1.4.0").await;
     assert_eq!((counted("1.3.0").await, counted("1.4.0").await), ((2, 1, 1), (0, 0, 0)));
+    let told = store.machine(&machines[0].name).await.unwrap().outcomes;
+    assert_eq!(told, BTreeMap::from([(version("1.3.0"), Outcome::Succeeded)]), "as it is counted");
     // What is told last counts.
     tell(1, 2, EventKind::Confirmed, "1.3.0").await;
     assert_eq!(counted("1.3.0").await, (2, 2, 0));

@@ -1,6 +1,6 @@
 //! Machines, what was wanted of them, what they were told and what they reported.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_client::{
@@ -20,6 +20,7 @@ use crate::policy::{
     Block, Cell, Claim, Counted, Day, Hour, Notification, Ring, Setup, Stage,
     exposure::Runs,
     notification::{self, MachineNews},
+    rollout::Outcome,
 };
 
 /// A machine: one installation of one product.
@@ -59,6 +60,10 @@ pub struct MachineRecord {
     pub running: Option<Version>,
     /// The versions that its plans have told it to install.
     pub offered: BTreeSet<Version>,
+    /// What it has told last of each version that it was offered, as it is counted for the rollout. The store
+    /// keeps it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outcomes: BTreeMap<Version, Outcome>,
     /// The versions that it was offered and has confirmed: its history, which the contract lets it
     /// go back to.
     pub confirmed: BTreeSet<Version>,

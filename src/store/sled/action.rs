@@ -84,7 +84,7 @@ impl ActionStore for SledStore {
         change: MachineChange,
     ) -> StoreResult<()> {
         let id = id.clone();
-        let change = fleet::Ready::new(change)?;
+        let change = fleet::Ready::new(change, &*self.database)?;
         self.write_reaching(move |transaction| carry_out(transaction, &id, &machine, &change)).await
     }
 

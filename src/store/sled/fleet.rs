@@ -1,5 +1,10 @@
 //! The transactions on machines.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use mainstay_client::{
     format::{ContractName, MachineName, ProductName},
@@ -11,8 +16,9 @@ use super::{
         AuditEntry, EventRecord, MachineChange, MachineRecord, NewPlan, PLANS_REMEMBERED, Reach,
         StoreError, StoreResult,
     },
-    audit, census, outbox, rollouts,
-    table::Row,
+    audit, census, outbox,
+    rollouts::{self, Told},
+    table::{Row, Source},
     tables::{
         CLAIMS, EVENTS, MACHINES, MACHINES_BEFORE, MACHINES_BY_KEY, MACHINES_BY_TOKEN, PLANS,
         PLANS_SENT,
@@ -36,8 +42,11 @@ pub(super) fn create_machine(
     audit::append(transaction, entry)
 }
 
-/// A change of a machine, with the rows that do not depend on what is stored: so they are made where it is asked for,
-/// and not by the one thread that writes.
+/// A change of a machine, with its rows: so they are made where it is asked for, and not by the one thread that writes.
+///
+/// They depend on nothing that is stored but the machine as it was read and its events. If either is another one when
+/// the change is made, so is the machine's revision, and the change is refused: whatever changes the one or the
+/// other raises it in the same transaction.
 pub(super) struct Ready {
     /// As it is to be.
     machine: MachineRecord,
@@ -47,21 +56,25 @@ pub(super) struct Ready {
     claim: Option<(Claim, Row)>,
     /// Which plan is not remembered any more.
     forgotten: Option<u64>,
+    /// Those that are not stored yet.
     events: Vec<ReadyEvent>,
     audit: Option<AuditEntry>,
 }
 
 struct ReadyEvent {
-    record: EventRecord,
     row: Row,
-    told: Option<Notification>,
+    notification: Option<Notification>,
+    told: Option<Told>,
 }
 
 impl Ready {
-    /// Makes a change ready, unless a record of it is one that cannot be stored.
-    pub(super) fn new(change: MachineChange) -> StoreResult<Self> {
-        let MachineChange { machine, plan, events, audit } = change;
-        let machine = MachineRecord { revision: machine.revision + 1, ..machine };
+    /// Makes a change ready, unless a record of it is one that cannot be stored. The machine was read from
+    /// `source` before.
+    pub(super) fn new(change: MachineChange, source: &impl Source) -> StoreResult<Self> {
+        let MachineChange { mut machine, plan, events, audit } = change;
+        machine.revision += 1;
+        machine.outcomes.retain(|version, _| machine.offered.contains(version));
+        let events = ready_events(&mut machine, events, source)?;
         let name = &machine.name;
         let mut rows = vec![MACHINES.row(name, &machine)?];
         let claim = machine.claim().map(|claim| {
@@ -74,13 +87,27 @@ impl Ready {
             rows.push(PLANS_SENT.row(&(name.clone(), said.version), said)?);
         }
         let forgotten = plan.and_then(|plan| plan.said.version.checked_sub(PLANS_REMEMBERED));
-        let events = events.into_iter().map(|record| {
-            let row = EVENTS.row(&(name.clone(), record.event.number), &record)?;
-            Ok(ReadyEvent { told: machine.notification(&record), record, row })
-        });
-        let events = events.collect::<StoreResult<_>>()?;
         Ok(Self { machine, rows, claim, forgotten, events, audit })
     }
+}
+
+/// Takes the events into the machine's record but for those that are stored already, or come twice: nothing is told
+/// or counted of these.
+fn ready_events(
+    machine: &mut MachineRecord,
+    events: Vec<EventRecord>,
+    source: &impl Source,
+) -> StoreResult<Vec<ReadyEvent>> {
+    let mut numbers = BTreeSet::new();
+    let mut ready = Vec::with_capacity(events.len());
+    for record in events {
+        let row = EVENTS.row(&(machine.name.clone(), record.event.number), &record)?;
+        if numbers.insert(record.event.number) && row.is_new(source)? {
+            let notification = machine.notification(&record);
+            ready.push(ReadyEvent { row, notification, told: Told::take_in(machine, &record) });
+        }
+    }
+    Ok(ready)
 }
 
 pub(super) fn change_machine(transaction: &Transaction, change: &Ready) -> StoreResult<Reach> {
@@ -112,13 +139,13 @@ pub(super) fn change_machine(transaction: &Transaction, change: &Ready) -> Store
         PLANS_SENT.remove(transaction, &(name.clone(), *forgotten));
     }
     let mut reach = Reach::Machine(name.clone());
-    for ReadyEvent { record, row, told } in events {
-        if row.is_new(transaction)? {
-            row.put(transaction);
-            told.iter().try_for_each(|told| outbox::append(transaction, told))?;
-            if rollouts::count(transaction, machine, record)? {
-                reach = Reach::Everything;
-            }
+    for ReadyEvent { row, notification, told } in events {
+        row.put(transaction);
+        notification.iter().try_for_each(|told| outbox::append(transaction, told))?;
+        if let Some(told) = told
+            && rollouts::count(transaction, told)?
+        {
+            reach = Reach::Everything;
         }
     }
     audit.iter().try_for_each(|entry| audit::append(transaction, entry))?;

@@ -1,5 +1,6 @@
 //! The transactions on rollouts, and the counts that they go by.
 
+use jiff::Timestamp;
 use mainstay_client::format::{ProductName, Version};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
         StopRecord, StopState, StoreError, StoreResult,
     },
     audit, outbox,
-    tables::{LIVE_ROLLOUTS, MACHINE_OUTCOMES, OUTCOMES, PRODUCTS, RELEASES, ROLLOUTS, STOPS},
+    tables::{LIVE_ROLLOUTS, OUTCOMES, PRODUCTS, RELEASES, ROLLOUTS, STOPS},
     transaction::Transaction,
 };
 use crate::policy::{Notification, Release, RolloutState, Status, rollout::Outcome};
@@ -77,29 +78,39 @@ fn require_none_goes_on(transaction: &Transaction, record: &RolloutRecord) -> St
     }
 }
 
-/// Counts what a machine's event says of a release that it was offered, and lets the rollout heed it. Says
-/// whether that changes the rollout.
-pub(super) fn count(
-    transaction: &Transaction,
-    machine: &MachineRecord,
-    told: &EventRecord,
-) -> StoreResult<bool> {
-    let Some((version, outcome)) = Outcome::told_by(&told.event) else { return Ok(false) };
-    // Of what it was never given a machine can tell nothing.
-    if !machine.offered.contains(version) {
-        return Ok(false);
+/// What a machine has told of a release that it was offered.
+pub(super) struct Told {
+    release: (ProductName, Version),
+    /// What it had told last before.
+    before: Option<Outcome>,
+    now: Outcome,
+    at: Timestamp,
+}
+
+impl Told {
+    /// Takes a new event into the machine's record, where it tells something of such a release.
+    pub(super) fn take_in(machine: &mut MachineRecord, event: &EventRecord) -> Option<Self> {
+        let (version, now) = Outcome::told_by(&event.event)?;
+        // Of what it was never given a machine can tell nothing.
+        if !machine.offered.contains(version) {
+            return None;
+        }
+        let before = machine.outcomes.insert(version.clone(), now);
+        let release = (machine.product.clone(), version.clone());
+        Some(Self { release, before, now, at: event.at })
     }
-    let of_machine = (machine.name.clone(), version.clone());
-    let before = MACHINE_OUTCOMES.find(transaction, &of_machine)?;
-    let key = (machine.product.clone(), version.clone());
-    let mut outcomes = OUTCOMES.find(transaction, &key)?.unwrap_or_default();
-    if before != Some(outcome) {
-        MACHINE_OUTCOMES.put(transaction, &of_machine, &outcome)?;
-        outcomes = outcomes.after(before, outcome);
-        OUTCOMES.put(transaction, &key, &outcomes)?;
+}
+
+/// Counts what a machine has told, and lets the rollout heed it. Says whether that changes the rollout.
+pub(super) fn count(transaction: &Transaction, told: &Told) -> StoreResult<bool> {
+    let Told { release: key, before, now, at } = told;
+    let mut outcomes = OUTCOMES.find(transaction, key)?.unwrap_or_default();
+    if *before != Some(*now) {
+        outcomes = outcomes.after(*before, *now);
+        OUTCOMES.put(transaction, key, &outcomes)?;
     }
-    let Some(before) = ROLLOUTS.find(transaction, &key)? else { return Ok(false) };
-    let heeded = before.heed(outcomes, told.at);
+    let Some(before) = ROLLOUTS.find(transaction, key)? else { return Ok(false) };
+    let heeded = before.heed(outcomes, *at);
     if let Some((rollout, entry)) = &heeded {
         put(transaction, rollout)?;
         tell(transaction, rollout.pause_told(&before, outcomes).as_ref())?;

@@ -25,7 +25,6 @@ use super::{
 };
 use crate::policy::{
     Cell, Claim, Count, Day, Hour, Notification, Outcomes, Setup, Stage, delta::DeltaPair,
-    rollout::Outcome,
 };
 
 pub(super) const PRODUCTS: Table<ProductName, ProductRecord> = Table::new("products", "product");
@@ -56,9 +55,6 @@ pub(super) const LIVE_ROLLOUTS: Table<(ProductName, Version), (ProductName, Vers
     Table::new("rollouts-live", "rollout");
 pub(super) const OUTCOMES: Table<(ProductName, Version), Outcomes> =
     Table::new("outcomes", "outcomes");
-/// What each machine has told last of a version.
-pub(super) const MACHINE_OUTCOMES: Table<(MachineName, Version), Outcome> =
-    Table::new("outcomes-of-machines", "outcome");
 pub(super) const STOPS: Table<ProductName, StopRecord> = Table::new("stops", "stop of product");
 
 pub(super) const CUSTOMERS: Table<CustomerName, CustomerRecord> =

@@ -1,4 +1,10 @@
-use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use mainstay_client::format::{
@@ -24,9 +30,9 @@ use super::{
         NUMBERS, TOKENS_BY_DIGEST,
     },
     transaction::Transaction,
-    upgrade::Upgrade,
+    upgrade::{MACHINE_OUTCOMES, RECORDS_WRITTEN, Upgrade},
 };
-use crate::policy::Cell;
+use crate::policy::{Cell, rollout::Outcome};
 
 pub(super) fn customer(number: usize) -> CustomerRecord {
     let name = format!("customer-{number:04}").parse().unwrap();
@@ -274,7 +280,7 @@ async fn a_store_from_before_compression_is_upgraded() {
         store.record_audit(entry("x")).await.unwrap();
         drop(store);
         let marker = fs::read_to_string(dir.path().join(MARKER)).unwrap();
-        assert_eq!(marker, "mainstay sled format 4\n");
+        assert_eq!(marker, "mainstay sled format 5\n");
     }
 }
 
@@ -333,10 +339,10 @@ fn overwrite(dir: &Path, byte: u8) {
 #[tokio::test]
 async fn another_format_is_refused() {
     let dir = filled().await;
-    fs::write(dir.path().join(MARKER), "mainstay sled format 5\n").unwrap();
+    fs::write(dir.path().join(MARKER), "mainstay sled format 6\n").unwrap();
     let error = refusal(dir.path()).to_string();
     assert!(
-        error.contains("says `mainstay sled format 5`: expected `mainstay sled format 4`"),
+        error.contains("says `mainstay sled format 6`: expected `mainstay sled format 5`"),
         "{error}"
     );
 }
@@ -382,7 +388,7 @@ async fn the_first_format_is_upgraded() {
             fs::write(&marker, "mainstay sled format 1\n").unwrap();
         }
         let store = SledStore::open(dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 4\n");
+        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 5\n");
         assert_eq!(store.audit_head().await.unwrap(), head);
         let last = store.audit(head.number - 1, 9).await.unwrap();
         assert_eq!(last.iter().map(AuditRecord::head).collect::<Vec<_>>(), [head]);
@@ -446,6 +452,65 @@ async fn the_second_format_is_upgraded() {
         assert_eq!(store.census_together(&product).await.unwrap(), together);
         assert_eq!(store.audit_of("before-subject", 9).await.unwrap(), about);
     }
+}
+
+/// A store as format 4 had it gets what machines have told into their records, also where that broke off.
+#[tokio::test]
+async fn the_fourth_format_is_upgraded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    contract::meta_store(&store, "before").await;
+    let machines = MACHINES.all(&store.database).unwrap();
+    let told: Vec<_> = machines.iter().filter(|machine| !machine.outcomes.is_empty()).collect();
+    assert!(told.len() > 2 && told.len() < machines.len());
+    drop(store);
+    for broken_off in [false, true] {
+        let store = SledStore::open(dir.path()).unwrap();
+        let of_before: Vec<MachineRecord> =
+            told.iter().skip(usize::from(broken_off)).map(|machine| (*machine).clone()).collect();
+        store
+            .write(move |transaction| {
+                for machine in &of_before {
+                    for (version, outcome) in &machine.outcomes {
+                        let key = (machine.name.clone(), version.clone());
+                        MACHINE_OUTCOMES.put(transaction, &key, outcome)?;
+                    }
+                    let bare = MachineRecord { outcomes: BTreeMap::new(), ..machine.clone() };
+                    MACHINES.put(transaction, &machine.name, &bare)?;
+                    // It is not offered that any more.
+                    let key = (machine.name.clone(), "9.9.9".parse().unwrap());
+                    MACHINE_OUTCOMES.put(transaction, &key, &Outcome::Tried)?;
+                }
+                for number in 0..=RECORDS_WRITTEN {
+                    let key = (format!("gone-{number}").parse().unwrap(), "1.2.0".parse().unwrap());
+                    MACHINE_OUTCOMES.put(transaction, &key, &Outcome::Tried)?;
+                }
+                NUMBERS.put(transaction, &FORMAT_NUMBER, &4)
+            })
+            .await
+            .unwrap();
+        drop(store);
+        fs::write(dir.path().join(MARKER), "mainstay sled format 4\n").unwrap();
+
+        let store = SledStore::open(dir.path()).unwrap();
+        assert!(MACHINES.all(&store.database).unwrap() == machines);
+        assert!(MACHINE_OUTCOMES.first_keys(&store.database, 1).unwrap().is_empty());
+    }
+}
+
+/// A key that names no outcome is not passed over.
+#[tokio::test]
+async fn an_outcome_of_nothing_is_noticed() {
+    let dir = filled().await;
+    let store = SledStore::open(dir.path()).unwrap();
+    store.database.insert(b"outcomes-of-machines/no-version", b"").unwrap();
+    let before = |transaction: &Transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &4);
+    store.write(before).await.unwrap();
+    drop(store);
+    fs::write(dir.path().join(MARKER), "mainstay sled format 4\n").unwrap();
+    let error = refusal(dir.path());
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    assert!(error.to_string().contains("no-version` names no outcome"), "{error}");
 }
 
 /// Reports must come in, even where a count is lost.

@@ -2,13 +2,15 @@
 //!
 //! Format 2 has the index of contracts by their customers, and chains the audit records. Format 3 has the
 //! census, the order in which machines are listed, and the index of audit records by their subjects. Format 4
-//! has compressed records; those from before are read as they are, and compressed when they change.
+//! has compressed records; those from before are read as they are, and compressed when they change. Format 5
+//! has in each machine's record what the machine has told of versions.
 //! Whatever of an upgrade was done when it broke off is done again: what it writes is the same each time,
 //! and the format's number comes last. What is written at once is durable before there is more, as when the
 //! server writes (see `writer`).
 
 use std::fs::File;
 
+use mainstay_client::format::{MachineName, Version};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use sled::Db;
@@ -17,12 +19,15 @@ use super::{
     super::{AuditHead, StoreError, StoreResult},
     audit, census,
     table::{Key, Table, sled_error},
-    tables::{self, AUDIT_HEAD, CONTRACTS, CONTRACTS_BY_CUSTOMER, FORMAT_NUMBER, HEADS, NUMBERS},
+    tables::{
+        self, AUDIT_HEAD, CONTRACTS, CONTRACTS_BY_CUSTOMER, FORMAT_NUMBER, HEADS, MACHINES, NUMBERS,
+    },
     transaction::Transaction,
 };
+use crate::policy::rollout::Outcome;
 
 /// The format that stores have now.
-pub(super) const FORMAT: u64 = 4;
+pub(super) const FORMAT: u64 = 5;
 /// The oldest format that is upgraded.
 pub(super) const FORMAT_OLDEST: u64 = 1;
 
@@ -33,6 +38,9 @@ pub(super) const RECORDS_WRITTEN: usize = 1000;
 const AUDIT: Table<u64, Value> = Table::new("audit", "audit record");
 /// In [`NUMBERS`], in the format before: that of the newest audit record.
 const AUDIT_NUMBER: &str = "audit";
+/// What each machine has told last of a version, in the formats before the fifth.
+pub(super) const MACHINE_OUTCOMES: Table<(MachineName, Version), Outcome> =
+    Table::new("outcomes-of-machines", "outcome");
 
 /// What is upgraded: a database that nobody else uses yet.
 pub(super) struct Upgrade<'a> {
@@ -51,6 +59,9 @@ impl Upgrade<'_> {
         if found < 3 {
             index_audit(self)?;
             census::count_anew(self)?;
+        }
+        if found < 5 {
+            move_outcomes(self)?;
         }
         self.write_format()
     }
@@ -163,4 +174,39 @@ fn chain_audit(upgrade: &Upgrade<'_>) -> StoreResult<()> {
         NUMBERS.remove(transaction, &AUDIT_NUMBER);
         HEADS.put(transaction, &AUDIT_HEAD, &head)
     })
+}
+
+/// Moves what machines have told of versions into their own records: each with the removal of where it was.
+fn move_outcomes(upgrade: &Upgrade<'_>) -> StoreResult<()> {
+    loop {
+        let keys = MACHINE_OUTCOMES.first_keys(upgrade.database, RECORDS_WRITTEN / 2)?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        upgrade
+            .write(|transaction| keys.iter().try_for_each(|key| move_outcome(transaction, key)))?;
+    }
+}
+
+fn move_outcome(transaction: &Transaction, key: &[u8]) -> StoreResult<()> {
+    let of_machine = outcome_key(key).ok_or_else(|| {
+        StoreError::Corrupt(format!("the key `{}` names no outcome", key.escape_ascii()))
+    })?;
+    let outcome = MACHINE_OUTCOMES.read(transaction, &of_machine)?;
+    let (name, version) = of_machine;
+    if let Some(mut machine) = MACHINES.find(transaction, &name)?
+        && machine.offered.contains(&version)
+    {
+        machine.outcomes.insert(version, outcome);
+        MACHINES.put(transaction, &name, &machine)?;
+    }
+    transaction.remove(key);
+    Ok(())
+}
+
+/// The machine and the version that a key of [`MACHINE_OUTCOMES`] names.
+fn outcome_key(key: &[u8]) -> Option<(MachineName, Version)> {
+    let (_table, key) = str::from_utf8(key).ok()?.split_once('/')?;
+    let (machine, version) = key.split_once('\0')?;
+    Some((machine.parse().ok()?, version.parse().ok()?))
 }
