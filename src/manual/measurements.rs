@@ -235,8 +235,8 @@
 //! each record that changes, and a sixth is what it reads before that; more than a quarter, there and elsewhere, is
 //! allocating and freeing.
 //!
-//! A group has as many changes as write 2,048 records, some 250 reports, and its `fsync` takes 0.2 ms of 20 here: where a
-//! disk needs 5 ms, a fifth of the time is the disk's. With 512 records the writing thread takes 6 % less, for sled
+//! A group has as many changes as write 2,048 records, some 340 reports (250 when this was measured), and its `fsync`
+//! took 0.2 ms of 20 here: where a disk needs 5 ms, a fifth of the time is the disk's. With 512 records the writing thread takes 6 % less, for sled
 //! finds more of the leaves at hand, and waits for the disk four times as often.
 //!
 //! To work out the next group while sled takes in the one before it would be of little use: sled lets nobody
