@@ -31,12 +31,17 @@
 //! server fsyncs itself; its timed flusher is off; and its segments are 2 MiB, because a page that
 //! outgrows a quarter of a segment would be spilled to a file that sled never fsyncs. Records carry a
 //! version and a checksum, and one that does not hold what was written is an error that names it. A
-//! database that does not open is never made anew. A store of an older format (1 to 3) is upgraded when
+//! database that does not open is never made anew. A store of an older format (1 to 4) is upgraded when
 //! it is opened; copy the directory first if you may want to go back.
 //!
 //! A record is JSON of at most 64 KiB, compressed with a dictionary of what records have in common to 20 KiB at most; a
 //! change for which that does not suffice is refused, and says so. A store that was created with format 1 to 3 keeps its
 //! segments of 8 MiB, two of which are in memory, and its records are compressed as they change.
+//!
+//! sled keeps in memory where each of its pages is, 192 bytes and more, whether or not the page is used, and a page has
+//! at most 16 values. So rows that are short, many and seldom written stand up to 16 to a value (a *run*, at most 8 KiB):
+//! the audit trail and its index, the indices of machines by their tokens and keys, and what plans said. What a
+//! report changes stands alone.
 //!
 //! How many machines run what is counted in the transactions that change machines (the census), and so is
 //! the order in which they are listed: no count and no listing reads machines that are not asked for. A

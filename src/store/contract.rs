@@ -207,12 +207,12 @@ pub(super) fn entry(action: &str) -> AuditEntry {
     }
 }
 
-/// So many seconds after some instant.
 /// A machine that is not stored yet, of a product and a contract that are.
 pub(super) async fn new_machine(store: &dyn MetaStore) -> MachineRecord {
     fleet::machine(&fleet::fixture(store, "new", "machine").await, "1")
 }
 
+/// So many seconds after some instant.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }

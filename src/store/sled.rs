@@ -5,7 +5,7 @@
 //! | `opening` | creating and opening the database, and refusing to |
 //! | `writer` | the one thread that writes, in groups, each durable before it is acknowledged |
 //! | `transaction` | what the changes of a group read and write before sled has it |
-//! | `codec`, `packing`, `table`, `tables` | how a record stands in sled, and under which key |
+//! | `codec`, `packing`, `runs`, `table`, `tables` | how a record stands in sled, and under which key |
 //! | `catalogue`, `rollouts`, `advisories`, `accounts`, `fleet`, `action`, `audit`, `outbox` | the transactions |
 //! | `bundles` | the transactions on support bundles |
 //! | `deltas` | the transactions on deltas |
@@ -29,6 +29,7 @@ mod opening;
 mod outbox;
 mod packing;
 mod rollouts;
+mod runs;
 mod table;
 mod tables;
 #[cfg(test)]

@@ -146,6 +146,8 @@ async fn failures_pause_a_rollout_in_the_report_that_tells_of_them() {
     };
     report(0, EventKind::Confirmed).await;
     report(1, EventKind::Undone).await;
+    // The same event in other words.
+    report(1, EventKind::Confirmed).await;
     assert_eq!(show(&world, 3, "1.0.1").await.record.rollout.state, RolloutState::Running);
     report(2, EventKind::Undone).await;
     let view = show(&world, 3, "1.0.1").await;

@@ -183,6 +183,6 @@ fn index(transaction: &Transaction, action: &ActionRecord) -> StoreResult<()> {
     if action.state.is_open() {
         return OPEN_ACTIONS.put(transaction, &action.id, &action.id);
     }
-    OPEN_ACTIONS.remove(transaction, &action.id);
+    OPEN_ACTIONS.remove(transaction, &action.id)?;
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(super) fn attach_sbom(
     require_same(&SBOMS.shown(&release), stored.as_ref(), before.as_ref())?;
     SBOMS.put(transaction, &release, after)?;
     for word in removed {
-        COMPONENTS.remove(transaction, &(word.clone(), release.clone()));
+        COMPONENTS.remove(transaction, &(word.clone(), release.clone()))?;
     }
     for (word, components) in components {
         let (product, version) = release.clone();

@@ -27,8 +27,8 @@ pub(super) fn add(
 
 pub(super) fn remove(transaction: &Transaction, key: &Key) -> StoreResult<()> {
     if let Some(bundle) = BUNDLES.find(transaction, key)? {
-        BUNDLES.remove(transaction, key);
-        BUNDLES_BY_AGE.remove(transaction, &(second(bundle.at), key.clone()));
+        BUNDLES.remove(transaction, key)?;
+        BUNDLES_BY_AGE.remove(transaction, &(second(bundle.at), key.clone()))?;
     }
     Ok(())
 }

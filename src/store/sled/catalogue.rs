@@ -150,7 +150,7 @@ pub(super) fn lift_safeguard(
         return Err(StoreError::Conflict(message));
     }
     let safeguard = SAFEGUARDS.read(transaction, &key)?;
-    SAFEGUARDS.remove(transaction, &key);
+    SAFEGUARDS.remove(transaction, &key)?;
     let lifted = SafeguardRecord { lifted: Some(word.clone()), ..safeguard };
     LIFTED_SAFEGUARDS.add(transaction, &key, &lifted)?;
     audit::append(transaction, entry)

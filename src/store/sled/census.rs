@@ -68,9 +68,11 @@ fn list(
         return Ok(());
     }
     match before {
-        Some(Entry::InUse(cell, place)) => MACHINES_IN_USE.remove(transaction, &(cell, place)),
+        Some(Entry::InUse(cell, place)) => {
+            MACHINES_IN_USE.remove(transaction, &(cell, place))?;
+        }
         Some(Entry::Retired(customer, name)) => {
-            MACHINES_RETIRED.remove(transaction, &(customer, name));
+            MACHINES_RETIRED.remove(transaction, &(customer, name))?;
         }
         None => {}
     }
@@ -113,7 +115,7 @@ where
         }
     }
     if count.is_empty() {
-        table.remove(transaction, key);
+        table.remove(transaction, key)?;
         return Ok(());
     }
     table.seen_as::<(&P, &Count)>().put(transaction, key, &(place, &count))

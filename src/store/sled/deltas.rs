@@ -34,7 +34,7 @@ impl DeltaStore for SledStore {
         let pair = pair.clone();
         self.write(move |transaction| {
             at_revision(transaction, &pair, revision)?;
-            DELTAS.remove(transaction, &pair);
+            DELTAS.remove(transaction, &pair)?;
             Ok(())
         })
         .await

@@ -126,21 +126,21 @@ pub(super) fn change_machine(transaction: &Transaction, change: &Ready) -> Store
     MACHINES_BY_KEY.repoint(transaction, &stored_key, &own_key(machine), name)?;
     let claimed = claim.as_ref().map(|(claim, _)| claim);
     if stored.contract != machine.contract || stored.claim().as_ref() != claimed {
-        CLAIMS.remove(transaction, &(stored.contract.clone(), name.clone()));
+        CLAIMS.remove(transaction, &(stored.contract.clone(), name.clone()))?;
         if let Some((_, row)) = claim {
-            row.put(transaction);
+            row.put(transaction)?;
         }
     }
     census::recount(transaction, Some(stored.whereabouts()), machine.whereabouts())?;
     for row in rows {
-        row.put(transaction);
+        row.put(transaction)?;
     }
     if let Some(forgotten) = forgotten {
-        PLANS_SENT.remove(transaction, &(name.clone(), *forgotten));
+        PLANS_SENT.remove(transaction, &(name.clone(), *forgotten))?;
     }
     let mut reach = Reach::Machine(name.clone());
     for ReadyEvent { row, notification, told } in events {
-        row.put(transaction);
+        row.put(transaction)?;
         notification.iter().try_for_each(|told| outbox::append(transaction, told))?;
         if let Some(told) = told
             && rollouts::count(transaction, told)?

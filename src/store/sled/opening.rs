@@ -29,7 +29,7 @@ const DATABASE: &str = "db";
 const SETTINGS: &str = "conf";
 const SPILL: &str = "blobs";
 
-const CACHE_BYTES: u64 = 64 << 20;
+const CACHE_BYTES: u64 = 48 << 20;
 
 /// How long a database that is still closing is waited for, and how often it is looked at.
 const CLOSING_MAX: Duration = Duration::from_secs(10);

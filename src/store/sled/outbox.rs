@@ -190,7 +190,7 @@ pub(super) fn spread(
     at: Timestamp,
 ) -> StoreResult<()> {
     let Some((_, notification)) = OUTBOX.find(transaction, &number)? else { return Ok(()) };
-    OUTBOX.remove(transaction, &number);
+    OUTBOX.remove(transaction, &number)?;
     let message = notification.id().map_err(|error| unwritable(&error))?;
     for endpoint in endpoints {
         if ENDPOINTS.find(transaction, endpoint)?.is_none() {
@@ -244,7 +244,7 @@ pub(super) fn remove_endpoint(
 ) -> StoreResult<()> {
     let key = id.to_owned();
     ENDPOINTS.read(transaction, &key)?;
-    ENDPOINTS.remove(transaction, &key);
+    ENDPOINTS.remove(transaction, &key)?;
     deliveries.iter().try_for_each(|delivery| remove(transaction, delivery.number))?;
     audit::append(transaction, entry)
 }
@@ -292,10 +292,12 @@ fn put(transaction: &Transaction, delivery: &DeliveryRecord) -> StoreResult<()> 
 
 fn remove(transaction: &Transaction, number: u64) -> StoreResult<()> {
     let Some(delivery) = DELIVERIES.find(transaction, &number)? else { return Ok(()) };
-    DELIVERIES.remove(transaction, &number);
+    DELIVERIES.remove(transaction, &number)?;
     match delivery.state {
-        DeliveryState::Waiting { due_at } => DUE.remove(transaction, &due_key(&delivery, due_at)),
-        DeliveryState::Dead { .. } => DEAD.remove(transaction, &number),
+        DeliveryState::Waiting { due_at } => {
+            DUE.remove(transaction, &due_key(&delivery, due_at))?;
+        }
+        DeliveryState::Dead { .. } => DEAD.remove(transaction, &number)?,
         DeliveryState::Delivered { .. } => {}
     }
     Ok(())

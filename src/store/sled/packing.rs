@@ -12,13 +12,13 @@ use zstd::{
 
 use super::{
     super::{StoreError, StoreResult},
-    codec::JSON_BYTES_MAX,
+    codec::CONTENT_BYTES_MAX,
 };
 
 /// A part of the format on disk: with another one, records need another form.
 pub(super) const DICTIONARY: &[u8] = include_bytes!("dictionary.txt");
 
-/// The most bytes of JSON for which time counts more than room.
+/// The most bytes for which time counts more than room.
 const SHORT_BYTES_MAX: usize = 4 << 10;
 
 static SHORT: LazyLock<EncoderDictionary<'_>> =
@@ -86,6 +86,6 @@ impl Unpacker {
     fn new() -> io::Result<Self> {
         let decompressor = Decompressor::with_prepared_dictionary(&EITHER)?;
         // What does not fit is no record's.
-        Ok(Self { decompressor, json: Vec::with_capacity(JSON_BYTES_MAX) })
+        Ok(Self { decompressor, json: Vec::with_capacity(CONTENT_BYTES_MAX) })
     }
 }

@@ -135,7 +135,7 @@ fn index(transaction: &Transaction, record: &RolloutRecord) -> StoreResult<()> {
     if record.rollout.state.is_live() {
         return LIVE_ROLLOUTS.put(transaction, &key, &key);
     }
-    LIVE_ROLLOUTS.remove(transaction, &key);
+    LIVE_ROLLOUTS.remove(transaction, &key)?;
     Ok(())
 }
 

@@ -3,7 +3,12 @@
 //! All tables share one tree, told apart by the table's name in front of the key: so one sled
 //! transaction can span whatever it has to, and there are no trees to create or to lose.
 
-use std::{fmt::Display, io::Write as _, marker::PhantomData, ops::Bound};
+use std::{
+    fmt::Display,
+    io::Write as _,
+    marker::PhantomData,
+    ops::{Range, RangeInclusive},
+};
 
 use mainstay_client::{
     format::{
@@ -17,7 +22,7 @@ use sled::{IVec, Tree};
 
 use super::{
     super::{ActionId, StoreError, StoreResult},
-    codec,
+    codec, runs,
     transaction::Transaction,
 };
 use crate::policy::{
@@ -161,11 +166,18 @@ impl<A: Display + Key, B: Key> Key for (A, B) {
 pub(super) trait Source {
     /// The value under `key`.
     fn value(&self, key: &[u8]) -> StoreResult<Option<IVec>>;
+
+    /// The last key in a range, and the value under it.
+    fn last_in(&self, range: RangeInclusive<&[u8]>) -> StoreResult<Option<(IVec, IVec)>>;
 }
 
 impl Source for Tree {
     fn value(&self, key: &[u8]) -> StoreResult<Option<IVec>> {
         self.get(key).map_err(sled_error)
+    }
+
+    fn last_in(&self, range: RangeInclusive<&[u8]>) -> StoreResult<Option<(IVec, IVec)>> {
+        self.range(range).next_back().transpose().map_err(sled_error)
     }
 }
 
@@ -181,33 +193,59 @@ pub(super) fn sled_error(error: sled::Error) -> StoreError {
 pub(super) struct Table<K, V> {
     name: &'static str,
     what: &'static str,
+    layout: Layout,
     types: PhantomData<fn(&K) -> V>,
 }
 
-/// A record under its key, as sled is given them. To make one is the work, which no more than the record is
-/// needed for; to put it is next to none.
+/// How the records of a table stand in sled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Each is a value.
+    Alone,
+    /// Several are one (see [`runs`]).
+    Runs,
+}
+
+/// A record under its key, as it is written. To make one is the work, which no more than the record is
+/// needed for.
 pub(super) struct Row {
+    layout: Layout,
     key: IVec,
+    /// The value, or JSON where that is for a run.
     value: IVec,
 }
 
 impl Row {
     /// Whether there is nothing under its key.
     pub(super) fn is_new(&self, source: &impl Source) -> StoreResult<bool> {
-        Ok(source.value(&self.key)?.is_none())
+        match self.layout {
+            Layout::Alone => Ok(source.value(&self.key)?.is_none()),
+            Layout::Runs => Ok(runs::find(source, &self.key)?.is_none()),
+        }
     }
 
     /// Puts the record, whatever is under its key.
-    pub(super) fn put(&self, transaction: &Transaction) {
-        transaction.insert(self.key.clone(), self.value.clone());
+    pub(super) fn put(&self, transaction: &Transaction) -> StoreResult<()> {
+        match self.layout {
+            Layout::Alone => transaction.insert(self.key.clone(), self.value.clone()),
+            Layout::Runs => runs::put(transaction, &self.key, &self.value)?,
+        }
+        Ok(())
     }
 }
 
-impl<K: Key, V: DeserializeOwned> Table<K, V> {
+impl<K: Key, V: DeserializeOwned + 'static> Table<K, V> {
     /// The record under `key`, if there is one.
     pub(super) fn find(&self, source: &impl Source, key: &K) -> StoreResult<Option<V>> {
         let key = self.key(key);
-        source.value(&key)?.map(|value| codec::decode(&key, &value)).transpose()
+        match self.layout {
+            Layout::Alone => {
+                source.value(&key)?.map(|value| codec::decode(&key, &value)).transpose()
+            }
+            Layout::Runs => {
+                runs::find(source, &key)?.map(|json| codec::parse(&key, &json)).transpose()
+            }
+        }
     }
 
     /// The record under `key`, which must be there.
@@ -217,12 +255,12 @@ impl<K: Key, V: DeserializeOwned> Table<K, V> {
 
     /// All records by key.
     pub(super) fn all(&self, tree: &Tree) -> StoreResult<Vec<V>> {
-        records(tree.scan_prefix(self.prefix())).collect()
+        self.scan(tree, beginning(self.prefix())).collect()
     }
 
     /// All records by key, the last one first.
     pub(super) fn newest(&self, tree: &Tree) -> impl Iterator<Item = StoreResult<V>> {
-        records(tree.scan_prefix(self.prefix())).rev()
+        self.scan(tree, beginning(self.prefix())).rev()
     }
 
     /// The records with keys above `key`, or all of them, in order.
@@ -231,10 +269,11 @@ impl<K: Key, V: DeserializeOwned> Table<K, V> {
         tree: &Tree,
         key: Option<&K>,
     ) -> impl Iterator<Item = StoreResult<V>> + use<K, V> {
-        // The byte after the `/` that ends the table's name is above all of its keys.
-        let end = [self.name.as_bytes(), &[b'/' + 1]].concat();
-        let start = key.map_or_else(|| self.prefix(), |key| self.key(key));
-        records(tree.range((Bound::Excluded(start), Bound::Excluded(end))))
+        let mut range = beginning(self.prefix());
+        if let Some(key) = key {
+            range.start = above(self.key(key));
+        }
+        self.scan(tree, range)
     }
 
     /// The records of which the key begins with what `part` is the key of, in order.
@@ -246,21 +285,54 @@ impl<K: Key, V: DeserializeOwned> Table<K, V> {
         let mut prefix = self.prefix();
         part.append_to(&mut prefix);
         prefix.push(0);
-        records(tree.scan_prefix(prefix))
+        self.scan(tree, beginning(prefix))
     }
+
+    fn scan(&self, tree: &Tree, range: Range<Vec<u8>>) -> Records<V> {
+        match self.layout {
+            Layout::Alone => Box::new(tree.range(range).map(|found| {
+                let (key, value) = found.map_err(sled_error)?;
+                codec::decode(&key, &value)
+            })),
+            Layout::Runs => Box::new(runs::scan(tree, range).map(|found| {
+                let (key, json) = found?;
+                codec::parse(&key, &json)
+            })),
+        }
+    }
+}
+
+type Records<V> = Box<dyn DoubleEndedIterator<Item = StoreResult<V>>>;
+
+/// The keys that begin with `prefix`, whose last byte, which ends a name, is not the highest.
+fn beginning(prefix: Vec<u8>) -> Range<Vec<u8>> {
+    let mut end = prefix.clone();
+    if let Some(last) = end.last_mut() {
+        *last += 1;
+    }
+    prefix..end
+}
+
+/// The first key above `key`.
+fn above(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
 }
 
 impl<K: Key, V: Serialize> Table<K, V> {
     /// The record under `key`, to be put.
     pub(super) fn row(&self, key: &K, record: &V) -> StoreResult<Row> {
         let key = self.key(key);
-        Ok(Row { value: codec::encode(&key, record)?, key: key.into() })
+        let value = match self.layout {
+            Layout::Alone => codec::encode(&key, record)?,
+            Layout::Runs => codec::to_json(&key, record)?,
+        };
+        Ok(Row { layout: self.layout, key: key.into(), value })
     }
 
     /// Puts the record under `key`, whatever is there.
     pub(super) fn put(&self, transaction: &Transaction, key: &K, record: &V) -> StoreResult<()> {
-        self.row(key, record)?.put(transaction);
-        Ok(())
+        self.row(key, record)?.put(transaction)
     }
 
     /// Puts the record under `key`, where there must be nothing.
@@ -269,31 +341,34 @@ impl<K: Key, V: Serialize> Table<K, V> {
         if !row.is_new(transaction)? {
             return Err(StoreError::Conflict(format!("{} exists already", self.shown(key))));
         }
-        row.put(transaction);
-        Ok(())
+        row.put(transaction)
     }
 }
 
 impl<K: Key, V> Table<K, V> {
     /// The table `name`, in which each record is a `what`.
     pub(super) const fn new(name: &'static str, what: &'static str) -> Self {
-        Self { name, what, types: PhantomData }
+        Self { name, what, layout: Layout::Alone, types: PhantomData }
+    }
+
+    /// The same, where records that are next to one another stand together (see [`runs`]).
+    pub(super) const fn in_runs(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, layout: Layout::Runs, types: PhantomData }
     }
 
     /// The same table, its records seen as of another kind: to take of each no more than what is asked for.
     pub(super) const fn seen_as<W>(&self) -> Table<K, W> {
-        Table::new(self.name, self.what)
+        Table { name: self.name, what: self.what, layout: self.layout, types: PhantomData }
     }
 
     /// Removes the record under `key`.
-    pub(super) fn remove(&self, transaction: &Transaction, key: &K) {
-        transaction.remove(&self.key(key));
-    }
-
-    /// The first keys, at most `limit`.
-    pub(super) fn first_keys(&self, tree: &Tree, limit: usize) -> StoreResult<Vec<IVec>> {
-        let keys = tree.scan_prefix(self.prefix()).keys().take(limit);
-        keys.collect::<Result<_, _>>().map_err(sled_error)
+    pub(super) fn remove(&self, transaction: &Transaction, key: &K) -> StoreResult<()> {
+        let key = self.key(key);
+        match self.layout {
+            Layout::Alone => transaction.remove(&key),
+            Layout::Runs => runs::remove(transaction, &key)?,
+        }
+        Ok(())
     }
 
     /// The key in words.
@@ -301,7 +376,8 @@ impl<K: Key, V> Table<K, V> {
         format!("{} {}", self.what, key.shown())
     }
 
-    fn prefix(&self) -> Vec<u8> {
+    /// With what all of its keys begin.
+    pub(super) fn prefix(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(KEY_BYTES_USUAL);
         bytes.extend_from_slice(self.name.as_bytes());
         bytes.push(b'/');
@@ -319,7 +395,7 @@ impl<A, B, V> Table<(A, B), V>
 where
     A: Display + Key,
     B: Key,
-    V: DeserializeOwned,
+    V: DeserializeOwned + 'static,
 {
     /// The records of which the key begins with `first`, in order.
     pub(super) fn of(
@@ -340,19 +416,19 @@ where
     ) -> impl Iterator<Item = StoreResult<V>> + use<A, B, V> {
         let mut prefix = self.prefix();
         first.append_to(&mut prefix);
-        let end = [&prefix[..], &[1]].concat();
         prefix.push(0);
-        let mut start = prefix;
+        let mut range = beginning(prefix);
         if let Some(second) = second {
-            second.append_to(&mut start);
+            second.append_to(&mut range.start);
+            range.start = above(range.start);
         }
-        records(tree.range((Bound::Excluded(start), Bound::Excluded(end))))
+        self.scan(tree, range)
     }
 }
 
-impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
+impl<K: Key, N: Key + Serialize + DeserializeOwned + 'static> Table<K, N> {
     /// The record of `table` to which this index points for `key`.
-    pub(super) fn follow<V: DeserializeOwned>(
+    pub(super) fn follow<V: DeserializeOwned + 'static>(
         &self,
         source: &impl Source,
         key: &K,
@@ -362,7 +438,7 @@ impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
     }
 
     /// The record of `table` with the name that is in this index.
-    pub(super) fn pointed<V: DeserializeOwned>(
+    pub(super) fn pointed<V: DeserializeOwned + 'static>(
         &self,
         source: &impl Source,
         name: &N,
@@ -391,16 +467,7 @@ impl<K: Key, N: Key + Serialize + DeserializeOwned> Table<K, N> {
         if from == to {
             return Ok(());
         }
-        self.remove(transaction, from);
+        self.remove(transaction, from)?;
         self.add(transaction, to, name)
     }
-}
-
-fn records<V: DeserializeOwned>(
-    entries: sled::Iter,
-) -> impl DoubleEndedIterator<Item = StoreResult<V>> + use<V> {
-    entries.map(|entry| {
-        let (key, value) = entry.map_err(sled_error)?;
-        codec::decode(&key, &value)
-    })
 }

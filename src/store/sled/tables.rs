@@ -100,10 +100,10 @@ pub(super) struct MachineBefore {
     pub(super) token_sha256: Digest,
     pub(super) enrolled_at: Timestamp,
     pub(super) seen_at: Timestamp,
-    #[serde(default)]
-    pub(super) seated_at: Option<Timestamp>,
     pub(super) running: Option<Version>,
     pub(super) confirmed: BTreeSet<Version>,
+    #[serde(default)]
+    pub(super) seated_at: Option<Timestamp>,
     #[serde(default)]
     pub(super) retired: Option<IgnoredAny>,
 }
@@ -134,9 +134,9 @@ impl MachineBefore {
 }
 
 pub(super) const MACHINES_BY_TOKEN: Table<Digest, MachineName> =
-    Table::new("machines-by-token", "machine with a token");
+    Table::in_runs("machines-by-token-in-runs", "machine with a token");
 pub(super) const MACHINES_BY_KEY: Table<(ProductName, PublicKey), MachineName> =
-    Table::new("machines-by-key", "machine with the key");
+    Table::in_runs("machines-by-key-in-runs", "machine with the key");
 /// The claims to the seats of a contract: kept with the machines, so that who has a seat can be told
 /// without reading all of them.
 pub(super) const CLAIMS: Table<(ContractName, MachineName), Claim> =
@@ -152,7 +152,7 @@ pub(super) const CENSUS_TOGETHER: Table<Setup, (Setup, Count)> =
     Table::new("census-together", "count of all machines");
 pub(super) const PLANS: Table<MachineName, String> = Table::new("plans", "plan of machine");
 pub(super) const PLANS_SENT: Table<(MachineName, u64), PlanSummary> =
-    Table::new("plans-sent", "plan");
+    Table::in_runs("plans-sent-in-runs", "plan");
 pub(super) const EVENTS: Table<(MachineName, u64), EventRecord> = Table::new("events", "event");
 
 /// What was tried of deltas.
@@ -175,9 +175,9 @@ pub(super) const BUNDLES: Table<(MachineName, u64), BundleRecord> =
 pub(super) const BUNDLES_BY_AGE: Table<(u64, (MachineName, u64)), BundleRecord> =
     Table::new("bundles-by-age", "support bundle");
 
-pub(super) const AUDIT: Table<u64, AuditRecord> = Table::new("audit", "audit record");
+pub(super) const AUDIT: Table<u64, AuditRecord> = Table::in_runs("audit-in-runs", "audit record");
 pub(super) const AUDIT_BY_SUBJECT: Table<(String, u64), u64> =
-    Table::new("audit-by-subject", "audit record");
+    Table::in_runs("audit-by-subject-in-runs", "audit record");
 
 /// What is to be told and was not spread yet, by its number.
 pub(super) const OUTBOX: Table<u64, (u64, Notification)> = Table::new("outbox", "notification");

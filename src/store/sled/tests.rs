@@ -1,38 +1,28 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
 
 use futures_util::future::join_all;
 use mainstay_client::format::{
     CustomerName, Digest,
     wire::{Event, EventKind},
 };
-use serde_json::Value;
 
 use super::{
     super::{
-        AuditEntry, AuditRecord, ContractRecord, CustomerRecord, EventRecord, Listed,
-        MachineChange, MachineRecord, MetaStore, Selection, StoreError,
+        AuditEntry, CustomerRecord, EventRecord, Listed, MachineChange, MachineRecord, MetaStore,
+        Selection, StoreError,
         contract::{self, at, entry},
     },
     SledStore,
-    codec::{self, JSON_BYTES_MAX, VALUE_BYTES_MAX},
+    codec::{self, CONTENT_BYTES_MAX, VALUE_BYTES_MAX},
     opening::MARKER,
     packing::DICTIONARY,
     table::{Key, Table},
     tables::{
-        AUDIT_BY_SUBJECT, AUDIT_HEAD, CENSUS, CENSUS_TOGETHER, CONTRACTS_BY_CUSTOMER,
-        FORMAT_NUMBER, HEADS, MACHINES, MACHINES_BEFORE, MACHINES_IN_USE, MACHINES_RETIRED,
-        NUMBERS, TOKENS_BY_DIGEST,
+        CENSUS, CENSUS_TOGETHER, FORMAT_NUMBER, MACHINES, MACHINES_BEFORE, NUMBERS,
+        TOKENS_BY_DIGEST,
     },
-    transaction::Transaction,
-    upgrade::{MACHINE_OUTCOMES, RECORDS_WRITTEN, Upgrade},
+    upgrade::Upgrade,
 };
-use crate::policy::{Cell, rollout::Outcome};
 
 pub(super) fn customer(number: usize) -> CustomerRecord {
     let name = format!("customer-{number:04}").parse().unwrap();
@@ -61,9 +51,9 @@ pub(super) async fn customer_count(store: &SledStore) -> usize {
     store.customers().await.unwrap().len()
 }
 
-fn clear<K: Key, V>(table: &Table<K, V>, database: &sled::Db) {
-    for key in table.first_keys(database, usize::MAX).unwrap() {
-        database.remove(key).unwrap();
+pub(super) fn clear<K: Key, V>(table: &Table<K, V>, database: &sled::Db) {
+    for key in database.scan_prefix(table.prefix()).keys() {
+        database.remove(key.unwrap()).unwrap();
     }
 }
 
@@ -73,7 +63,7 @@ fn refusal(dir: &Path) -> StoreError {
 }
 
 /// A directory with a store in which there is something.
-async fn filled() -> tempfile::TempDir {
+pub(super) async fn filled() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(dir.path()).unwrap();
     for number in 0..50 {
@@ -187,7 +177,7 @@ async fn a_value_too_large_is_refused_and_nothing_changes() {
     let store = SledStore::open(dir.path()).unwrap();
     // The customer is fine; the audit record that follows in the same transaction is not.
     let cases = [
-        ("1".repeat(JSON_BYTES_MAX), " bytes: expected at most 65536; nothing was changed"),
+        ("1".repeat(CONTENT_BYTES_MAX), " bytes: expected at most 65536; nothing was changed"),
         (noise(1, 48 << 10), ", compressed: expected at most 20480; nothing was changed"),
     ];
     for (detail, expected) in cases {
@@ -213,7 +203,7 @@ async fn pages_full_of_the_largest_values_stay_in_the_log() {
         let writes = entries.map(|entry| store.record_audit(entry));
         join_all(writes).await.into_iter().for_each(Result::unwrap);
     }
-    for entry in store.database.scan_prefix("audit/") {
+    for entry in store.database.scan_prefix("audit-in-runs/") {
         let bytes = entry.unwrap().1.len();
         assert!(bytes > VALUE_BYTES_MAX * 9 / 10, "{bytes}");
     }
@@ -347,172 +337,6 @@ async fn another_format_is_refused() {
     );
 }
 
-/// A store as the format before had it gets what this one has besides, also where that broke off.
-#[tokio::test]
-async fn the_first_format_is_upgraded() {
-    let dir = filled().await;
-    let contract = |number: usize| ContractRecord {
-        name: format!("contract-{number}").parse().unwrap(),
-        customer: customer(number % 2).name,
-        amendments: Vec::new(),
-    };
-    let store = SledStore::open(dir.path()).unwrap();
-    for number in 0..3 {
-        store.create_contract(contract(number), entry("contract.create")).await.unwrap();
-    }
-    drop(store);
-    let marker = dir.path().join(MARKER);
-    for old_marker in [true, false] {
-        let store = SledStore::open(dir.path()).unwrap();
-        let head = store.audit_head().await.unwrap();
-        let records = Table::<u64, Value>::new("audit", "audit record");
-        store
-            .write(move |transaction| {
-                for ContractRecord { customer, name, .. } in [0, 1].map(contract) {
-                    CONTRACTS_BY_CUSTOMER.remove(transaction, &(customer, name));
-                }
-                for number in 1..=head.number {
-                    let mut record = records.find(transaction, &number)?.unwrap();
-                    record.as_object_mut().unwrap().remove("digest").unwrap();
-                    records.put(transaction, &number, &record)?;
-                }
-                HEADS.remove(transaction, &AUDIT_HEAD);
-                NUMBERS.put(transaction, &"audit", &head.number)?;
-                NUMBERS.put(transaction, &FORMAT_NUMBER, &1)
-            })
-            .await
-            .unwrap();
-        assert!(store.audit(0, 1).await.is_err());
-        drop(store);
-        if old_marker {
-            fs::write(&marker, "mainstay sled format 1\n").unwrap();
-        }
-        let store = SledStore::open(dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(&marker).unwrap(), "mainstay sled format 5\n");
-        assert_eq!(store.audit_head().await.unwrap(), head);
-        let last = store.audit(head.number - 1, 9).await.unwrap();
-        assert_eq!(last.iter().map(AuditRecord::head).collect::<Vec<_>>(), [head]);
-        let theirs = store.contracts_after(Some(&customer(0).name), None, 9).await.unwrap();
-        assert_eq!(theirs, [contract(0), contract(2)]);
-        let theirs = store.contracts_after(Some(&customer(1).name), None, 9).await.unwrap();
-        assert_eq!(theirs, [contract(1)]);
-    }
-}
-
-/// A store as format 2 had it gets its census, also where the upgrade broke off after some of it.
-#[tokio::test]
-async fn the_second_format_is_upgraded() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SledStore::open(dir.path()).unwrap();
-    contract::meta_store(&store, "before").await;
-    let everything = Selection::default();
-    let listed = async |store: &SledStore, listed| {
-        store.machines_after(&everything, listed, None, usize::MAX).await.unwrap()
-    };
-    let in_use = listed(&store, Listed::InUse).await;
-    let retired = listed(&store, Listed::Retired).await;
-    let cells = store.census_after(&everything, None, usize::MAX).await.unwrap();
-    let product = in_use[0].product.clone();
-    let together = store.census_together(&product).await.unwrap();
-    let about = store.audit_of("before-subject", 9).await.unwrap();
-    assert!(in_use.len() > 9 && retired.len() > 1 && cells.len() > 9 && about.len() > 1);
-    drop(store);
-    // Nothing of it is there, or all of it, or something that is not so any more.
-    for broken_off in [false, true] {
-        let store = SledStore::open(dir.path()).unwrap();
-        let (cell, _) = cells[0].clone();
-        let gone = in_use[0].name.clone();
-        let database = &store.database;
-        if broken_off {
-            store
-                .write(move |transaction| {
-                    let Cell { setup, customer } = cell.clone();
-                    CENSUS.remove(transaction, &(setup, customer));
-                    MACHINES_RETIRED.put(transaction, &(cell.customer.clone(), gone.clone()), &gone)
-                })
-                .await
-                .unwrap();
-        } else {
-            clear(&CENSUS, database);
-            clear(&CENSUS_TOGETHER, database);
-            clear(&MACHINES_IN_USE, database);
-            clear(&MACHINES_RETIRED, database);
-            clear(&AUDIT_BY_SUBJECT, database);
-            assert_eq!(listed(&store, Listed::InUse).await, []);
-        }
-        let before = |transaction: &Transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &2);
-        store.write(before).await.unwrap();
-        drop(store);
-        fs::write(dir.path().join(MARKER), "mainstay sled format 2\n").unwrap();
-
-        let store = SledStore::open(dir.path()).unwrap();
-        assert_eq!(listed(&store, Listed::InUse).await, in_use);
-        assert_eq!(listed(&store, Listed::Retired).await, retired);
-        assert_eq!(store.census_after(&everything, None, usize::MAX).await.unwrap(), cells);
-        assert_eq!(store.census_together(&product).await.unwrap(), together);
-        assert_eq!(store.audit_of("before-subject", 9).await.unwrap(), about);
-    }
-}
-
-/// A store as format 4 had it gets what machines have told into their records, also where that broke off.
-#[tokio::test]
-async fn the_fourth_format_is_upgraded() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SledStore::open(dir.path()).unwrap();
-    contract::meta_store(&store, "before").await;
-    let machines = MACHINES.all(&store.database).unwrap();
-    let told: Vec<_> = machines.iter().filter(|machine| !machine.outcomes.is_empty()).collect();
-    assert!(told.len() > 2 && told.len() < machines.len());
-    drop(store);
-    for broken_off in [false, true] {
-        let store = SledStore::open(dir.path()).unwrap();
-        let of_before: Vec<MachineRecord> =
-            told.iter().skip(usize::from(broken_off)).map(|machine| (*machine).clone()).collect();
-        store
-            .write(move |transaction| {
-                for machine in &of_before {
-                    for (version, outcome) in &machine.outcomes {
-                        let key = (machine.name.clone(), version.clone());
-                        MACHINE_OUTCOMES.put(transaction, &key, outcome)?;
-                    }
-                    let bare = MachineRecord { outcomes: BTreeMap::new(), ..machine.clone() };
-                    MACHINES.put(transaction, &machine.name, &bare)?;
-                    // It is not offered that any more.
-                    let key = (machine.name.clone(), "9.9.9".parse().unwrap());
-                    MACHINE_OUTCOMES.put(transaction, &key, &Outcome::Tried)?;
-                }
-                for number in 0..=RECORDS_WRITTEN {
-                    let key = (format!("gone-{number}").parse().unwrap(), "1.2.0".parse().unwrap());
-                    MACHINE_OUTCOMES.put(transaction, &key, &Outcome::Tried)?;
-                }
-                NUMBERS.put(transaction, &FORMAT_NUMBER, &4)
-            })
-            .await
-            .unwrap();
-        drop(store);
-        fs::write(dir.path().join(MARKER), "mainstay sled format 4\n").unwrap();
-
-        let store = SledStore::open(dir.path()).unwrap();
-        assert!(MACHINES.all(&store.database).unwrap() == machines);
-        assert!(MACHINE_OUTCOMES.first_keys(&store.database, 1).unwrap().is_empty());
-    }
-}
-
-/// A key that names no outcome is not passed over.
-#[tokio::test]
-async fn an_outcome_of_nothing_is_noticed() {
-    let dir = filled().await;
-    let store = SledStore::open(dir.path()).unwrap();
-    store.database.insert(b"outcomes-of-machines/no-version", b"").unwrap();
-    let before = |transaction: &Transaction| NUMBERS.put(transaction, &FORMAT_NUMBER, &4);
-    store.write(before).await.unwrap();
-    drop(store);
-    fs::write(dir.path().join(MARKER), "mainstay sled format 4\n").unwrap();
-    let error = refusal(dir.path());
-    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
-    assert!(error.to_string().contains("no-version` names no outcome"), "{error}");
-}
-
 /// Reports must come in, even where a count is lost.
 #[tokio::test]
 async fn a_machine_that_is_not_counted_can_change_and_is_counted_then() {
@@ -545,11 +369,11 @@ async fn a_change_goes_by_what_the_whole_record_says() {
     for machine in machines {
         let before = MACHINES_BEFORE.read(&*store.database, &machine.name).unwrap();
         assert!(before.whereabouts() == machine.whereabouts(), "{}", machine.name);
-        assert_eq!(before.claim(), machine.claim());
         assert_eq!(before.revision, machine.revision);
         assert_eq!(before.contract, machine.contract);
         assert_eq!(before.public_key, machine.public_key);
         assert_eq!(before.token_sha256, machine.token_sha256);
+        assert_eq!(before.claim(), machine.claim());
     }
 }
 

@@ -3,11 +3,18 @@
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    ops::{Bound, RangeInclusive},
+};
 
 use sled::{Batch, IVec, Tree};
 
-use super::{super::StoreResult, table::Source};
+use super::{
+    super::StoreResult,
+    table::{Source, sled_error},
+};
 
 /// For how many keys a transaction keeps the room that it has taken: more than a group of changes has, unless
 /// one of them is large.
@@ -26,6 +33,8 @@ pub(super) struct Transaction {
     written: RefCell<HashMap<IVec, Write>>,
     /// What the change that runs has replaced of it, in that order.
     replaced: RefCell<Vec<(IVec, Option<Write>)>>,
+    /// Keys of those that the tree lacks, in order; some may not be written any more.
+    new: RefCell<BTreeSet<IVec>>,
 }
 
 enum Write {
@@ -36,7 +45,12 @@ enum Write {
 impl Transaction {
     /// The tree with nothing written yet.
     pub(super) fn over(tree: &Tree) -> Self {
-        Self { tree: tree.clone(), written: RefCell::default(), replaced: RefCell::default() }
+        Self {
+            tree: tree.clone(),
+            written: RefCell::default(),
+            replaced: RefCell::default(),
+            new: RefCell::default(),
+        }
     }
 
     /// Makes a change, wholly or not at all.
@@ -77,6 +91,7 @@ impl Transaction {
                 Write::Remove => batch.remove(key),
             }
         }
+        self.new.get_mut().clear();
         written.shrink_to(KEYS_KEPT);
         self.replaced.get_mut().shrink_to(KEYS_KEPT);
         self.tree.apply_batch(batch)
@@ -85,6 +100,12 @@ impl Transaction {
     /// Puts `value` under `key`.
     pub(super) fn insert(&self, key: IVec, value: IVec) {
         self.write(key, Write::Insert(value));
+    }
+
+    /// Puts `value` under `key`, where there is nothing, to be found by what comes after it as well.
+    pub(super) fn insert_new(&self, key: IVec, value: IVec) {
+        self.new.borrow_mut().insert(key.clone());
+        self.insert(key, value);
     }
 
     /// Leaves nothing under `key`.
@@ -105,5 +126,27 @@ impl Source for Transaction {
             Some(Write::Remove) => Ok(None),
             None => self.tree.value(key),
         }
+    }
+
+    /// Of what is new, only what [`Transaction::insert_new`] has put is found.
+    fn last_in(&self, range: RangeInclusive<&[u8]>) -> StoreResult<Option<(IVec, IVec)>> {
+        let (written, new) = (self.written.borrow(), self.new.borrow());
+        let bounds = (Bound::Included(*range.start()), Bound::Included(*range.end()));
+        let new = new.range::<[u8], _>(bounds).rev().find_map(|key| match written.get(key) {
+            Some(Write::Insert(value)) => Some((key.clone(), value.clone())),
+            _ => None,
+        });
+        for found in self.tree.range(range).rev() {
+            let (key, value) = found.map_err(sled_error)?;
+            if new.as_ref().is_some_and(|(new, _)| *new > key) {
+                break;
+            }
+            match written.get(&key) {
+                Some(Write::Insert(value)) => return Ok(Some((key, value.clone()))),
+                Some(Write::Remove) => {}
+                None => return Ok(Some((key, value))),
+            }
+        }
+        Ok(new)
     }
 }

@@ -3,24 +3,30 @@
 //! Format 2 has the index of contracts by their customers, and chains the audit records. Format 3 has the
 //! census, the order in which machines are listed, and the index of audit records by their subjects. Format 4
 //! has compressed records; those from before are read as they are, and compressed when they change. Format 5
-//! has in each machine's record what the machine has told of versions.
+//! has runs of rows (see `runs`), and what a machine told of releases in its own record.
 //! Whatever of an upgrade was done when it broke off is done again: what it writes is the same each time,
 //! and the format's number comes last. What is written at once is durable before there is more, as when the
 //! server writes (see `writer`).
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 
 use mainstay_client::format::{MachineName, Version};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sled::Db;
+use sled::{Db, IVec};
 
 use super::{
     super::{AuditHead, StoreError, StoreResult},
     audit, census,
+    codec::{self, corrupt},
+    runs,
     table::{Key, Table, sled_error},
     tables::{
-        self, AUDIT_HEAD, CONTRACTS, CONTRACTS_BY_CUSTOMER, FORMAT_NUMBER, HEADS, MACHINES, NUMBERS,
+        self, AUDIT_BY_SUBJECT, AUDIT_HEAD, CONTRACTS, CONTRACTS_BY_CUSTOMER, FORMAT_NUMBER, HEADS,
+        MACHINES, MACHINES_BY_KEY, MACHINES_BY_TOKEN, NUMBERS, PLANS_SENT,
     },
     transaction::Transaction,
 };
@@ -35,9 +41,10 @@ pub(super) const FORMAT_OLDEST: u64 = 1;
 pub(super) const RECORDS_WRITTEN: usize = 1000;
 
 /// Audit records, whether or not they have a place in a chain.
-const AUDIT: Table<u64, Value> = Table::new("audit", "audit record");
+const AUDIT: Table<u64, Value> = tables::AUDIT.seen_as();
 /// In [`NUMBERS`], in the format before: that of the newest audit record.
 const AUDIT_NUMBER: &str = "audit";
+
 /// What each machine has told last of a version, in the formats before the fifth.
 pub(super) const MACHINE_OUTCOMES: Table<(MachineName, Version), Outcome> =
     Table::new("outcomes-of-machines", "outcome");
@@ -52,6 +59,10 @@ pub(super) struct Upgrade<'a> {
 impl Upgrade<'_> {
     /// Upgrades a store of the format `found`, which is [`FORMAT_OLDEST`] or later.
     pub(super) fn from(&self, found: u64) -> StoreResult<()> {
+        if found < 5 {
+            gathered().iter().try_for_each(|(before, prefix)| gather(self, before, prefix))?;
+            move_outcomes(self)?;
+        }
         if found < 2 {
             index_contracts(self)?;
             chain_audit(self)?;
@@ -59,9 +70,6 @@ impl Upgrade<'_> {
         if found < 3 {
             index_audit(self)?;
             census::count_anew(self)?;
-        }
-        if found < 5 {
-            move_outcomes(self)?;
         }
         self.write_format()
     }
@@ -85,7 +93,7 @@ impl Upgrade<'_> {
     }
 
     /// Hands over all records of a table, by key, as many at a time as one transaction writes.
-    pub(super) fn in_groups<K: Key, V: Serialize + DeserializeOwned>(
+    pub(super) fn in_groups<K: Key, V: DeserializeOwned + 'static>(
         &self,
         table: &Table<K, V>,
         key: impl Fn(&V) -> K,
@@ -104,17 +112,51 @@ impl Upgrade<'_> {
     /// Removes all records of a table.
     pub(super) fn clear<K: Key, V>(&self, table: &Table<K, V>) -> StoreResult<()> {
         loop {
-            let keys = table.first_keys(self.database, RECORDS_WRITTEN)?;
-            if keys.is_empty() {
+            let values = self.first(&table.prefix())?;
+            if values.is_empty() {
                 return Ok(());
             }
             self.write(|transaction| {
-                for key in &keys {
+                for (key, _) in &values {
                     transaction.remove(key);
                 }
                 Ok(())
             })?;
         }
+    }
+
+    /// The first keys with a prefix and their values, as many as one transaction writes.
+    fn first(&self, prefix: &[u8]) -> StoreResult<Vec<(IVec, IVec)>> {
+        let values = self.database.scan_prefix(prefix).take(RECORDS_WRITTEN);
+        values.collect::<Result<_, _>>().map_err(sled_error)
+    }
+}
+
+/// The tables in runs: with what their keys began when each row stood alone, and with what they begin now.
+pub(super) fn gathered() -> [(&'static [u8], Vec<u8>); 5] {
+    [
+        (b"audit/", AUDIT.prefix()),
+        (b"audit-by-subject/", AUDIT_BY_SUBJECT.prefix()),
+        (b"machines-by-key/", MACHINES_BY_KEY.prefix()),
+        (b"machines-by-token/", MACHINES_BY_TOKEN.prefix()),
+        (b"plans-sent/", PLANS_SENT.prefix()),
+    ]
+}
+
+fn gather(upgrade: &Upgrade<'_>, before: &[u8], prefix: &[u8]) -> StoreResult<()> {
+    loop {
+        let rows = upgrade.first(before)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        upgrade.write(|transaction| {
+            rows.iter().try_for_each(|(key, value)| {
+                let place = [prefix, &key[before.len()..]].concat();
+                runs::put(transaction, &place, &codec::content(key, value)?)?;
+                transaction.remove(key);
+                Ok(())
+            })
+        })?;
     }
 }
 
@@ -171,7 +213,7 @@ fn chain_audit(upgrade: &Upgrade<'_>) -> StoreResult<()> {
         })?;
     }
     upgrade.write(|transaction| {
-        NUMBERS.remove(transaction, &AUDIT_NUMBER);
+        NUMBERS.remove(transaction, &AUDIT_NUMBER)?;
         HEADS.put(transaction, &AUDIT_HEAD, &head)
     })
 }
@@ -179,19 +221,18 @@ fn chain_audit(upgrade: &Upgrade<'_>) -> StoreResult<()> {
 /// Moves what machines have told of versions into their own records: each with the removal of where it was.
 fn move_outcomes(upgrade: &Upgrade<'_>) -> StoreResult<()> {
     loop {
-        let keys = MACHINE_OUTCOMES.first_keys(upgrade.database, RECORDS_WRITTEN / 2)?;
-        if keys.is_empty() {
+        let outcomes = upgrade.first(&MACHINE_OUTCOMES.prefix())?;
+        if outcomes.is_empty() {
             return Ok(());
         }
-        upgrade
-            .write(|transaction| keys.iter().try_for_each(|key| move_outcome(transaction, key)))?;
+        upgrade.write(|transaction| {
+            outcomes.iter().try_for_each(|(key, _)| move_outcome(transaction, key))
+        })?;
     }
 }
 
 fn move_outcome(transaction: &Transaction, key: &[u8]) -> StoreResult<()> {
-    let of_machine = outcome_key(key).ok_or_else(|| {
-        StoreError::Corrupt(format!("the key `{}` names no outcome", key.escape_ascii()))
-    })?;
+    let of_machine = outcome_key(key).ok_or_else(|| corrupt(key, "it names no outcome"))?;
     let outcome = MACHINE_OUTCOMES.read(transaction, &of_machine)?;
     let (name, version) = of_machine;
     if let Some(mut machine) = MACHINES.find(transaction, &name)?
